@@ -104,33 +104,64 @@ func (c *checking) call(m *module, by *call) {
 	}
 }
 
-// references finds what a file refers to and nothing declares. Resources are left to
-// Terraform: what is a resource's name and what an iterator's is not told apart here.
+// references finds what a file refers to and nothing declares.
 func (c *checking) references(m *module, f *file) {
-	if f.native == nil || m.partial {
+	if m.partial {
+		return
+	}
+	if f.native == nil {
+		c.withinJSON(m, f)
 		return
 	}
 	for _, b := range f.native.Blocks {
 		if b.Type != "moved" && b.Type != "removed" { // what they name is gone
-			c.within(m, b.Body, b.Type == "import")
+			c.within(m, b.Body, b.Type)
 		}
 	}
 }
 
-func (c *checking) within(m *module, body *hclsyntax.Body, adopts bool) {
+// withinJSON reads the expressions in the texts of a file. Resources are left to Terraform:
+// in JSON, what is a block and names an iterator is not told apart from an attribute.
+func (c *checking) withinJSON(m *module, f *file) {
+	for _, b := range f.blocks {
+		switch b.Type {
+		case "resource", "data", "locals", "output", "module", "provider":
+			all, _ := b.Body.JustAttributes()
+			for _, name := range slices.Sorted(maps.Keys(all)) {
+				for _, to := range all[name].Expr.Variables() {
+					c.refers(m, to, false)
+				}
+			}
+		}
+	}
+}
+
+// namesOnly are attributes whose expressions name something and are not worked out.
+var namesOnly = []string{"ignore_changes", "provider", "providers", "iterator", "type"}
+
+func (c *checking) within(m *module, body *hclsyntax.Body, of string) {
 	for _, name := range slices.Sorted(maps.Keys(body.Attributes)) {
 		for _, to := range body.Attributes[name].Expr.Variables() {
-			if !adopts || name != "to" {
-				c.refers(m, to)
+			if of != "import" || name != "to" {
+				c.refers(m, to, of != "terraform" && !slices.Contains(namesOnly, name))
 			}
 		}
 	}
 	for _, b := range body.Blocks {
-		c.within(m, b.Body, adopts)
+		c.within(m, b.Body, of)
 	}
 }
 
-func (c *checking) refers(m *module, to hcl.Traversal) {
+// resource tells what a name of two parts refers to, where that must be a resource: the types
+// of resources have the name of their provider and a low line before their own.
+func (m *module) resource(kind, name string) (what string, known bool) {
+	if !strings.Contains(kind, "_") || m.iterators[kind] {
+		return "", true
+	}
+	return "resource " + kind + "." + name, m.resources[kind+"."+name]
+}
+
+func (c *checking) refers(m *module, to hcl.Traversal, resources bool) {
 	steps := make([]string, 0, 2)
 	for _, s := range to[1:min(3, len(to))] {
 		attribute, ok := s.(hcl.TraverseAttr)
@@ -153,6 +184,10 @@ func (c *checking) refers(m *module, to hcl.Traversal) {
 	case "data":
 		if len(steps) == 2 {
 			what, known = fmt.Sprintf("data source %s.%s", name, steps[1]), m.data[name+"."+steps[1]]
+		}
+	default:
+		if resources {
+			what, known = m.resource(to.RootName(), name)
 		}
 	}
 	if !known {

@@ -3,6 +3,12 @@
 package terraform
 
 import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -30,7 +36,7 @@ var (
 		hcl.BlockHeaderSchema{Type: "resource", LabelNames: []string{"type", "name"}},
 	)
 	settings = blocks(hcl.BlockHeaderSchema{Type: "backend", LabelNames: []string{"type"}}, hcl.BlockHeaderSchema{Type: "cloud"})
-	ofCheck  = blocks(dataSource)
+	ofCheck  = blocks(dataSource, hcl.BlockHeaderSchema{Type: "assert"})
 	ofInput  = &hcl.BodySchema{
 		Attributes: attributes("default", "type").Attributes,
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
@@ -42,8 +48,8 @@ var (
 	}
 )
 
-// declare notes what a file declares. Files that override others come last.
-func (m *module) declare(body hcl.Body) {
+// declare notes what a file declares, and gives its blocks. Files that override others come last.
+func (m *module) declare(body hcl.Body) hcl.Blocks {
 	content, _, found := body.PartialContent(top)
 	for _, d := range found {
 		if d.Severity == hcl.DiagError && d.Subject != nil {
@@ -51,6 +57,7 @@ func (m *module) declare(body hcl.Body) {
 		}
 	}
 	for _, b := range content.Blocks {
+		m.once(b)
 		switch b.Type {
 		case "terraform":
 			inner, _, _ := b.Body.PartialContent(settings)
@@ -62,21 +69,74 @@ func (m *module) declare(body hcl.Body) {
 			}
 		case "locals":
 			all, _ := b.Body.JustAttributes()
-			for name := range all {
+			for _, name := range slices.Sorted(maps.Keys(all)) {
 				m.locals[name] = true
+				m.alone(fmt.Sprintf("local value %q", name), all[name].NameRange)
 			}
+		case "resource":
+			m.resources[b.Labels[0]+"."+b.Labels[1]] = true
 		case "data":
 			m.data[b.Labels[0]+"."+b.Labels[1]] = true
 		case "check":
 			inner, _, _ := b.Body.PartialContent(ofCheck)
 			for _, d := range inner.Blocks {
+				if d.Type == "assert" {
+					continue
+				}
 				m.data[d.Labels[0]+"."+d.Labels[1]] = true
+			}
+			if !slices.ContainsFunc(inner.Blocks, func(d *hcl.Block) bool { return d.Type == "assert" }) && !overrides(path.Base(b.DefRange.Filename)) {
+				m.problem(b.DefRange, "check %q has no assert block; add one, or remove the check", b.Labels[0])
 			}
 		case "variable":
 			m.declareVariable(b)
 		case "module":
 			m.declareCall(b)
 		}
+	}
+	return content.Blocks
+}
+
+// once notes a block that a module has once at most, but for what overrides it.
+func (m *module) once(b *hcl.Block) {
+	switch b.Type {
+	case "variable", "output", "module", "check":
+		m.alone(fmt.Sprintf("%s %q", b.Type, b.Labels[0]), b.DefRange)
+	case "resource", "data":
+		m.alone(b.Type+" "+b.Labels[0]+"."+b.Labels[1], b.DefRange)
+	}
+}
+
+// alone tells of what is declared twice. A file of OpenTofu's own replaces the one of the same
+// name without it, so that those of the two are not held against each other.
+func (m *module) alone(what string, at hcl.Range) {
+	name := path.Base(at.Filename)
+	if overrides(name) {
+		return
+	}
+	key := what
+	if strings.HasSuffix(strings.TrimSuffix(name, ".json"), ".tofu") {
+		key += " of OpenTofu"
+	}
+	if first, twice := m.stands[key]; twice {
+		m.problem(at, "%s is declared already, at %s:%d; rename or remove one", what, first.Filename, first.Start.Line)
+		return
+	}
+	m.stands[key] = at
+}
+
+// iterate notes the names that dynamic blocks give to what they go through.
+func (m *module) iterate(body *hclsyntax.Body) {
+	for _, b := range body.Blocks {
+		if b.Type == "dynamic" {
+			for _, label := range b.Labels {
+				m.iterators[label] = true
+			}
+			if a := b.Body.Attributes["iterator"]; a != nil {
+				m.iterators[hcl.ExprAsKeyword(a.Expr)] = true
+			}
+		}
+		m.iterate(b.Body)
 	}
 }
 

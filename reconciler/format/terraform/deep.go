@@ -4,7 +4,11 @@
 package terraform
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -23,6 +27,33 @@ var errDeep = errors.New("it is nested too deeply to be read")
 // checkHCL looks at a text by its words alone.
 func checkHCL(raw []byte, name string) error {
 	words, _ := hclsyntax.LexConfig(raw, name, hcl.InitialPos)
+	return checkWords(words)
+}
+
+// plainTexts tells whether the templates that a file of JSON holds may be read: none is nested
+// too deeply, and no comment ("//"), whose text is no template, stands among them.
+func plainTexts(raw []byte) bool {
+	texts := json.NewDecoder(bytes.NewReader(raw))
+	for {
+		word, err := texts.Token()
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		text, is := word.(string)
+		if text == "//" {
+			return false
+		}
+		if !is || !strings.Contains(text, "${") && !strings.Contains(text, "%{") {
+			continue
+		}
+		words, _ := hclsyntax.LexTemplate([]byte(text), "", hcl.InitialPos)
+		if checkWords(words) != nil {
+			return false
+		}
+	}
+}
+
+func checkWords(words hclsyntax.Tokens) error {
 	nested, signs, operators := 0, 0, 0
 	text, joined := 0, 0
 	for _, w := range words {

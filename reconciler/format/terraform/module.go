@@ -39,7 +39,10 @@ type module struct {
 	files     []*file
 	variables map[string]*variable
 	locals    map[string]bool
-	data      map[string]bool // type.name
+	data      map[string]bool      // type.name
+	resources map[string]bool      // type.name
+	iterators map[string]bool      // of dynamic blocks: names that look like a resource's type
+	stands    map[string]hcl.Range // what is declared once at most, by kind and name; see once
 	calls     map[string]*call
 	backend   string
 	problems  []Problem
@@ -47,10 +50,11 @@ type module struct {
 	partial bool
 }
 
-// file is one of them. Native is nil where it is JSON, whose expressions are not read.
+// file is one of them: native or, where it is JSON, the blocks whose expressions are read.
 type file struct {
 	name   string
 	native *hclsyntax.Body
+	blocks hcl.Blocks
 }
 
 // variable is one that a module declares.
@@ -105,7 +109,8 @@ var errLarge = errors.New("it is too large to be checked without Terraform")
 
 // read reads the module in dir of root. An error says that there is none to read.
 func readModule(root fs.FS, dir string, left *budget) (*module, error) {
-	m := &module{dir: dir, variables: map[string]*variable{}, locals: map[string]bool{}, data: map[string]bool{}, calls: map[string]*call{}}
+	m := &module{dir: dir, variables: map[string]*variable{}, locals: map[string]bool{}, data: map[string]bool{}, calls: map[string]*call{},
+		resources: map[string]bool{}, iterators: map[string]bool{}, stands: map[string]hcl.Range{}}
 	if left.modules--; left.modules < 0 {
 		m.partial = true
 		return m, nil
@@ -165,8 +170,14 @@ func (m *module) readFile(root fs.FS, name string, left *budget) {
 	}
 	f := &file{name: name}
 	f.native, _ = parsed.Body.(*hclsyntax.Body)
+	blocks := m.declare(parsed.Body)
+	if f.native == nil && plainTexts(raw) {
+		f.blocks = blocks
+	}
+	if f.native != nil {
+		m.iterate(f.native)
+	}
 	m.files = append(m.files, f)
-	m.declare(parsed.Body)
 }
 
 // limited is the content of a file, while it is within its bounds.

@@ -119,6 +119,15 @@ output "out" {
 	"an undeclared local value":      {"-- main.tf --\nresource \"terraform_data\" \"a\" {\n  input = { a = [local.nope] }\n}", nil, []string{`main.tf:2 local value "nope" is`}},
 	"an undeclared module":           {"-- main.tf --\noutput \"a\" {\n\n  value = module.nope.x\n}", nil, []string{`main.tf:3 module "nope" is`}},
 	"an undeclared data source":      {"-- main.tf --\noutput \"a\" {\n  value = data.terraform_remote_state.nope.x\n}", nil, []string{`main.tf:2 data source terraform_remote_state.nope is`}},
+	"an undeclared resource":         {"-- main.tf --\nresource \"terraform_data\" \"a\" {\n  input = terraform_data.b.id\n}", nil, []string{`main.tf:2 resource terraform_data.b is used and not declared`}},
+	"an iterator like a resource":    {"-- main.tf --\nlocals {\n  of_all = [for my_item in [{ a = 1 }] : my_item.a]\n}\nresource \"terraform_data\" \"a\" {\n  input = local.of_all\n  lifecycle {\n    ignore_changes = [triggers_replace]\n  }\n}", nil, nil},
+	"undeclared in JSON":             {"-- main.tf.json --\n{\"resource\": {\"terraform_data\": {\"a\": {\n  \"input\": {\"x\": [\"a-${var.nope}\"]}}}}}", nil, []string{`main.tf.json:2 variable "nope" is used and not declared`}},
+	"a text of JSON":                 {"-- main.tf.json --\n{\"resource\": {\"terraform_data\": {\"a\": {\"input\": \"$${var.nope}\"}}}, \"variable\": {\"v\": {\"default\": \"1\"}}}", nil, nil},
+	"a resource twice":               {"-- a.tf --\nresource \"terraform_data\" \"a\" {}\n-- b.tf --\n\nresource \"terraform_data\" \"a\" {}", nil, []string{`b.tf:2 resource terraform_data.a is declared already, at a.tf:1; rename`}},
+	"a variable twice":               {"-- a.tf --\nvariable \"a\" { default = 1 }\nvariable \"a\" { default = 1 }", nil, []string{`a.tf:2 variable "a" is declared already, at a.tf:1`}},
+	"a local value twice":            {"-- a.tf --\nlocals {\n  a = 1\n}\nlocals {\n  a = 1\n}", nil, []string{`a.tf:5 local value "a" is declared already, at a.tf:2`}},
+	"overridden, and so twice":       {"-- a.tf --\nvariable \"a\" { default = 1 }\n-- a_override.tf --\nvariable \"a\" { default = 2 }", nil, nil},
+	"a check of nothing":             {"-- main.tf --\ncheck \"h\" {\n}", nil, []string{`main.tf:1 check "h" has no assert block`}},
 	"a variable without a value":     {"-- main.tf --\n\nvariable \"a\" {}", nil, []string{`main.tf:2 variable "a" has no value`}},
 	"an undeclared one is passed":    {"-- main.tf --\nvariable \"a\" {}", map[string]any{"a": 1, "b": 2}, []string{`b:0 the module does not declare`}},
 	"a syntax error":                 {"-- main.tf --\nresource \"terraform_data\" {", map[string]any{"x": 1}, []string{`main.tf:1 `}},
@@ -238,4 +247,22 @@ func FuzzCheck(f *testing.F) {
 		}
 		Backend(tree)
 	})
+}
+
+// TestATemplateOfJSONThatIsNestedTooDeeplyIsLeftToTerraform: the reader would run out of stack.
+func TestATemplateOfJSONThatIsNestedTooDeeplyIsLeftToTerraform(t *testing.T) {
+	deep := "${" + strings.Repeat("(", 100_000) + "var.nope" + strings.Repeat(")", 100_000) + "}"
+	in := "-- main.tf.json --\n{\"resource\": {\"terraform_data\": {\"a\": {\"input\": \"" + deep + "\"}}}}"
+	if got := Check(files(in), nil); len(got) != 0 {
+		t.Errorf("%d problems", len(got))
+	}
+}
+
+// TestIteratorsOfDynamicBlocksAreNoResources, whatever they are called.
+func TestIteratorsOfDynamicBlocksAreNoResources(t *testing.T) {
+	in := "-- main.tf --\nresource \"aws_security_group\" \"g\" {\n  provider = my_aws.west\n  dynamic \"ip_range\" {\n    for_each = [1]\n    content {\n      cidr = ip_range.value\n    }\n  }\n" +
+		"  dynamic \"x\" {\n    for_each = [1]\n    iterator = my_own\n    content {\n      y = my_own.value\n    }\n  }\n}"
+	if got := Check(files(in), nil); len(got) != 0 {
+		t.Error(say(got))
+	}
 }
