@@ -101,7 +101,7 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 //	                                the state, and the plan file; written behind the wall
 //	<Dir>/<stack>/<any>/vars.tfvars.json, cli.tfrc
 //
-// The tests of a stack of the tracked branch have such a folder in the stack's own, and the module that lies there.
+// The tests of a stack of the tracked branch have such a folder, too: tests/ in the stack's own.
 type proposal struct {
 	*work
 	policy wall.Policy

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -89,7 +91,7 @@ type passed struct {
 	Tests port.Tests    `json:"tests"`
 }
 
-// tested is test for a stack of the tracked branch, in the stack's own folder.
+// tested is test for a stack of the tracked branch.
 func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	if w.stack.Remove || !hasTests(w.module, w.tool.product) {
 		return nil, nil
@@ -103,12 +105,9 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	if raw, err := os.ReadFile(note); err == nil && json.Unmarshal(raw, &last) == nil && last.Of == of {
 		return &last.Tests, nil
 	}
-	p := &proposal{work: w, policy: t.cfg.Wall, dial: t.cfg.Dial, tests: true}
+	p := w.apart(t.cfg)
 	defer p.tidy()
-	if err := os.MkdirAll(p.file("home"), 0o700); err != nil {
-		return nil, fault.New(fault.Internal, "make work directory: %w", err)
-	}
-	if err := p.outfit(t.cfg.Env.Lookup); err != nil {
+	if err := p.borrow(w, t.cfg.Env.Lookup); err != nil {
 		return nil, err
 	}
 	inner, cancel := context.WithTimeoutCause(ctx, t.cfg.Patience, errSlow)
@@ -125,13 +124,101 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	return got, err
 }
 
-// tidy removes what the tests had for themselves.
-func (w *proposal) tidy() {
-	left, _ := filepath.Glob(filepath.Join(escaped(w.root), "tmp-*")) // the pattern is in order
-	for _, dir := range append(left, w.file("home")) {
-		if err := sandbox.Remove(dir); err != nil {
-			w.log.Warn("a folder of tests could not be removed", "stack", w.stack.Name, "error", err)
+// apart is the stack's work for its tests, in a folder of theirs below the stack's: what tests write is code that nobody has
+// reviewed, and what lies in the stack's own folder is planned and applied afterwards with no wall around it.
+func (w *work) apart(c Config) *proposal {
+	own := *w
+	own.root, own.cli = filepath.Join(w.root, "tests"), nil
+	return &proposal{work: &own, policy: c.Wall, dial: c.Dial, tests: true}
+}
+
+// borrow lays the module out for tests, with copies of the providers and modules that were fetched for from. What init noted of
+// the backend is left out: there may be credentials in it.
+func (w *proposal) borrow(from *work, lookup func(string) (string, bool)) error {
+	if err := sandbox.Remove(w.root); err != nil {
+		return fault.New(fault.Internal, "remove old tests of stack %s: %w", w.stack.Name, err)
+	}
+	if err := os.MkdirAll(w.file("home"), 0o700); err != nil {
+		return fault.New(fault.Internal, "make work directory: %w", err)
+	}
+	err := w.layOut()
+	for _, part := range []string{lockFile, ".terraform/modules", ".terraform/providers"} {
+		if err == nil {
+			err = copied(filepath.Join(from.moduleDir(), part), filepath.Join(w.moduleDir(), part))
 		}
 	}
-	_ = os.Remove(w.file("cli.tfrc"))
+	if err != nil {
+		return fault.WithHint(fault.New(fault.Internal, "lay out tests of stack %s: %w", w.stack.Name, err), "free space, or allow writing there")
+	}
+	if err := w.writeVars(); err != nil {
+		return err
+	}
+	return w.outfit(lookup)
+}
+
+// copied copies a file, or a folder with all that is in it; one that is not there is none. Links to elsewhere on this machine, as
+// to a cache of providers, stay links.
+func copied(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == from {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, rel)
+		switch info, err := d.Info(); {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.MkdirAll(at, 0o700|info.Mode().Perm())
+		case d.Type()&fs.ModeSymlink != 0:
+			return copyLink(path, at, from)
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s is no plain file", path)
+		default:
+			return copyFile(path, at, info.Mode().Perm())
+		}
+	})
+}
+
+// copyLink has the copy of a link lead to where the link does. One that leads to a place in the same tree leads there in the copy's.
+func copyLink(link, to, tree string) error {
+	at, err := os.Readlink(link)
+	if err != nil {
+		return err
+	}
+	if !filepath.IsAbs(at) {
+		whole := filepath.Join(filepath.Dir(link), at)
+		if rel, err := filepath.Rel(tree, whole); err != nil || !filepath.IsLocal(rel) {
+			at = whole
+		}
+	}
+	return os.Symlink(at, to)
+}
+
+// copyFile replaces what is there: the module has a lock file of its own, which init may have added to.
+func copyFile(from, to string, mode fs.FileMode) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600|mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// tidy removes what the tests had for themselves.
+func (w *proposal) tidy() {
+	if err := sandbox.Remove(w.root); err != nil {
+		w.log.Warn("the folder of tests could not be removed", "stack", w.stack.Name, "error", err)
+	}
 }

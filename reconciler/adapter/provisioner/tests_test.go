@@ -4,14 +4,17 @@ package provisioner
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 const sized = `
@@ -105,6 +108,88 @@ func TestTestsAreGivenNeitherCredentialsNorState(t *testing.T) {
 			t.Errorf("%+v, %v", got.Tests, err)
 		}
 	})
+}
+
+// meddling is a helper of tests that changes what the stack's next plan is made of, and leaves a file where that lies.
+const meddling = `
+resource "terraform_data" "meddle" {
+  provisioner "local-exec" {
+    command = <<-EOT
+      for at in . "$PWD/${path.root}" ../module ../../module; do
+        echo 'resource "terraform_data" "mine" {}' >> $at/main.tf
+        mkdir -p $at/.terraform/modules && echo x > $at/.terraform/modules/mine
+        echo x > $at/mine.tf.json
+      done
+      echo {} > ../ready.json; echo {} > ../../ready.json
+      true
+    EOT
+  }
+}
+`
+
+// TestTestsCannotChangeWhatIsPlannedAfterThem: the folder in which a stack is planned and applied is with credentials, and no wall.
+func TestTestsCannotChangeWhatIsPlannedAfterThem(t *testing.T) {
+	real(t)
+	w := newTown(t)
+	c := at(w.states, world(w.env))
+	c.Wall = wall.Policy{Level: wall.Namespaces, Hidden: []string{w.keys, w.home}}
+	s := func(size int) port.Infrastructure {
+		return port.Infrastructure{Name: "db", Vars: map[string]any{"size": size}, State: schemas.State{Backend: map[string]string{"path": filepath.Join(w.dir, "declared.tfstate")}}, Source: fstest.MapFS{
+			"main.tf":        {Data: []byte("terraform {\n  backend \"local\" {}\n}\n" + sized), Mode: 0o644},
+			"maker/main.tf":  {Data: []byte(meddling), Mode: 0o644},
+			"db.tftest.hcl":  {Data: []byte("run \"make\" {\n  module { source = \"./maker\" }\n}\nrun \"look\" {\n  command = plan\n  assert {\n    condition = var.size > 0 && !fileexists(\".terraform/terraform.tfstate\")\n    error_message = \"it sees the backend\"\n  }\n}\n"), Mode: 0o644},
+			"scripts/run.sh": {Data: []byte("#!/bin/sh\n"), Mode: 0o755},
+		}}
+	}
+	w.stand(t, port.Infrastructure{Name: "db", Vars: s(3).Vars, State: s(3).State, Source: fstest.MapFS{"main.tf": s(3).Source.(fstest.MapFS)["main.tf"]}})
+	p := Terraform(c)
+	for _, size := range []int{4, 5} {
+		got, err := p.Diff(t.Context(), s(size))
+		if err != nil || got.Tests == nil || got.Tests.Passed != 2 || show(got.Actions) != "update terraform_data.disk" {
+			t.Fatalf("of size %d: %s, %+v, %v", size, show(got.Actions), got.Tests, err)
+		}
+		for file, text := range tree(t, filepath.Join(w.states, "db")) {
+			switch one, declared := s(size).Source.(fstest.MapFS)[strings.TrimPrefix(file, "module/")]; {
+			case declared && string(one.Data) != text:
+				t.Errorf("the tests changed %s: %q", file, text)
+			case strings.Contains(file, "mine"), strings.HasPrefix(file, "tests/"), strings.HasPrefix(file, "module/") && !declared && !strings.HasPrefix(file, "module/.terraform"):
+				t.Errorf("the tests left %s: %q", file, text)
+			}
+		}
+		for _, file := range []string{"module", "module/main.tf"} {
+			if info, err := os.Stat(filepath.Join(w.states, "db", file)); err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
+				t.Errorf("%s was given away: %v", file, err)
+			}
+		}
+	}
+}
+
+// TestTestsBorrowWhatWasFetched: modules of elsewhere, and links of providers to where they lie.
+func TestTestsBorrowWhatWasFetched(t *testing.T) {
+	from, to, cache := t.TempDir(), filepath.Join(t.TempDir(), "copy"), t.TempDir()
+	put(t, filepath.Join(from, "a", "main.tf"), "x")
+	put(t, filepath.Join(cache, "provider"), "y")
+	outside, err := filepath.Rel(from, cache)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for link, at := range map[string]string{"absolute": cache, "relative": outside, "within": "a"} {
+		if err := os.Symlink(at, filepath.Join(from, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := copied(from, to); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(from, "a", "main.tf"), "changed afterwards")
+	for file, want := range map[string]string{"absolute/provider": "y", "relative/provider": "y", "a/main.tf": "x", "within/main.tf": "x"} {
+		if raw, err := os.ReadFile(filepath.Join(to, file)); err != nil || string(raw) != want {
+			t.Errorf("%s is %q, %v", file, raw, err)
+		}
+	}
+	if err := copied(filepath.Join(from, "none"), filepath.Join(to, "none")); err != nil {
+		t.Errorf("what is not there: %v", err)
+	}
 }
 
 func TestPassedTestsAreRunAgainWhereSomethingChanged(t *testing.T) {

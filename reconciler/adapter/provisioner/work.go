@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -29,7 +30,8 @@ import (
 //
 //	<Dir>/<stack>/lock              held while a call goes on
 //	<Dir>/<stack>/ready.json        what module/ was initialised for
-//	<Dir>/<stack>/module/           the module and its .terraform
+//	<Dir>/<stack>/module/           the module and its .terraform; nothing behind a wall may write it
+//	<Dir>/<stack>/tests/            a copy of these, while the module's tests are run
 //	<Dir>/<stack>/vars.tfvars.json  during a call only
 //	<Dir>/<stack>/plans/            plan files that wait to be applied
 //	<Dir>/<stack>/terraform.tfstate where nothing else is declared
@@ -156,7 +158,11 @@ type ready struct {
 	Module  digest.Digest `json:"module"`
 	Backend digest.Digest `json:"backend"`
 	Tool    string        `json:"tool"`
+	Form    int           `json:"form"`
 }
+
+// readyForm tells a folder that nothing but this package and init has written. Before 1, the stack's tests could write it.
+const readyForm = 1
 
 // prepare lays the module out and initialises it, unless that was done before for
 // the very same module, backend and tool.
@@ -181,7 +187,7 @@ func (w *work) prepare(ctx context.Context, env map[string]string) error {
 			return err
 		}
 	}
-	want := ready{Module: w.module.Digest(), Backend: w.backend.digest(), Tool: w.tool.String()}
+	want := ready{Module: w.module.Digest(), Backend: w.backend.digest(), Tool: w.tool.String(), Form: readyForm}
 	var have ready
 	stamp := filepath.Join(w.root, "ready.json")
 	if raw, err := os.ReadFile(stamp); err == nil && json.Unmarshal(raw, &have) == nil && have == want && w.initialised() {
@@ -264,7 +270,7 @@ func (w without) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // layOut writes the module anew: nothing of another module stays behind.
 func (w *work) layOut() error {
-	if err := os.RemoveAll(w.moduleDir()); err != nil {
+	if err := sandbox.Remove(w.moduleDir()); err != nil {
 		return err
 	}
 	for _, f := range w.module {
