@@ -74,7 +74,7 @@ type OCI struct {
 
 // Ledger says where facts are recorded.
 type Ledger struct {
-	// Remote is the Git remote that the ledger is fetched from and pushed to.
+	// Remote is the Git remote that the ledger is fetched from and pushed to. Without it: origin or, in a clone that has no remote of that name, the one that its branch goes with, or its only one.
 	Remote string `json:"remote,omitempty" jsonschema:"default=origin" part:"placement"`
 	// Branch is the ledger's branch.
 	Branch string `json:"branch,omitempty" jsonschema:"default=vishwa/ledger" part:"placement"`

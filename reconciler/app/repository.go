@@ -123,6 +123,9 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 		return nil, err
 	}
 	h = &Repository{Repo: r, Trust: t}
+	if err := h.oneRemote(ctx, project.Ledger); err != nil {
+		return nil, err
+	}
 	if h.Paths, err = FindPaths(o.Env.Lookup, r.ID()); err != nil {
 		return nil, err
 	}
@@ -231,14 +234,14 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	}
 	away := h.remoteConfig(o, apart, work, kept, sealed)
 	routes := h.elsewhere(project, place, away, o.Reach)
-	remote := located(project.Ledger).Remote
+	remote := h.located(project.Ledger).Remote
 	var worktree fs.FS
 	if !h.Repo.Bare() {
 		worktree = h.Repo.Worktree()
 	}
 	h.Reconciler = &pass.Reconciler{
 		Observers: pass.Observers{
-			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: located(project.Ledger)},
+			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: h.located(project.Ledger)},
 			Provisioner: h.stacks(o, apart, work),
 			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: serves, Starters: starters(o.Env)}),
 			Store:       kept,

@@ -8,11 +8,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
@@ -21,9 +23,28 @@ import (
 // ledgerPlace is where a ledger is.
 type ledgerPlace struct{ Remote, Branch string }
 
-// located is where l is, with what is usual filled in.
-func located(l schemas.Ledger) ledgerPlace {
-	return ledgerPlace{Remote: cmp.Or(l.Remote, "origin"), Branch: cmp.Or(l.Branch, "vishwa/ledger")}
+// located is where l is, with what is usual in this clone filled in.
+func (h *Repository) located(l schemas.Ledger) ledgerPlace {
+	return ledgerPlace{Remote: cmp.Or(l.Remote, h.Repo.Place().Remote), Branch: cmp.Or(l.Branch, gitledger.UsualBranch)}
+}
+
+// oneRemote refuses a clone of several remotes where nothing says which of them has the ledger:
+// to begin another one here would forget what is recorded there.
+func (h *Repository) oneRemote(ctx context.Context, l schemas.Ledger) error {
+	place := h.Repo.Place()
+	if l.Remote != "" || place.Own == nil || place.Address(place.Remote) != "" {
+		return nil
+	}
+	set, err := place.Own.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	names := set.Remotes()
+	if len(names) == 0 {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "this clone has the remotes %s, none of them is called %s, and its branch goes with none: which of them has the ledger is not known",
+		strings.Join(names, " and "), gitremote.Origin), "name it in spec.ledger.remote of %s, or have the branch go with it: git branch --set-upstream-to REMOTE/BRANCH", schemas.Root)
 }
 
 // steadyLedger is the ledger that a revision names, once it is known to hold what those hold
@@ -86,7 +107,7 @@ func (s *steadyLedger) settled(ctx context.Context, f *ledger.Facts) (bool, erro
 		return false, ctx.Err() // another repository's, or a clone that ends before: compared
 	}
 	project, _, err := pass.Settings(tree)
-	return err == nil && project != nil && located(project.Ledger) == s.now, nil
+	return err == nil && project != nil && s.repository.located(project.Ledger) == s.now, nil
 }
 
 // compare holds the ledger against all that were named before.
@@ -101,7 +122,7 @@ func (s *steadyLedger) compare(ctx context.Context) error {
 	}
 	seen := map[ledgerPlace]bool{s.now: true}
 	for _, text := range versions {
-		was := located(pass.ParseProject(text).Ledger)
+		was := s.repository.located(pass.ParseProject(text).Ledger)
 		if seen[was] {
 			continue
 		}

@@ -4,6 +4,7 @@
 package gitledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,7 @@ import (
 // needed always; Signer and SSH to append.
 type Options struct {
 	Branch  string // without it, vishwa/ledger
-	Remote  string // without it, origin; where there is no such remote the ledger stays local
+	Remote  string // without it, the place's own; where there is no such remote the ledger stays local
 	Offline bool   // leave the remote alone: read and append here, to be pushed on the next occasion
 
 	Signer   port.Signer
@@ -103,7 +104,7 @@ func Open(place gitstore.Place, opts Options) (*Ledger, error) {
 		opts.Branch = UsualBranch
 	}
 	if opts.Remote == "" {
-		opts.Remote = "origin"
+		opts.Remote = cmp.Or(place.Remote, gitremote.Origin)
 	}
 	if opts.Name == "" {
 		opts.Name, opts.Email = "Vishwa", "vishwa@localhost"

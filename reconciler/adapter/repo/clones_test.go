@@ -124,3 +124,27 @@ func TestRemoteIsWhereTheConfigurationSays(t *testing.T) {
 	_, err := openRepo(t, dir).place.Own.Remote("split")
 	wantFault(t, err, fault.Invalid, "2 addresses")
 }
+
+// TestTheUsualRemoteIsTheOneThatGitGoesBy: origin where there is one, else the branch's, else
+// the only one; of several, none is guessed.
+func TestTheUsualRemoteIsTheOneThatGitGoesBy(t *testing.T) {
+	dir := newRepo(t)
+	main := strings.TrimSpace(git(t, dir, "branch", "--show-current"))
+	for _, step := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"status"}, "origin"}, // none: the name that one would have
+		{[]string{"remote", "add", "upstream", "https://git.example.com/a"}, "upstream"},
+		{[]string{"remote", "add", "fork", "https://git.example.com/b"}, "origin"},
+		{[]string{"config", "branch." + main + ".remote", "fork"}, "fork"},
+		{[]string{"config", "branch." + main + ".remote", "https://git.example.com/c"}, "origin"},
+		{[]string{"config", "branch." + main + ".remote", "fork"}, "fork"},
+		{[]string{"remote", "add", "origin", "https://git.example.com/o"}, "origin"},
+	} {
+		git(t, dir, step.args...)
+		if got := openRepo(t, dir).Place().Remote; got != step.want {
+			t.Errorf("after git %s: %s; want %s", strings.Join(step.args, " "), got, step.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -26,7 +27,7 @@ import (
 // Options choose what of a repository is looked at.
 type Options struct {
 	Branch string // the tracked branch; without it, whatever HEAD is on
-	Remote string // the remote that names the repository; without it, origin
+	Remote string // the remote that names the repository; without it, the one that Git would go by
 	// URL is where the remote is, for a clone of our own: nothing of the clone's own
 	// configuration acts then, and no objects outside of it are read.
 	URL string
@@ -53,22 +54,26 @@ func Open(dir string, opts Options) (*Repo, error) {
 			return nil, err
 		}
 	}
-	if opts.Remote == "" {
-		opts.Remote = "origin"
-	}
-	if err := gitstore.CheckName("remote", opts.Remote); err != nil {
-		return nil, err
-	}
 	p, err := gitstore.Find(dir)
 	if err != nil {
 		return nil, err
 	}
-	if p.Remote, p.URL = opts.Remote, opts.URL; p.URL == "" {
+	if p.URL = opts.URL; p.URL == "" {
 		p.Own = &gitremote.Clone{Dir: cmp.Or(p.Work, p.Git), Git: p.Common}
 		if err := p.Own.Check(context.Background()); err != nil {
 			return nil, err
 		}
+		if opts.Remote == "" {
+			if opts.Remote, err = p.Own.Usual(context.Background(), checkedOut(p)); err != nil {
+				return nil, err
+			}
+		}
 	}
+	opts.Remote = cmp.Or(opts.Remote, gitremote.Origin)
+	if err := gitstore.CheckName("remote", opts.Remote); err != nil {
+		return nil, err
+	}
+	p.Remote = opts.Remote
 	store := p.Open(cache.NewObjectLRU(32 * cache.MiByte))
 	r, err := gogit.Open(unconfigured{store}, nil)
 	if err != nil {
@@ -81,6 +86,16 @@ func Open(dir string, opts Options) (*Repo, error) {
 		}
 	}
 	return repo, nil
+}
+
+// checkedOut is the branch that HEAD names; "" where it names none.
+func checkedOut(p gitstore.Place) string {
+	head, err := os.ReadFile(filepath.Join(p.Git, "HEAD"))
+	name, ok := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: refs/heads/")
+	if err != nil || !ok {
+		return ""
+	}
+	return name
 }
 
 // Place is where the repository is on this machine.

@@ -6,10 +6,48 @@ package gitremote
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
+
+// Origin is the remote that git clone makes, unless it is told another name.
+const Origin = "origin"
+
+// Remotes are the names of those that have an address.
+func (s Settings) Remotes() []string {
+	var names []string
+	for key := range s {
+		if name, ok := strings.CutPrefix(key, "remote."); ok {
+			if name, ok = strings.CutSuffix(name, ".url"); ok {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Usual is the remote that a clone is of, where nobody names one: origin or, where there is
+// none, the one that the branch goes with (branch.NAME.remote) or the only one. "" is none, or
+// one of several.
+func (o *Clone) Usual(ctx context.Context, branch string) (string, error) {
+	set, err := o.Settings(ctx)
+	if err != nil {
+		return "", err
+	}
+	names := set.Remotes()
+	for _, name := range []string{Origin, set.Last("branch." + branch + ".remote")} {
+		if slices.Contains(names, name) {
+			return name, nil
+		}
+	}
+	if len(names) == 1 {
+		return names[0], nil
+	}
+	return "", nil
+}
 
 // Addresses of a remote; both are empty where there is no such remote.
 type Addresses struct{ Fetch, Push string }
