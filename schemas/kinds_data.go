@@ -116,7 +116,7 @@ type Format struct {
 
 // Column describes one column.
 type Column struct {
-	// Type is the type of every value. A date is 2006-01-02; a timestamp is RFC 3339, or a date with a time.
+	// Type is the type of every value. A date is 2006-01-02; a timestamp is RFC 3339, or a date with a time; a file in whose column no value has a time is one of midnights.
 	Type string `json:"type,omitempty" jsonschema:"enum=number,enum=integer,enum=boolean,enum=string,enum=date,enum=timestamp" part:"key"`
 	// Min is the smallest value allowed.
 	Min *float64 `json:"min,omitempty" part:"key"`

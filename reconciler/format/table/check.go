@@ -114,6 +114,7 @@ func (c *Checker) end() {
 			}
 		}
 		p.met = false
+		p.endFile()
 	}
 	if c.rows == c.before && !c.again {
 		c.endEmpty()
@@ -145,16 +146,15 @@ func (c *Checker) Merge(o *Checker) {
 	}
 	for i, p := range o.columns {
 		c.columns[i].met = c.columns[i].met || p.met
-		for rule, found := range p.found {
-			v := c.columns[i].violation(rule)
-			v.Count += found.Count
-			for _, e := range found.Examples {
-				if len(v.Examples) < examples {
-					e.File, e.Row = c.file, e.Row+c.rows-c.before
-					v.Examples = append(v.Examples, e)
-				}
-			}
+		moved := func(e Example) Example {
+			e.File, e.Row = c.file, e.Row+c.rows-c.before
+			return e
 		}
+		for rule, found := range p.found {
+			c.columns[i].violation(rule).join(*found, moved)
+		}
+		c.columns[i].alone.join(p.alone, moved)
+		c.columns[i].clocks += p.clocks
 	}
 	c.rows += o.rows
 	c.newest = max(c.newest, o.newest)
@@ -188,8 +188,11 @@ func (c *Checker) add(row *Row, names []string) {
 			continue
 		}
 		isText := row.Text != nil && row.Text[i]
-		if rule := p.broken(cell, isText); rule != "" {
+		rule, k := p.broken(cell, isText)
+		if rule != "" {
 			p.count(p.violation(rule), c.example(row, cell))
+		} else if p.col.Type == "timestamp" {
+			p.time(k, c, row, cell)
 		}
 		if p.fresh {
 			if k, x := classify(cell); k == date || k == timestamp {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -28,6 +29,8 @@ type promise struct {
 	left        []class // for other passes
 	retry       bool    // the class was halved on the way: what was counted is of more than it
 	done        Violation
+	alone       Violation // dates without a time, of this file
+	clocks      int64     // and its values that have one
 }
 
 // violation is the one of a rule.
@@ -89,21 +92,55 @@ func (p *promise) keep() {
 	p.doubles = &Violation{}
 }
 
-// broken names the rule that a value breaks, or "".
-func (p *promise) broken(cell []byte, isText bool) string {
+// time takes a value of a column of timestamps that is one, or a date alone: pandas and R
+// leave the time out where all of a file are midnights, and only there.
+func (p *promise) time(k kind, c *Checker, row *Row, cell []byte) {
+	switch k {
+	case date:
+		p.count(&p.alone, c.example(row, cell))
+	case timestamp:
+		p.clocks++
+	}
+}
+
+// endFile tells of dates alone that stand beside times.
+func (p *promise) endFile() {
+	if p.clocks > 0 && p.alone.Count > 0 {
+		p.violation("type timestamp, and a time as other values of the file have").join(p.alone, func(e Example) Example { return e })
+	}
+	p.alone, p.clocks = Violation{}, 0
+}
+
+// join adds what another found to v.
+func (v *Violation) join(found Violation, at func(Example) Example) {
+	v.Count += found.Count
+	for _, e := range found.Examples {
+		if len(v.Examples) < examples {
+			v.Examples = append(v.Examples, at(e))
+		}
+	}
+}
+
+// broken names the rule that a value breaks, or "", and tells what the value is.
+func (p *promise) broken(cell []byte, isText bool) (string, kind) {
 	if cell == nil {
 		if p.col.Required {
-			return "required"
+			return "required", kinds
 		}
-		return ""
+		return "", kinds
 	}
 	k, x := text, 0.0
 	if !isText {
 		k, x = classify(cell)
 	}
+	return p.unkept(cell, k, x), k
+}
+
+// unkept names the rule that a value of kind k breaks, or "".
+func (p *promise) unkept(cell []byte, k kind, x float64) string {
 	numeric := k == integer || k == number
 	if rule := p.wrong(k, x); rule != "" {
-		return rule
+		return rule + untold(p.col.Type, cell)
 	}
 	switch {
 	case p.col.Min != nil && x < *p.col.Min:
@@ -114,6 +151,20 @@ func (p *promise) broken(cell []byte, isText bool) string {
 		return "values"
 	case p.pattern != nil && !p.pattern.Match(cell):
 		return "pattern " + p.col.Pattern
+	}
+	return ""
+}
+
+// untold says what databases have for times that no calendar here has.
+func untold(declared string, cell []byte) string {
+	if declared != "date" && declared != "timestamp" {
+		return ""
+	}
+	switch said := string(cell[:min(len(cell), 64)]); {
+	case said == "infinity", said == "-infinity":
+		return " (PostgreSQL's infinity is no moment: export it as an empty value)"
+	case strings.HasSuffix(said, " BC"):
+		return " (years before Christ are not read: export the column as text, and declare it a string)"
 	}
 	return ""
 }
@@ -131,7 +182,7 @@ func (p *promise) wrong(k kind, x float64) string {
 	case "date":
 		ok = k == date
 	case "timestamp":
-		ok = k == timestamp
+		ok = k == timestamp || k == date // see time
 	}
 	switch {
 	case !ok:

@@ -125,6 +125,75 @@ func TestViolationsNameThePlace(t *testing.T) {
 	}
 }
 
+// TestDatesAloneAreTimestampsWhereAllOfAFileAre: pandas and R leave the time out of midnights,
+// where a file has no other times; in parts, the file is whole all the same.
+func TestDatesAloneAreTimestampsWhereAllOfAFileAre(t *testing.T) {
+	const mixed = "type timestamp, and a time as other values of the file have"
+	for name, c := range map[string]struct {
+		files []string
+		want  string
+	}{
+		"dates alone":              {[]string{"2024-01-02\n2024-01-03\n"}, "[]"},
+		"times":                    {[]string{"2024-01-02 10:00:00\n2024-01-03 00:00:00\n"}, "[]"},
+		"a file of each":           {[]string{"2024-01-02\n2024-01-03\n", "2024-01-02 10:00:00\n"}, "[]"},
+		"dates before a time":      {[]string{"2024-01-02\n2024-01-03\n2024-01-04T10:00:00Z\n"}, mixed + " 2 rows 1 2"},
+		"a date behind a time":     {[]string{"2024-01-04T10:00:00Z\n2024-01-02\n"}, mixed + " 1 rows 2"},
+		"infinity":                 {[]string{"infinity\n2024-01-02 10:00:00\n"}, "infinity is no moment"},
+		"before Christ":            {[]string{"0044-03-15 00:00:00 BC\n"}, "years before Christ"},
+		"a month that there isn't": {[]string{"2024-13-02\n"}, "type timestamp 1 rows 1"},
+	} {
+		for _, parts := range []int{1, 2} {
+			all := timestamps(t)
+			for i, rows := range c.files {
+				all.Begin(fmt.Sprintf("%d.csv", i))
+				in := "at\n" + rows
+				if parts == 1 {
+					r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := Scan(r, nil, all, nil); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				for row := range strings.Lines(rows) {
+					part := timestamps(t)
+					in := "at\n" + row
+					r, err := Open(strings.NewReader(in), int64(len(in)), schemas.Format{}, "f.csv")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := Scan(r, nil, part, nil); err != nil {
+						t.Fatal(err)
+					}
+					all.Merge(part)
+				}
+			}
+			said := []string{}
+			for _, v := range all.Violations() {
+				line := fmt.Sprintf("%s %d rows", v.Rule, v.Count)
+				for _, e := range v.Examples {
+					line += fmt.Sprint(" ", e.Row)
+				}
+				said = append(said, line)
+			}
+			if got := fmt.Sprint(said); !strings.Contains(got, c.want) {
+				t.Errorf("%s in %d parts: %s; want %s", name, parts, got, c.want)
+			}
+		}
+	}
+}
+
+func timestamps(t *testing.T) *Checker {
+	t.Helper()
+	c, err := NewChecker(&schemas.Dataset{Columns: map[string]schemas.Column{"at": {Type: "timestamp"}}}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestValuesAreNumbersWhereTheColumnIs(t *testing.T) {
 	for name, c := range map[string]struct {
 		column schemas.Column
