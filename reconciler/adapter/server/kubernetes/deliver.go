@@ -465,7 +465,7 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	if err != nil {
 		return "", err
 	}
-	raw, known, err := d.look(ctx)
+	raw, known, err := d.readShort(ctx)
 	switch what := d.file() + " of branch " + d.at.Git.Branch; {
 	case err != nil:
 		return "", err
@@ -487,9 +487,9 @@ func (s *server) strays(ctx context.Context, c *kube.Client, name string, rec re
 	return lag, err
 }
 
-// look is what the file has; known is false where the remote does not say it, for whatever reason, or takes more than a
+// readShort is what the file has; known is false where the remote does not say it, for whatever reason, or takes more than a
 // third of the time that there is: the cluster is to be asked as well.
-func (d *delivery) look(ctx context.Context) (raw []byte, known bool, err error) {
+func (d *delivery) readShort(ctx context.Context) (raw []byte, known bool, err error) {
 	short := ctx
 	if end, is := ctx.Deadline(); is {
 		var cancel context.CancelFunc
