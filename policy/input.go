@@ -77,13 +77,15 @@ type testsDoc struct {
 	Failed   int      `json:"failed"`
 	Skipped  int      `json:"skipped"`
 	Failures []string `json:"failures"`
+	// Modules are those that the tests run.
+	Modules []port.TestModule `json:"modules,omitempty"`
 }
 
 func tests(t *port.Tests) *testsDoc {
 	if t == nil {
 		return nil
 	}
-	return &testsDoc{t.Passed, t.Failed, t.Skipped, append([]string{}, t.Failures...)}
+	return &testsDoc{t.Passed, t.Failed, t.Skipped, append([]string{}, t.Failures...), t.Modules}
 }
 
 type metadataDoc struct {

@@ -40,6 +40,9 @@ calls contains {"name": path[count(path) - 1], "source": call.source, "version":
 	is_string(call.source)
 }
 
+# Modules that tests run are in no plan: they are run at each plan all the same.
+calls contains {"name": call.name, "source": call.source, "version": object.get(call, "version", "")} if some call in object.get(input.step, ["tests", "modules"], [])
+
 # Local modules are of the revision. An address without a scheme is of a registry, or of a host whose repositories Terraform knows.
 default kind(_) := "other"
 

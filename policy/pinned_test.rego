@@ -63,3 +63,9 @@ test_nothing_is_said_of_what_is_kept if {
 	doc := object.union(about({"net": {"source": "github.com/acme/net"}}), {"step": {"do": "keep"}})
 	count(data.vishwa.pinned.deny) == 0 with input as doc
 }
+
+test_modules_of_tests if {
+	modules := [{"name": "make of db.tftest.hcl", "source": "acme/testing/aws"}, {"name": "kept of db.tftest.hcl", "source": "acme/testing/aws", "version": "1.2.3"}, {"name": "near of db.tftest.hcl", "source": "./maker"}]
+	found := data.vishwa.pinned.deny with input as object.union(about({}), {"step": {"tests": {"passed": 1, "failed": 0, "skipped": 0, "failures": [], "modules": modules}}})
+	{f.message | some f in found} == {`module "make of db.tftest.hcl" is of a registry without an exact version`}
+}

@@ -248,6 +248,15 @@ type Tests struct {
 	Failed   int      `json:"failed"`
 	Skipped  int      `json:"skipped"`
 	Failures []string `json:"failures,omitempty"` // of each that failed, with file and line
+	// Modules are those that the tests run, near or far: no plan tells of them.
+	Modules []TestModule `json:"modules,omitempty"`
+}
+
+// TestModule is the call of a module that tests run, as it is written.
+type TestModule struct {
+	Name    string `json:"name"`
+	Source  string `json:"source"`
+	Version string `json:"version,omitempty"`
 }
 
 // ResourceAction is one resource's part of a change, without values.

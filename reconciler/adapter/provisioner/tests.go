@@ -12,15 +12,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-version"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -30,14 +29,24 @@ var firstTests = version.Must(version.NewVersion("1.6.0"))
 
 // hasTests tells whether the program finds tests in a module: next to its files, and in the folder tests.
 func hasTests(module digest.Manifest, product string) bool {
-	kinds := []string{".tftest.hcl", ".tftest.json"}
-	if product == "tofu" {
-		kinds = append(kinds, ".tofutest.hcl", ".tofutest.json")
+	return slices.ContainsFunc(module, func(f digest.File) bool { return terraform.IsTest(f.Path, product) })
+}
+
+// helpers are the modules that the tests of a module run, which was initialised and not run yet.
+func (w *work) helpers() (out []port.TestModule, err error) {
+	root, err := os.OpenRoot(w.moduleDir())
+	if err != nil {
+		return nil, fault.New(fault.Internal, "read tests of stack %s: %w", w.stack.Name, err)
 	}
-	return slices.ContainsFunc(module, func(f digest.File) bool {
-		dir := path.Dir(f.Path)
-		return (dir == "." || dir == "tests") && slices.ContainsFunc(kinds, func(kind string) bool { return strings.HasSuffix(f.Path, kind) })
-	})
+	defer root.Close()
+	all, err := terraform.TestCalls(root.FS(), w.tool.product)
+	if err != nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "stack %s: which modules its tests run cannot be told: %w", w.stack.Name, err), "correct the file, or write the tests more simply")
+	}
+	for _, c := range all {
+		out = append(out, port.TestModule{Name: c.Name, Source: c.Source, Version: c.Version})
+	}
+	return out, nil
 }
 
 // test runs the tests of a module that was initialised; nil where it has none.
@@ -48,8 +57,12 @@ func (w *proposal) test(ctx context.Context) (*port.Tests, error) {
 	if have, err := version.NewVersion(w.tool.version); err != nil || have.Core().LessThan(firstTests) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "stack %s has tests, and %s cannot run them", w.stack.Name, w.tool), "install %s %s or newer", w.tool.product, firstTests)
 	}
+	modules, err := w.helpers()
+	if err != nil {
+		return nil, err
+	}
 	var seen progress
-	err := w.do(ctx, nothing, "test", upTo(mostSaid, &seen), seen.found, "test", "-json", "-no-color", "-var-file="+w.varsFile())
+	err = w.do(ctx, nothing, "test", upTo(mostSaid, &seen), seen.found, "test", "-json", "-no-color", "-var-file="+w.varsFile())
 	switch {
 	case fault.Of(err) == fault.Cancelled, err != nil && seen.tested == nil:
 		return nil, err
@@ -59,7 +72,7 @@ func (w *proposal) test(ctx context.Context) (*port.Tests, error) {
 		return nil, fault.New(fault.Internal, "test stack %s: %s said nothing of its tests", w.stack.Name, w.tool)
 	}
 	sum := *seen.tested
-	return &port.Tests{Passed: sum.Passed, Failed: sum.Failed + sum.Errored, Skipped: sum.Skipped, Failures: w.failures(seen.diagnostics)}, nil
+	return &port.Tests{Passed: sum.Passed, Failed: sum.Failed + sum.Errored, Skipped: sum.Skipped, Failures: w.failures(seen.diagnostics), Modules: modules}, nil
 }
 
 // failures are what tests said went wrong, for people. An assertion's own words are its detail.
@@ -84,6 +97,9 @@ func (w *proposal) failures(all []diagnostic) (out []string) {
 	return out
 }
 
+// testedForm tells what is remembered of tests apart from what older programs remember, which knew nothing of their modules.
+const testedForm = 1
+
 // passed is what is remembered of tests that passed, so that they are run again only
 // where something has changed that they are told of.
 type passed struct {
@@ -96,7 +112,7 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	if w.stack.Remove || !hasTests(w.module, w.tool.product) {
 		return nil, nil
 	}
-	of, err := digest.JSON(map[string]any{"module": w.module.Digest(), "vars": w.stack.Vars, "tool": w.tool.String(), "network": w.stack.Network})
+	of, err := digest.JSON(map[string]any{"form": testedForm, "module": w.module.Digest(), "vars": w.stack.Vars, "tool": w.tool.String(), "network": w.stack.Network})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "stack %s: spec.vars cannot be written as JSON", w.stack.Name)
 	}

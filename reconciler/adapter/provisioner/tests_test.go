@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,6 +148,9 @@ func TestTestsCannotChangeWhatIsPlannedAfterThem(t *testing.T) {
 		got, err := p.Diff(t.Context(), s(size))
 		if err != nil || got.Tests == nil || got.Tests.Passed != 2 || show(got.Actions) != "update terraform_data.disk" {
 			t.Fatalf("of size %d: %s, %+v, %v", size, show(got.Actions), got.Tests, err)
+		}
+		if want := []port.TestModule{{Name: "make of db.tftest.hcl", Source: "./maker"}}; !slices.Equal(got.Tests.Modules, want) {
+			t.Errorf("the tests run %+v, want %+v", got.Tests.Modules, want)
 		}
 		for file, text := range tree(t, filepath.Join(w.states, "db")) {
 			switch one, declared := s(size).Source.(fstest.MapFS)[strings.TrimPrefix(file, "module/")]; {

@@ -166,6 +166,9 @@ func (m *module) declareCall(b *hcl.Block) {
 	if a := inner.Attributes["source"]; a != nil {
 		c.source, c.from = plain(a.Expr), a.Range
 	}
+	if a := inner.Attributes["version"]; a != nil {
+		c.exact = plain(a.Expr)
+	}
 	gives, wrong := rest.JustAttributes()
 	if wrong.HasErrors() {
 		c.gives = nil

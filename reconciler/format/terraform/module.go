@@ -73,6 +73,7 @@ type call struct {
 	at     hcl.Range
 	source string // "": it is not a plain text
 	from   hcl.Range
+	exact  string               // the version that it asks for
 	gives  map[string]hcl.Range // the variables that it sets; nil: not known
 }
 
