@@ -73,7 +73,7 @@ func (r *refreshing) revert(ctx context.Context, ref schemas.Ref) (out app.Propo
 	if err != nil {
 		return out, err
 	}
-	p := &app.Proposer{Repo: r.s.Repo, Base: rev.Branch, Head: rev.SHA, Tip: r.tip, Move: r.move, Facts: facts}
+	p := &app.Proposer{Repo: r.s.Repo, Base: rev.Branch, Head: rev.SHA, Tip: r.tip, Move: r.move, Facts: facts, Releases: r.s.Releases}
 	out, err = p.Revert(ctx, ref, false, nil)
 	if none := (app.Unreverted{}); errors.As(err, &none) {
 		err = fault.WithHint(fault.New(fault.Conflict, "%w", err), "declare something else, or vishwa retry %s to try it once more", ref)

@@ -50,6 +50,8 @@ type Proposer struct {
 	Ask func(ctx context.Context, p templates.PinText, branch, sha string) (number int, url string, err error)
 	// Facts is what was made so far; nil: nobody knows.
 	Facts *ledger.Facts
+	// Releases are the releases of a deployment, oldest first; nil: the newest alone is known, by Facts.
+	Releases func(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error)
 	// Push has the data at its remote before its pin is proposed; without a remote, nothing is.
 	Push bool
 }

@@ -5,16 +5,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -40,14 +38,18 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 	if back == nil || back.Rollout == nil || serves == nil || serves.Action != ledger.Deploy {
 		return Proposed{}, Unreverted{fmt.Sprintf("%s has no release that was rolled back", ref)}
 	}
-	made, err := p.made(ctx, ref, serves)
+	want, err := p.served(ctx, ref, serves)
+	if err != nil {
+		return Proposed{}, err
+	}
+	made, err := p.made(ctx, ref, want)
 	if err != nil {
 		return Proposed{}, err
 	}
 	text := templates.RevertText{Deployment: ref, Entry: back.Seq, Why: back.Reason, Release: back.Key, Serves: serves.Seq,
 		Canary: back.Rollout.Canary, Baseline: back.Rollout.Baseline, Commits: made}
 	if direct {
-		out, err := p.revertHere(ctx, text, back.Time, serves)
+		out, err := p.revertHere(ctx, text, back.Time, want)
 		if k := fault.Of(err); err == nil || k == fault.Transient || k == fault.Conflict || k == fault.Cancelled {
 			return out, err
 		}
@@ -63,7 +65,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		return Proposed{}, err
 	}
 	if sha == "" {
-		if sha, err = p.undo(ctx, text, back.Time, serves); err != nil {
+		if sha, err = p.undo(ctx, text, back.Time, want); err != nil {
 			return Proposed{}, err
 		}
 		if text.Beside, err = p.beside(ctx, sha, ref); err != nil {
@@ -81,8 +83,8 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 }
 
 // revertHere takes the commits back on the tracked branch, where nothing else goes back with them: no person reads it before it counts.
-func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at time.Time, serves *ledger.Entry) (Proposed, error) {
-	sha, err := p.undo(ctx, text, at, serves)
+func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at time.Time, want stated) (Proposed, error) {
+	sha, err := p.undo(ctx, text, at, want)
 	if err != nil {
 		return Proposed{}, err
 	}
@@ -99,23 +101,22 @@ func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at
 }
 
 // undo is the commit, where it declares again what serves.
-func (p *Proposer) undo(ctx context.Context, text templates.RevertText, at time.Time, serves *ledger.Entry) (string, error) {
+func (p *Proposer) undo(ctx context.Context, text templates.RevertText, at time.Time, want stated) (string, error) {
 	d := repo.CommitDraft{Parent: p.Head, Message: text.Message(), Time: at, Sign: p.Sign}
 	for _, c := range text.Commits {
 		d.Undo = append(d.Undo, c.SHA)
 	}
 	sha, err := p.Repo.Write(ctx, d)
+	if errors.Is(err, repo.ErrUnchanged) {
+		return "", Unreverted{fmt.Sprintf("without %s every file is as it is now; declare something else", shas(text.Commits))}
+	}
 	if fault.Of(err) == fault.Conflict {
 		return "", Unreverted{err.Error() + "; revert by hand: git revert " + strings.Join(d.Undo, " ")}
 	}
 	if err != nil {
 		return "", err
 	}
-	want, err := p.declares(ctx, serves.Revision, text.Deployment)
-	if err != nil {
-		return "", err
-	}
-	if got, err := p.declares(ctx, sha, text.Deployment); err != nil || got != want || got == "" {
+	if got, err := p.declares(ctx, sha, text.Deployment); err != nil || got.all == "" || !got.same(want) {
 		if err == nil {
 			err = Unreverted{fmt.Sprintf("without %s the branch does not declare what serves; declare something else", shas(text.Commits))}
 		}
@@ -132,18 +133,19 @@ func shas(commits []templates.RevertedCommit) string {
 	return strings.Join(out, ", ")
 }
 
-// made are the commits of the tracked branch, newest first, each of which changed what is declared of ref, since what serves.
-func (p *Proposer) made(ctx context.Context, ref schemas.Ref, serves *ledger.Entry) ([]templates.RevertedCommit, error) {
-	line, err := p.Repo.Merges(ctx, p.Head, serves.Revision, mostReverted+1)
+// made are the commits of the tracked branch, newest first, each of which changed what is declared of ref, back to where the branch
+// declared what serves.
+func (p *Proposer) made(ctx context.Context, ref schemas.Ref, want stated) ([]templates.RevertedCommit, error) {
+	line, err := p.Repo.Merges(ctx, p.Head, want.at, mostReverted+1)
 	if err != nil {
 		return nil, err
 	}
 	if len(line) == 0 || len(line) > mostReverted {
-		return nil, Unreverted{fmt.Sprintf("%d commits were looked through for the one that made what serves, %.7s; revert by hand", len(line), serves.Revision)}
+		return nil, Unreverted{fmt.Sprintf("%d commits were looked through for the one that made what serves, %.7s; revert by hand", len(line), want.at)}
 	}
-	if in, err := p.Repo.Contains(ctx, p.Head, serves.Revision); err != nil || !in {
+	if in, err := p.Repo.Contains(ctx, p.Head, want.at); err != nil || !in {
 		if err == nil || fault.Of(err) == fault.Missing {
-			err = Unreverted{fmt.Sprintf("the branch does not hold %.7s any more, which made what serves; declare something else", serves.Revision)}
+			err = Unreverted{fmt.Sprintf("the branch does not hold %.7s any more, which made what serves; declare something else", want.at)}
 		}
 		return nil, err
 	}
@@ -153,12 +155,15 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, serves *ledger.Ent
 		if err != nil {
 			return nil, err
 		}
-		before := serves.Revision
+		if now.same(want) {
+			break
+		}
+		before := want.at
 		if i+1 < len(line) {
 			before = line[i+1]
 		}
-		var was digest.Digest
-		if was, err = p.declares(ctx, before, ref); err != nil || was == now {
+		var was stated
+		if was, err = p.declares(ctx, before, ref); err != nil || was.same(now) {
 			continue
 		}
 		now = was
@@ -173,28 +178,6 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, serves *ledger.Ent
 		err = Unreverted{"the branch declares what serves already"}
 	}
 	return out, err
-}
-
-// declares names the release that a commit declares: by its key, or, where that is not known as nobody made it, by all that is declared
-// of it; "" where its declarations cannot be read.
-func (p *Proposer) declares(ctx context.Context, sha string, ref schemas.Ref) (digest.Digest, error) {
-	tree, err := p.Repo.Open(ctx, sha)
-	if err != nil {
-		return "", err
-	}
-	in, err := pass.Read(ctx, tree)
-	if fault.Of(err) == fault.Invalid {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	for _, s := range plan.Compute(in.Graph, plan.Observed{Facts: p.Facts}).Steps {
-		if s.Ref == ref && !s.Pending && s.Do != plan.Retire {
-			return s.Key, nil
-		}
-	}
-	return in.Graph.Declares(ref), nil
 }
 
 // sameRevert is the commit of the branch where a controller made it for the same entry, or where others have put commits on it; ""

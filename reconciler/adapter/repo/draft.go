@@ -30,7 +30,11 @@ type CommitDraft struct {
 	Sign    func() (ssh.Signer, error) // nil: not signed
 }
 
-// Write makes the commit and tells its SHA.
+// ErrUnchanged says that what is taken back leaves every file as it is.
+var ErrUnchanged = errors.New("every file stays as it is")
+
+// Write makes the commit and tells its SHA. One that takes commits back and changes no file by it is ErrUnchanged, a Conflict: whoever
+// goes on until nothing is left to take back would go on for ever.
 func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.New(fault.Cancelled, "write a commit: %w", err)
@@ -51,6 +55,9 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 		if root, err = b.PutFile(root, path, b.Add(plumbing.BlobObject, d.Files[path])); err != nil {
 			return "", fmt.Errorf("write %s in a commit: %w", path, err)
 		}
+	}
+	if len(d.Undo) > 0 && root == parent.TreeHash {
+		return "", fault.New(fault.Conflict, "take back %s: %w", strings.Join(d.Undo, ", "), ErrUnchanged)
 	}
 	who := fmt.Sprintf("%s %d +0000", gitstore.Mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}

@@ -3,6 +3,7 @@
 package repo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -148,5 +149,21 @@ func TestLinesThatDifferAreFoundSoon(t *testing.T) {
 	merged([]byte(one.String()), []byte(other.String()), []byte(one.String()))
 	if took := time.Since(began); took > 6*longest {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// TestWhatIsTakenBackTwiceIsNoCommit: a commit and its own revert leave every file as it is.
+func TestWhatIsTakenBackTwiceIsNoCommit(t *testing.T) {
+	dir := newRepo(t)
+	var commits []string
+	for _, text := range []string{"1\n", "2\n", "1\n"} {
+		write(t, dir, "a.txt", text)
+		git(t, dir, "add", "-A")
+		git(t, dir, "commit", "-q", "-m", "c")
+		commits = append(commits, git(t, dir, "rev-parse", "HEAD"))
+	}
+	sha, err := openRepo(t, dir).Write(t.Context(), CommitDraft{Parent: commits[2], Undo: []string{commits[2], commits[1]}, Message: "Revert", Time: time.Unix(9, 0)})
+	if !errors.Is(err, ErrUnchanged) || fault.Of(err) != fault.Conflict || sha != "" {
+		t.Errorf("%s, %v", sha, err)
 	}
 }
