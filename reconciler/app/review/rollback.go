@@ -29,6 +29,14 @@ func (v *pullRequest) rollBack(ctx context.Context) error {
 			}
 			defer h.Close()
 		}
+		err := h.MayGoBack(ctx, v.base, v.rev, o.Ref, "github", o.remark.By.Login)
+		if err != nil && fault.Of(err) != fault.Denied {
+			return err
+		}
+		if err != nil {
+			o.refuse = advised(err)
+			continue
+		}
 		reason := fmt.Sprintf("asked for by github:%s in comment %d", o.remark.By.Login, o.remark.ID)
 		said, err := rolledBack(ctx, h, o.Ref, reason)
 		switch k := fault.Of(err); {
@@ -37,13 +45,18 @@ func (v *pullRequest) rollBack(ctx context.Context) error {
 		case k == fault.Transient || k == fault.Cancelled:
 			return fmt.Errorf("roll back %s: %w", o.Ref, err)
 		default:
-			o.said, o.puzzles = err.Error(), true
-			if way := fault.HintOf(err); way != "" {
-				o.said += ": " + way
-			}
+			o.said, o.puzzles = advised(err), true
 		}
 	}
 	return nil
+}
+
+// advised is an error with what to do about it.
+func advised(err error) string {
+	if way := fault.HintOf(err); way != "" {
+		return err.Error() + ": " + way
+	}
+	return err.Error()
 }
 
 // rolledBack has what served before ref's newest release serve again, or ends what is tried beside it. It is done once for one reason:
@@ -100,5 +113,5 @@ func rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string)
 }
 
 func servesAgain(ref schemas.Ref, entry int64) string {
-	return fmt.Sprintf("%s serves the release of entry %d again, and is suspended, so that no pass undoes it; correct the branch, then vishwa resume %s", ref, entry, ref)
+	return fmt.Sprintf("%s serves the release of entry %d again, and is suspended, so that no pass undoes it; correct the branch; then somebody who has a key runs vishwa resume %s", ref, entry, ref)
 }

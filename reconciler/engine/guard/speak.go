@@ -1,0 +1,49 @@
+// Whose word counts without an approval of a plan: nobody is asked before something goes back, and yet not everybody may say so.
+
+package guard
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Speaks refuses the word that whoever has login on a forge gave for ref, at entry seq, where their approval would not count before each
+// of guards. One person is enough. Without guards it refuses nobody.
+func Speaks(guards []Guard, ref schemas.Ref, forge, login string, seq int64, now time.Time) error {
+	for _, g := range guards {
+		why := g.deaf(forge, login, seq, now)
+		if why == "" {
+			continue
+		}
+		return fault.WithHint(fault.New(fault.Denied, "%s is in %s, whose approvers alone have it go back: %s", ref, g.Place, why),
+			"ask one of them, or somebody who has a key: vishwa rollback %s --reason TEXT", ref)
+	}
+	return nil
+}
+
+// deaf says why the word does not count before g, or "".
+func (g Guard) deaf(forge, login string, seq int64, now time.Time) string {
+	switch {
+	case g.Lost != nil:
+		return "who they are is not known here: " + g.Lost.Error()
+	case !g.Reviews:
+		return "what is said on the forge is no approval there (reviews)"
+	case g.Trust == nil:
+		return revision(g) + " has no trust file that names any"
+	}
+	who, known := g.Trust.ByLogin(forge, login)
+	if !known {
+		return "the trust file of " + revision(g) + " does not name " + login
+	}
+	if !slices.ContainsFunc(g.Trust.Principals[who].Roles, func(r string) bool { return slices.Contains(g.Roles, r) }) {
+		return login + " is not in the role " + strings.Join(g.Roles, " or ") + " by the trust file of " + revision(g)
+	}
+	if err := g.Trust.PrincipalStands(who, seq, now); err != nil {
+		return err.Error()
+	}
+	return ""
+}
