@@ -30,7 +30,8 @@ the project's store keep it in a bucket.
 
 It looks at each stack as vishwa plan does. An identity reads all of it or some of it:
 some also where a condition, which is not judged, could let it. What is not judged is
-listed: policies of AWS's own, and all whose text is in no state.`,
+listed: policies of AWS's own, and all whose text is in no state. Where there are several
+stacks, each address is named after its own.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.openAndObserve(cmd.Context())
@@ -55,11 +56,21 @@ func accessOf(w *pass.Snapshot) access.Report {
 	var world access.World
 	var blind []string
 	var objects []access.Object
+	stacks := 0
+	for i := range w.Graph.Nodes {
+		if w.Graph.Nodes[i].Ref.Kind.Traits().Provisioned {
+			stacks++
+		}
+	}
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
 		if n.Ref.Kind.Traits().Provisioned {
 			change, seen := w.Stacks[n.Ref]
-			if !seen || world.Add(change.Raw) != nil {
+			var stack string
+			if stacks > 1 { // two of one module have the same addresses
+				stack = n.Ref.String()
+			}
+			if !seen || world.Add(stack, change.Raw) != nil {
 				blind = append(blind, n.Ref.String()+": its state was not looked at; vishwa plan says why")
 			}
 			continue

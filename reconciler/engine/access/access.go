@@ -7,8 +7,6 @@ package access
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -55,121 +53,6 @@ type Report struct {
 	Unknown []string   `json:"unknown,omitempty"`
 }
 
-// source is a policy and where it stands.
-type source struct {
-	address string
-	rules   []statement
-}
-
-// identity is a role or a user.
-type identity struct {
-	arn, name, address string
-	policies           []source
-	boundary           *source
-	bounded            bool // by a boundary, of which boundary is the text where it is known
-}
-
-// World is all that states hold of identities and buckets.
-type World struct {
-	identities []*identity
-	documents  map[string]source   // managed policies, by ARN
-	buckets    map[string][]source // policies of buckets
-	attached   []attachment
-	unknown    []string
-}
-
-// attachment is a policy that is given to an identity by name.
-type attachment struct{ address, identity, policy string }
-
-type resource struct {
-	Address string         `json:"address"`
-	Mode    string         `json:"mode"`
-	Type    string         `json:"type"`
-	Values  map[string]any `json:"values"`
-}
-
-type module struct {
-	Resources []resource `json:"resources"`
-	Children  []module   `json:"child_modules"`
-}
-
-// Add reads the state that a plan was made against, as `terraform show -json` prints it.
-func (w *World) Add(plan []byte) error {
-	var doc struct {
-		Prior struct {
-			Values struct {
-				Root module `json:"root_module"`
-			} `json:"values"`
-		} `json:"prior_state"`
-	}
-	if json.Unmarshal(plan, &doc) != nil {
-		return errors.New("the state cannot be read") // the decoder's message may quote a value
-	}
-	if w.documents == nil {
-		w.documents, w.buckets = map[string]source{}, map[string][]source{}
-	}
-	w.module(doc.Prior.Values.Root)
-	return nil
-}
-
-func (w *World) module(m module) {
-	for _, r := range m.Resources {
-		if r.Mode != "data" {
-			w.resource(r)
-		}
-	}
-	for _, child := range m.Children {
-		w.module(child)
-	}
-}
-
-func (w *World) resource(r resource) {
-	text := func(name string) string { s, _ := r.Values[name].(string); return s }
-	switch r.Type {
-	case "aws_iam_role", "aws_iam_user":
-		i := &identity{arn: text("arn"), name: text("name"), address: r.Address}
-		i.bounded = text("permissions_boundary") != ""
-		if i.bounded {
-			i.boundary = &source{address: text("permissions_boundary")}
-		}
-		inline, _ := r.Values["inline_policy"].([]any)
-		for _, one := range inline {
-			if block, is := one.(map[string]any); is {
-				own, _ := block["policy"].(string)
-				i.policies = append(i.policies, w.readPolicy(r.Address, own))
-			}
-		}
-		managed, _ := r.Values["managed_policy_arns"].([]any)
-		for _, arn := range managed {
-			if arn, is := arn.(string); is {
-				w.attached = append(w.attached, attachment{r.Address, i.name, arn})
-			}
-		}
-		w.identities = append(w.identities, i)
-	case "aws_iam_policy":
-		w.documents[text("arn")] = w.readPolicy(r.Address, text("policy"))
-	case "aws_iam_role_policy", "aws_iam_user_policy":
-		w.documents[r.Address] = w.readPolicy(r.Address, text("policy"))
-		w.attached = append(w.attached, attachment{r.Address, cmp.Or(text("role"), text("user")), r.Address})
-	case "aws_iam_role_policy_attachment", "aws_iam_user_policy_attachment":
-		w.attached = append(w.attached, attachment{r.Address, cmp.Or(text("role"), text("user")), text("policy_arn")})
-	case "aws_s3_bucket_policy":
-		w.buckets[text("bucket")] = append(w.buckets[text("bucket")], w.readPolicy(r.Address, text("policy")))
-	case "aws_iam_group_policy", "aws_iam_group_policy_attachment", "aws_iam_policy_attachment", "aws_s3_bucket_acl", "aws_s3_access_point", "aws_ssoadmin_managed_policy_attachment",
-		"aws_ssoadmin_permission_set_inline_policy", "aws_ssoadmin_customer_managed_policy_attachment":
-		w.unknown = append(w.unknown, r.Address+": not read by this report")
-	}
-}
-
-// readPolicy reads a policy. One that cannot be read is noted.
-func (w *World) readPolicy(address, text string) source {
-	rules, err := parse(text)
-	if err != nil {
-		w.unknown = append(w.unknown, address+": its policy cannot be read")
-	}
-	return source{address, rules}
-}
-
 // Report tells who can read each of the objects.
 func (w *World) Report(objects []Object) Report {
 	w.attach()
@@ -194,61 +77,28 @@ func (w *World) Report(objects []Object) Report {
 	return out
 }
 
-// attach gives identities the policies that they have by name.
-func (w *World) attach() {
-	for _, a := range w.attached {
-		document, known := w.documents[a.policy]
-		if !known {
-			w.unknown = append(w.unknown, a.address+": attaches "+a.policy+", whose text is in no state")
-			continue
-		}
-		for _, i := range w.identities {
-			if i.name == a.identity {
-				i.policies = append(i.policies, document)
-			}
-		}
-	}
-	w.attached = nil
-	for _, i := range w.identities {
-		if i.bounded && i.boundary != nil && i.boundary.rules == nil {
-			document, known := w.documents[i.boundary.address]
-			if !known {
-				w.unknown = append(w.unknown, i.address+": its boundary "+i.boundary.address+" is in no state, and was taken to allow all")
-				i.boundary = nil
-				continue
-			}
-			i.boundary = &document
-		}
-	}
-}
-
 // reads is what an identity can read of what lies at these places.
 func (w *World) reads(i *identity, places []string) (Reader, bool) {
-	found := Reader{Identity: cmp.Or(i.arn, i.address), Address: i.address}
+	found := Reader{Identity: i.label(), Address: i.address}
 	parts := make([]Part, len(places))
 	by, conditions := map[string]bool{}, map[string]bool{}
 	for n, place := range places {
 		bucket, _, _ := strings.Cut(place, "/")
 		own, shared := verdict{}, verdict{}
 		for _, p := range i.policies {
-			own.add(p, place, "")
+			own.add(p, place, nil)
 		}
 		for _, p := range w.buckets[bucket] {
-			shared.add(p, place, cmp.Or(i.arn, i.address))
+			shared.add(p, place, i)
 		}
 		may := own.allow
 		if i.boundary != nil {
 			most := verdict{}
-			most.add(*i.boundary, place, "")
+			most.add(*i.boundary, place, nil)
 			may = less(may, most.part())
 		}
 		may = more(may, shared.allow) // a bucket may let in an identity of its account by itself
-		denied := more(own.deny, shared.deny)
-		if denied == All && !own.unsure && !shared.unsure {
-			may = none
-		} else if denied != none {
-			may = less(may, Some)
-		}
+		may = verdict{allow: may, deny: more(own.deny, shared.deny)}.part()
 		if parts[n] = may; may != none {
 			for _, v := range []verdict{own, shared} {
 				for _, address := range v.by {
@@ -283,15 +133,24 @@ func whole(parts []Part) Part {
 	}
 }
 
-// others are those whom policies of buckets let in and no state has.
+// others are those whom policies of buckets let in and no state has. Whom one keeps its bucket for is noted: what else
+// lets them in is in no state.
 func (w *World) others(places []string) (out []Reader) {
 	names := map[string]bool{}
 	for _, place := range places {
 		bucket, _, _ := strings.Cut(place, "/")
 		for _, p := range w.buckets[bucket] {
 			for _, s := range p.rules {
-				for _, name := range s.principals {
-					names[name] = s.allow || names[name]
+				switch {
+				case s.allow && s.notPrincipals:
+					names["*"] = true
+				case s.notPrincipals && s.part(place) != none && s.reads():
+					w.spared(p.address, s.principals)
+					fallthrough
+				case s.allow:
+					for _, name := range s.principals {
+						names[name] = true
+					}
 				}
 			}
 		}
@@ -305,4 +164,12 @@ func (w *World) others(places []string) (out []Reader) {
 		}
 	}
 	return out
+}
+
+func (w *World) spared(address string, names []string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(w.identities, func(i *identity) bool { return i.arn == name }) {
+			w.note(address, "does not deny "+name+", whose own policies are in no state")
+		}
+	}
 }

@@ -3,6 +3,7 @@
 package access
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -46,8 +47,14 @@ func parse(text string) ([]statement, error) {
 			}
 		}
 		s.allow = strings.EqualFold(effect, "allow")
-		s.principals = principals(raw["Principal"])
+		if !s.allow && !strings.EqualFold(effect, "deny") {
+			return nil, errors.New("it is not a policy")
+		}
+		var named bool
 		_, s.notPrincipals = raw["NotPrincipal"]
+		if s.principals, named = principals(cmp.Or(string(raw["Principal"]), string(raw["NotPrincipal"]))); !named {
+			return nil, errors.New("it is not a policy")
+		}
 		var conditions map[string]map[string]json.RawMessage
 		if value, given := raw["Condition"]; given && json.Unmarshal(value, &conditions) != nil {
 			s.conditions = []string{"a condition that cannot be read"}
@@ -78,36 +85,37 @@ func (m *many[T]) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// principals are the names of who is let in, of whichever kind.
-func principals(raw json.RawMessage) (out []string) {
+// principals are the names of who is let in, of whichever kind, and whether they could be read.
+func principals(raw string) (out []string, read bool) {
 	var everybody string
-	if json.Unmarshal(raw, &everybody) == nil && everybody != "" {
-		return []string{everybody}
-	}
 	var kinds map[string]many[string]
-	if json.Unmarshal(raw, &kinds) != nil {
-		return nil
+	switch {
+	case raw == "":
+		return nil, true
+	case json.Unmarshal([]byte(raw), &everybody) == nil:
+		return []string{everybody}, everybody != ""
+	case json.Unmarshal([]byte(raw), &kinds) != nil:
+		return nil, false
 	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		out = append(out, kinds[kind]...)
 	}
-	return out
+	return out, true
 }
 
-// verdict is what policies say of reading one place.
+// verdict is what policies say of reading one place. What they deny under a condition, they deny some of.
 type verdict struct {
 	allow, deny Part
-	unsure      bool // a denial holds under a condition alone
 	by          []string
 	conditions  []string
 }
 
 // part is what is allowed and not denied.
 func (v verdict) part() Part {
-	switch {
-	case v.deny == All && !v.unsure:
+	switch v.deny {
+	case All:
 		return none
-	case v.deny != none:
+	case Some:
 		return less(v.allow, Some)
 	default:
 		return v.allow
@@ -115,24 +123,26 @@ func (v verdict) part() Part {
 }
 
 // add hears a policy; who is asked for where it is a bucket's.
-func (v *verdict) add(p source, place, who string) {
+func (v *verdict) add(p source, place string, who *identity) {
 	for _, s := range p.rules {
 		part := s.part(place)
-		if part == none || !s.reads() || who != "" && !s.of(who) {
+		if who != nil {
+			part = less(part, s.of(who))
+		}
+		if part == none || !s.reads() {
 			continue
 		}
-		switch {
-		case s.allow && len(s.conditions) > 0:
+		if len(s.conditions) > 0 || p.unsure {
 			part = Some
-			fallthrough
-		case s.allow:
-			v.allow = more(v.allow, part)
-			v.conditions = append(v.conditions, s.conditions...)
-			if !slices.Contains(v.by, p.address) {
-				v.by = append(v.by, p.address)
-			}
-		default:
-			v.deny, v.unsure = more(v.deny, part), v.unsure || len(s.conditions) > 0
+		}
+		if !s.allow {
+			v.deny = more(v.deny, part)
+			continue
+		}
+		v.allow = more(v.allow, part)
+		v.conditions = append(v.conditions, s.conditions...)
+		if !slices.Contains(v.by, p.address) {
+			v.by = append(v.by, p.address)
 		}
 	}
 }
@@ -147,15 +157,51 @@ func (s statement) reads() bool {
 	return says(s.actions)
 }
 
-// of tells whether a bucket's statement is about an identity: by its name, as one of its account, or as everybody.
-func (s statement) of(who string) bool {
-	if s.notPrincipals {
-		return true
+// of is how far a bucket's statement is about an identity: by its name, as one of its account, or as everybody. Some: it
+// cannot be told, or it is about some of its sessions.
+func (s statement) of(who *identity) (out Part) {
+	for _, p := range s.principals {
+		switch {
+		case p == "*" || p == who.arn:
+			out = All
+		case inAccount(p, who):
+			if out = more(out, Some); !s.notPrincipals { // who spares an account may spare its root alone
+				out = All
+			}
+		case maybe(p, who):
+			out = more(out, Some)
+		}
 	}
-	parts := strings.Split(who, ":")
-	return slices.ContainsFunc(s.principals, func(p string) bool {
-		return p == "*" || p == who || len(parts) > 4 && (p == parts[4] || strings.HasSuffix(p, "::"+parts[4]+":root"))
-	})
+	if !s.notPrincipals {
+		return out
+	}
+	return map[Part]Part{All: none, Some: Some, none: All}[out]
+}
+
+// wholeAccount is the account that a principal is all of; "" where it is not a whole account.
+func wholeAccount(p string) string {
+	if len(p) == 12 && strings.Trim(p, "0123456789") == "" {
+		return p
+	}
+	if strings.HasSuffix(p, ":root") {
+		return account(p)
+	}
+	return ""
+}
+
+func inAccount(p string, who *identity) bool {
+	of := wholeAccount(p)
+	return of != "" && (of == account(who.arn) || of == who.arn)
+}
+
+// maybe tells whether a principal may be an identity: a session of it, or one of an account that is not known.
+func maybe(p string, who *identity) bool {
+	if who.arn == "" {
+		return wholeAccount(p) != "" || strings.HasSuffix(p, "/"+who.name)
+	}
+	_, session, is := strings.Cut(p, ":assumed-role/")
+	name := who.arn[strings.LastIndex(who.arn, "/")+1:]
+	return is && account(p) == account(who.arn) && strings.Contains(who.arn, ":role/") && strings.HasPrefix(session, name+"/")
 }
 
 // part is how much of a place a statement is about.
@@ -181,19 +227,30 @@ func (s statement) part(place string) Part {
 
 // covers is how much of a place a pattern takes in. A place that ends in * is all below it.
 func covers(pattern, place string) Part {
-	filled, variable := withoutVariables(pattern)
+	filled, variable := withoutVariables(anyPartition(pattern))
 	prefix, below := strings.CutSuffix(place, "*")
 	switch {
-	case glob(filled, place): // a star of the pattern takes in the place's own
-		if variable {
-			return Some
-		}
-		return All
-	case below && begins(filled, prefix):
+	case below && !begins(filled, prefix), !below && !glob(filled, place):
+		return none
+	case variable, below && !all(filled, prefix):
 		return Some
 	default:
-		return none
+		return All
 	}
+}
+
+// anyPartition is a pattern as it would be in the partition aws: those of China and of the US Government are written in
+// the same way, and nobody reads across them.
+func anyPartition(pattern string) string {
+	rest, is := strings.CutPrefix(pattern, "arn:aws-")
+	if !is {
+		return pattern
+	}
+	partition, rest, _ := strings.Cut(rest, ":")
+	if strings.Contains(partition, "*") {
+		return "arn:aws*:" + rest
+	}
+	return "arn:aws:" + rest
 }
 
 // withoutVariables puts a star for each of a pattern's variables, such as ${aws:username}.
@@ -218,6 +275,13 @@ func glob(pattern, text string) bool {
 
 // begins tells whether a text of a pattern's begins so.
 func begins(pattern, text string) bool { return len(ahead(pattern, text)) > 0 }
+
+// all tells whether a pattern takes in whatever begins so.
+func all(pattern, prefix string) bool {
+	return slices.ContainsFunc(ahead(pattern, prefix), func(at int) bool {
+		return at < len(pattern) && strings.Trim(pattern[at:], "*") == ""
+	})
+}
 
 // ahead are the places in a pattern that a text can have led to.
 func ahead(pattern, text string) []int {
