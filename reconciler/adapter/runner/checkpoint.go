@@ -12,34 +12,74 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// resumable tells whether the attempt of now may go on from what the one before it kept. That was of the same
-// code and data, as the key says, and has to be of as strict a run: what nobody has reviewed leaves nothing to
-// a run that somebody has. An attempt that went on, and failed by itself, may have done so for what it went on from.
-func resumable(before attempt.Attempt, now attempt.Order) bool {
+// goesOn is the folder that the attempt of now goes on from: what the attempt before it kept, or was to go on from itself
+// and never began with; "" is none. That was of the same code and data, as the key says, and has to be of as strict a
+// run: what nobody has reviewed leaves nothing to a run that somebody has.
+func goesOn(before attempt.Attempt, now *attempt.Order) string {
 	was, err := before.Order()
 	if err != nil || was.Job.Isolation != now.Job.Isolation || was.Wall.Strict != now.Wall.Strict || was.Wall.Reviewed != now.Wall.Reviewed {
-		return false
+		return ""
 	}
-	if r, err := before.Result(); err == nil && was.Resumes && !endedFromOutside(r.Cause) {
-		return false
+	from := kept(before)
+	if from == "" && was.Resumes { // it was ended before that was handed to it
+		from = kept(before.Before())
 	}
-	info, err := os.Lstat(kept(before))
-	return err == nil && info.IsDir()
+	if from == "" {
+		return ""
+	}
+	ran, r := began(before)
+	switch {
+	case !ran && !was.Resumes:
+		return ""
+	case !ran:
+		now.Doubted = was.Doubted
+	case !was.Resumes:
+	case !endedFromOutside(r.Cause): // it may have failed for what it went on from
+		return ""
+	case perhapsByItself(r):
+		if was.Doubted {
+			return ""
+		}
+		now.Doubted = true
+	}
+	return from
+}
+
+// began tells whether an attempt's command was begun, and how it ended, where that is known.
+func began(a attempt.Attempt) (bool, port.Result) {
+	s, err := a.Status()
+	r, _ := a.Result()
+	return err == nil && s.State == port.Running && r.Cause != port.BadEnv && r.Cause != port.BadImage, r
 }
 
 func endedFromOutside(c port.Cause) bool {
 	switch c {
-	case port.Lost, port.Stopped, port.TimedOut, port.Signal, port.OutOfMemory, port.OverLimit:
+	case "", port.Lost, port.Stopped, port.TimedOut, port.Signal, port.OutOfMemory, port.OverLimit:
 		return true
 	}
 	return false
 }
 
-func kept(a attempt.Attempt) string { return filepath.Join(a.Work(), work.CheckpointDir) }
+// perhapsByItself tells of an end that comes from outside, and from a damaged checkpoint as well: native code fails by
+// a signal, and what claims too much, or is too large, comes to a limit.
+func perhapsByItself(r port.Result) bool {
+	return r.Cause == port.Signal && !work.Killed(r) || r.Cause == port.OutOfMemory || r.Cause == port.OverLimit
+}
+
+// kept is the folder of what an attempt has of how far it is: where its command has it, or where it was handed to it;
+// "" where there is none.
+func kept(a attempt.Attempt) string {
+	for _, at := range []string{filepath.Join(a.Work(), work.CheckpointDir), a.File(work.CheckpointDir)} {
+		if info, err := os.Lstat(at); err == nil && info.IsDir() {
+			return at
+		}
+	}
+	return ""
+}
 
 // handOver moves what an attempt kept to the one after it.
-func handOver(from, to attempt.Attempt) error {
-	if err := os.Rename(kept(from), to.File(work.CheckpointDir)); err != nil {
+func handOver(from string, to attempt.Attempt) error {
+	if err := os.Rename(from, to.File(work.CheckpointDir)); err != nil {
 		return fmt.Errorf("hand over what an earlier attempt kept: %w", err)
 	}
 	return nil

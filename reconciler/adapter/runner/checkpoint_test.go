@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 )
@@ -76,6 +78,53 @@ func TestADamagedCheckpointIsNoEnd(t *testing.T) {
 	}
 	if said := b.said(t, b.run(t, b.job(oneMore+"exit 4"))); said != "epoch 1\n" {
 		t.Errorf("another key said %q", said)
+	}
+}
+
+// TestACheckpointThatNativeCodeDiesOfIsNoEnd: it is tried once more, as a signal may come from outside, and then no more.
+func TestACheckpointThatNativeCodeDiesOfIsNoEnd(t *testing.T) {
+	b := newBench(t)
+	job := b.job(oneMore + "sh -c 'kill -SEGV $PPID'; sleep 60")
+	for i, want := range []string{"epoch 1\n", "epoch 2\n", "epoch 3\n", "epoch 1\n"} {
+		if r := b.run(t, job); r.Cause != port.Signal || !strings.HasSuffix(b.said(t, r), want) {
+			t.Fatalf("attempt %d ended by %q and said %q", i+1, r.Cause, b.said(t, r))
+		}
+	}
+}
+
+// TestAnOutageLosesNoCheckpoint: an attempt that never began, or was killed before anything was handed to it, has what
+// was kept go to the next.
+func TestAnOutageLosesNoCheckpoint(t *testing.T) {
+	b := newBench(t)
+	job := b.job(oneMore + "exit 3")
+	b.run(t, job)
+	out := job
+	out.Inputs = map[string]port.Artifact{"gone": {Digest: digest.Of([]byte("nowhere")), Size: 7}}
+	for range 2 {
+		if r := b.run(t, out); r.Cause != port.BadEnv && r.Cause != port.Lost {
+			t.Fatalf("without its data it ended by %q", r.Cause)
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(b.Dir, "*", "*", "job.json"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	dir := filepath.Dir(filepath.Dir(found[0]))
+	before, err := attempt.Newest(dir, b.Seal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := before.Order()
+	if err != nil || !o.Resumes {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	_, held, err := attempt.Next(dir, b.Seal, func(attempt.Attempt, int) any { return o })
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Close()
+	if said := b.said(t, b.run(t, job)); !strings.HasSuffix(said, "epoch 2\n") {
+		t.Errorf("it said %q", said)
 	}
 }
 

@@ -141,20 +141,22 @@ func (l local) begin(dir string, job port.Job) error {
 		return fmt.Errorf("make run folder: %w", err)
 	}
 	before, none := attempt.Newest(dir, l.Seal)
-	resumes := false
+	from := ""
 	a, held, err := attempt.Next(dir, l.Seal, func(a attempt.Attempt, _ int) any {
 		id := digest.Of([]byte(a.Dir)).Hex()[:32] // two state directories may hold the same key
 		o := attempt.Order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
-		resumes = none == nil && resumable(before, o)
-		o.Resumes = resumes
+		if none == nil {
+			from = goesOn(before, &o)
+		}
+		o.Resumes = from != ""
 		return o
 	})
 	if err != nil {
 		return err
 	}
 	defer held.Close()
-	if resumes {
-		if err := handOver(before, a); err != nil {
+	if from != "" {
+		if err := handOver(from, a); err != nil {
 			return err
 		}
 	}

@@ -74,6 +74,11 @@ func Number(a Attempt) int {
 	return n
 }
 
+// Before is the attempt before it, which need not be there any more.
+func (a Attempt) Before() Attempt {
+	return Attempt{filepath.Join(filepath.Dir(a.Dir), number(Number(a)-1)), a.Seal}
+}
+
 func number(n int) string { return fmt.Sprintf("%06d", n) }
 
 func latest(keyDir string) (int, error) {

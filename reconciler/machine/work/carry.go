@@ -41,6 +41,8 @@ type Order struct {
 	Pack bool `json:"pack,omitempty"`
 	// Resumes is an attempt that goes on from what the one before it kept.
 	Resumes bool `json:"resumes,omitempty"`
+	// Doubted is an attempt that goes on from what the one before it went on from, and may have been ended by: once more, and no more.
+	Doubted bool `json:"doubted,omitempty"`
 }
 
 // PackOutput is the output of an Order that packs.

@@ -52,7 +52,7 @@ func verdict(e ending, tail string) port.Result {
 		r.Message = fmt.Sprintf("The kernel killed it (SIGKILL), because memory ran out (by the count of %s). Give it more memory, or let it use less.", e.oom)
 	case e.signal == syscall.SIGKILL:
 		r.Cause = port.Signal
-		r.Message = "Killed by SIGKILL. Vishwa did not send it, and the kernel counted no out-of-memory kill. The system's log may say who ended it."
+		r.Message = killed + " Vishwa did not send it, and the kernel counted no out-of-memory kill. The system's log may say who ended it."
 	case e.signal != 0:
 		r.Cause = port.Signal
 		r.Message = fmt.Sprintf("Killed by %s (%s). Read the end of its log, and check native libraries first.", unix.SignalName(e.signal), e.signal)
@@ -63,6 +63,13 @@ func verdict(e ending, tail string) port.Result {
 		r.Cause, r.Message = port.Exit, failed(e, tail)
 	}
 	return r
+}
+
+const killed = "Killed by SIGKILL."
+
+// Killed tells of a result whether somebody or something ended the command by SIGKILL, which no program does to itself.
+func Killed(r port.Result) bool {
+	return r.Cause == port.Signal && strings.HasPrefix(r.Message, killed)
 }
 
 // failed explains an exit code as far as that is honest: a Python MemoryError is
