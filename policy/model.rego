@@ -272,7 +272,7 @@ deny contains {
 
 better(format) := "keep all files of the model in its folder, and let it name them by paths below its own, with bytes that they have" if {
 	format in {"onnx-outside", "shards-outside"}
-} else := "it stands for a file that Git LFS keeps: have the run fetch that (git lfs pull where it was cloned) and write the file itself" if {
+} else := "it is a pointer to a file that Git LFS keeps: have the run fetch that (git lfs pull where it was cloned) and write the file itself" if {
 	format == "lfs-pointer"
 } else := "save it with tf.saved_model.save or Keras's model.export of TensorFlow 2, and without operators that read or write files, call Python, or are a library's own" if {
 	format == "saved-model-io"

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"reconciler/lazyregexp"},
 	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural", "reconciler/calendar",
 		"reconciler/rootfs",          // releases and tests make images of it
-		"reconciler/format/yamlpos"}, // the kinds are read by it, and the other formats by the kinds
+		"reconciler/format/yamlpos", "reconciler/format/lfs"}, // the kinds are read by them, and the other formats by the kinds
 	{"schemas", "examples"},
 	{"reconciler/format"},
 	{"reconciler/port"},

@@ -24,5 +24,5 @@ func (h *Reconciler) MayGoBack(ctx context.Context, in *Intent, rev port.Revisio
 	if err != nil {
 		return fmt.Errorf("look who may have %s go back: %w", ref, err)
 	}
-	return guard.Speaks(guards, ref, forge, login, facts.Count, h.Now())
+	return guard.Speaks(guards, ref, guard.Speaker{Forge: forge, Login: login, Seq: facts.Count}, h.Now())
 }

@@ -41,7 +41,7 @@ func (w *work) helpers() (out []port.TestModule, err error) {
 	defer root.Close()
 	all, err := terraform.TestCalls(root.FS(), w.tool.product)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "stack %s: which modules its tests run cannot be told: %w", w.stack.Name, err), "correct the file, or write the tests more simply")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "stack %s: which modules its tests run cannot be read: %w", w.stack.Name, err), "correct the file, or write the tests more simply")
 	}
 	for _, c := range all {
 		out = append(out, port.TestModule{Name: c.Name, Source: c.Source, Version: c.Version})

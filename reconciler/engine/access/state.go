@@ -186,7 +186,7 @@ func (w *World) note(address, what string) { w.unknown = append(w.unknown, addre
 // attach gives identities and buckets the policies that are theirs.
 func (w *World) attach() {
 	for _, a := range w.attached {
-		w.give(a)
+		w.attachTo(a)
 	}
 	w.attached = nil
 	for _, i := range w.identities {
@@ -207,8 +207,8 @@ func (w *World) attach() {
 	}
 }
 
-// give gives an attachment's policy to whom it is for.
-func (w *World) give(a attachment) {
+// attachTo gives an attachment's policy to whom it is for.
+func (w *World) attachTo(a attachment) {
 	documents, one := w.documents[a.managed], true
 	if a.own != nil {
 		documents = []source{*a.own}

@@ -11,11 +11,17 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Speaks refuses the word that whoever has login on a forge gave for ref, at entry seq, where their approval would not count before each
-// of guards. One person is enough. Without guards it refuses nobody.
-func Speaks(guards []Guard, ref schemas.Ref, forge, login string, seq int64, now time.Time) error {
+// Speaker is who says something on a forge, when the ledger has Seq entries.
+type Speaker struct {
+	Forge, Login string
+	Seq          int64
+}
+
+// Speaks refuses what by says of ref where their approval would not count before each of guards. One person is enough. Without guards it
+// refuses nobody.
+func Speaks(guards []Guard, ref schemas.Ref, by Speaker, now time.Time) error {
 	for _, g := range guards {
-		why := g.deaf(forge, login, seq, now)
+		why := g.deaf(by.Forge, by.Login, by.Seq, now)
 		if why == "" {
 			continue
 		}

@@ -276,8 +276,8 @@ func TestWhatLivesIsObserved(t *testing.T) {
 		do     Do
 		why    string
 	}{
-		"healthy":  {func(*world, *Observed) {}, "deployment/m", Keep, "up to date"},
-		"crashes":  {func(_ *world, s *Observed) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
+		"healthy": {func(*world, *Observed) {}, "deployment/m", Keep, "up to date"},
+		"crashes": {func(_ *world, s *Observed) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
 		"half begun": {func(_ *world, s *Observed) {
 			l := s.Live[ref("deployment/m")]
 			l.Left = "a file is at a step of a release that has not ended"
