@@ -34,8 +34,8 @@ func exampleNames(t *testing.T) (names []string) {
 	return names
 }
 
-// TestExamplesAreWhole: each has valid declarations, a page with its data card, a lock with hashes, data that its own
-// program makes, and a target that runs it.
+// TestExamplesAreWhole: each has a target that runs it and, where it declares data, valid declarations, a page with its data card, a lock with
+// hashes, and data that its own program makes.
 func TestExamplesAreWhole(t *testing.T) {
 	t.Parallel()
 	program, err := os.Executable()
@@ -53,6 +53,16 @@ func TestExamplesAreWhole(t *testing.T) {
 	for _, name := range exampleNames(t) {
 		dir := filepath.Join(examplesDir, name)
 		page := inFile(t, filepath.Join(dir, "README.md"))
+		declared, err := filepath.Glob(filepath.Join(dir, "vishwa", "*.yaml"))
+		if err != nil || len(declared) == 0 {
+			t.Fatalf("%s: it declares %q: %v", name, declared, err)
+		}
+		if !slices.ContainsFunc(declared, func(file string) bool { return strings.Contains(inFile(t, file), "\nkind: Dataset\n") }) {
+			if !bytes.Contains(makefile, []byte("\ntest-"+name+":")) {
+				t.Errorf("%s: no target runs it", name)
+			}
+			continue
+		}
 		if !strings.Contains(page, "\n## Data card\n") {
 			t.Errorf("%s: its page has no data card", name)
 		}
