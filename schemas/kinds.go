@@ -137,7 +137,7 @@ type Environs struct {
 	// Requirements is a pip requirements file with hashes; its digest names the environment.
 	Requirements string `json:"requirements,omitempty" part:"recipe"`
 	// Pass lists variables of the caller's environment that the command may see.
-	Pass []string `json:"pass,omitempty" part:"key"`
+	Pass []string `json:"pass,omitempty" part:"key" guards:"true"`
 }
 
 // Limits bound a run; they are no part of its key.
@@ -203,9 +203,9 @@ type Model struct {
 	// Select says which candidate is best.
 	Select Selection `json:"select" jsonschema:"required" part:"key"`
 	// Evaluate scores the selected candidate, and the model that is served, on the same rows: both are shown, and gates may ask for it.
-	Evaluate *Evaluation `json:"evaluate,omitempty" part:"key"`
+	Evaluate *Evaluation `json:"evaluate,omitempty" part:"key" guards:"true"`
 	// Gates are what the selected candidate must meet to be released.
-	Gates []Gate `json:"gates,omitempty" part:"key"`
+	Gates []Gate `json:"gates,omitempty" part:"key" guards:"true"`
 }
 
 // Selection says which candidate is best.

@@ -4,6 +4,7 @@ package schemas
 
 import (
 	"encoding"
+	"fmt"
 	"reflect"
 	"strings"
 )
@@ -48,4 +49,48 @@ func Inner(t reflect.Type) reflect.Type {
 		}
 	}
 	return nil
+}
+
+// Guards tells whether f guards what is made, or what is let to it, though it may be of a key: another value is for people to decide.
+func Guards(f reflect.StructField) bool { return f.Tag.Get("guards") == "true" }
+
+// Unkeyed are the fields of a spec that are set and that what is made of it does not come from, and those that guard it, by their path
+// below spec.
+func Unkeyed(spec any) map[string]any {
+	out := map[string]any{}
+	unkeyed("spec", reflect.ValueOf(spec), out)
+	return out
+}
+
+func unkeyed(path string, v reflect.Value, out map[string]any) {
+	if !v.IsValid() || Inner(v.Type()) == nil {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		unkeyed(path, v.Elem(), out)
+	case reflect.Slice:
+		for i := range v.Len() {
+			unkeyed(fmt.Sprintf("%s[%d]", path, i), v.Index(i), out)
+		}
+	case reflect.Map:
+		for each := v.MapRange(); each.Next(); {
+			unkeyed(fmt.Sprintf("%s.%v", path, each.Key()), each.Value(), out)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			part := PartOf(f)
+			switch {
+			case f.Anonymous && name == "":
+				unkeyed(path, v.Field(i), out)
+			case name == "-" || !f.IsExported():
+			case part == Key && !Guards(f), part == InRecipe && !Guards(f):
+				unkeyed(path+"."+name, v.Field(i), out)
+			case !v.Field(i).IsZero():
+				out[path+"."+name] = v.Field(i).Interface()
+			}
+		}
+	}
 }

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// beside lists what differs between the tracked branch and sha besides ref and what its key comes from: declarations, the project, the rules, the
-// trust file, and files that the release is not made of.
+// beside lists what differs between the tracked branch and sha besides what the key of ref comes from: other declarations, what guards the
+// release or is no part of it in its own, stacks, the project, the rules, the trust file, and files that the release is not made of.
 func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out []string, err error) {
 	var in [2]*pass.Intent
 	for i, at := range []string{p.Head, sha} {
@@ -49,11 +50,24 @@ func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out
 		}
 	}
 	for r, d := range declared {
-		if made[0].refs[r] || made[1].refs[r] {
+		is, err := unlike(metadataOf(d[0]), metadataOf(d[1]))
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			out = append(out, r.String()+" metadata")
+		}
+		if (made[0].refs[r] || made[1].refs[r]) && !r.Kind.Traits().Provisioned {
+			paths, err := unkeyed(d)
+			if err != nil {
+				return nil, err
+			}
+			for _, path := range paths {
+				out = append(out, r.String()+" "+path)
+			}
 			continue
 		}
-		is, err := unlike(specOf(d[0]), specOf(d[1]))
-		if err != nil {
+		if is, err = unlike(specOf(d[0]), specOf(d[1])); err != nil {
 			return nil, err
 		}
 		if is || now.Graph.Declares(r) != then.Graph.Declares(r) {
@@ -79,6 +93,37 @@ func specOf(d *schemas.Declaration) any {
 		return nil
 	}
 	return d.Spec
+}
+
+// metadataOf is what a declaration says of itself: labels are for rules, too. One that is not there says nothing, as it goes or comes whole.
+func metadataOf(d *schemas.Declaration) any {
+	if d == nil || d.Metadata.Description == "" && len(d.Metadata.Labels) == 0 {
+		return nil
+	}
+	return d.Metadata
+}
+
+// unkeyed lists the fields that differ of a declaration which the release comes from, and which it is not made of or which guard it: gates,
+// networks, rollouts. Its failure says nothing of these.
+func unkeyed(d [2]*schemas.Declaration) (paths []string, err error) {
+	was, is := map[string]any{}, map[string]any{}
+	for i, fields := range []*map[string]any{&was, &is} {
+		if d[i] != nil {
+			*fields = schemas.Unkeyed(d[i].Spec)
+		}
+	}
+	all := maps.Clone(was)
+	maps.Copy(all, is)
+	for path := range all {
+		differs, err := unlike(was[path], is[path])
+		if err != nil {
+			return nil, err
+		}
+		if differs {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
 }
 
 // unlike compares two values as JSON has them.

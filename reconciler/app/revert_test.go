@@ -132,12 +132,19 @@ func TestWhatMadeTheReleaseIsTakenBack(t *testing.T) {
 func TestARevertOfMoreThanTheReleaseIsForPeople(t *testing.T) {
 	const trained = "1\ntwo\n3\n4\n5\n"
 	for what, files := range map[string]map[string]string{
-		"`the project`":              {"vishwa.yaml": strings.Replace(tried, "{staging: {}}", "{staging: {approvals: 1}}", 1)},
-		"`the trust file`":           {"trust.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\nprincipals: {}\n"},
-		"`policy/own.rego`":          {"policy/own.rego": "package own\n\ndeny contains \"no\" if false\n"},
-		"`.github/workflows/a.yaml`": {".github/workflows/a.yaml": "on: push\n"},
-		"`deployment/t`":             {"vishwa/t.yaml": strings.Replace(tried[strings.Index(tried, "apiVersion: vishwa.dev/v1alpha1\nkind: Deployment"):], "{name: s}", "{name: t}", 1)},
-		"`notes.txt`":                {"notes.txt": "x\n"},
+		"`the project`":               {"vishwa.yaml": strings.Replace(tried, "{staging: {}}", "{staging: {approvals: 1}}", 1)},
+		"`the trust file`":            {"trust.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\nprincipals: {}\n"},
+		"`policy/own.rego`":           {"policy/own.rego": "package own\n\ndeny contains \"no\" if false\n"},
+		"`.github/workflows/a.yaml`":  {".github/workflows/a.yaml": "on: push\n"},
+		"`deployment/t`":              {"vishwa/t.yaml": strings.Replace(tried[strings.Index(tried, "apiVersion: vishwa.dev/v1alpha1\nkind: Deployment"):], "{name: s}", "{name: t}", 1)},
+		"`notes.txt`":                 {"notes.txt": "x\n"},
+		"`training/e spec.network`":   declaring("code: [e.py]", "code: [e.py], network: none"),
+		"`training/e spec.env.pass`":  declaring("code: [e.py]", "code: [e.py], env: {pass: [E_TOKEN]}"),
+		"`model/m spec.gates`":        declaring("{metric: auc}", "{metric: auc}, gates: [{metric: auc, min: 0.9}]"),
+		"`model/m metadata`":          declaring("metadata: {name: m}", "metadata: {name: m, labels: {tier: high}}"),
+		"`deployment/s spec.rollout`": declaring("rollout: {", "rollout: {revert: commit, "),
+		"`infrastructure/i`": {"i/main.tf": "# i\n", "vishwa.yaml": strings.Replace(tried, "  environment: staging\n", "  environment: staging\n  needs: [infrastructure/i]\n", 1) +
+			"---\napiVersion: vishwa.dev/v1alpha1\nkind: Infrastructure\nmetadata: {name: i}\nspec: {module: i}\n"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			change := map[string]string{"e.py": trained}
@@ -155,6 +162,11 @@ func TestARevertOfMoreThanTheReleaseIsForPeople(t *testing.T) {
 			}
 		})
 	}
+}
+
+// declaring is what is tried, declared with another text in the place of one.
+func declaring(old, text string) map[string]string {
+	return map[string]string{"vishwa.yaml": strings.Replace(tried, old, text, 1)}
 }
 
 // TestARevertGoesWhereItsDeclarationSays: on the tracked branch, or, where that takes none, on one of its own.
