@@ -77,6 +77,8 @@ type testsDoc struct {
 	Failed   int      `json:"failed"`
 	Skipped  int      `json:"skipped"`
 	Failures []string `json:"failures"`
+	// NotRun is why they were not run.
+	NotRun string `json:"notRun,omitempty"`
 	// Modules are those that the tests run.
 	Modules []port.TestModule `json:"modules,omitempty"`
 }
@@ -85,7 +87,7 @@ func tests(t *port.Tests) *testsDoc {
 	if t == nil {
 		return nil
 	}
-	return &testsDoc{t.Passed, t.Failed, t.Skipped, append([]string{}, t.Failures...), t.Modules}
+	return &testsDoc{t.Passed, t.Failed, t.Skipped, append([]string{}, t.Failures...), t.NotRun, t.Modules}
 }
 
 type metadataDoc struct {

@@ -86,6 +86,20 @@ failures := input.step.tests.failures if count(input.step.tests.failures) > 0
 failures := ["it does not say why"] if count(input.step.tests.failures) == 0
 
 # METADATA
+# title: Tests of a Terraform module that say nothing
+# description: Tests that cannot be kept apart from the machine that plans are not run there.
+# custom:
+#   id: terraform/test
+warn contains {
+	"rule": "terraform/test",
+	"message": sprintf("the module's tests were not run: %s", [input.step.tests.notRun]),
+	"hint": "plan the stack on a machine that keeps them apart: vishwa doctor tells what this one lacks",
+} if {
+	changes
+	input.step.tests.notRun
+}
+
+# METADATA
 # title: Terraform destroys
 # description: Deleting and replacing lose what was there. They are allowed by name, each time.
 # custom:

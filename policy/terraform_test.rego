@@ -32,6 +32,16 @@ test_retired_without_plan if {
 
 tested(result) := denied(object.union(about({"format_version": "1.2", "resource_changes": []}), {"step": {"tests": result}}))
 
+warned(result) := {f.message | some f in found} if {
+	found := data.vishwa.terraform.warn with input as object.union(about({"format_version": "1.2", "resource_changes": []}), {"step": {"tests": result}})
+}
+
+test_tests_that_were_not_run if {
+	result := {"passed": 0, "failed": 0, "skipped": 0, "failures": [], "notRun": "this machine offers no isolation"}
+	tested(result) == set()
+	warned(result) == {"the module's tests were not run: this machine offers no isolation"}
+}
+
 test_tests if {
 	tested({"passed": 2, "failed": 0, "skipped": 0, "failures": []}) == set()
 	tested({"passed": 1, "failed": 1, "skipped": 0, "failures": ["a.tftest.hcl:4: run \"size\": too small"]}) == {"terraform/test"}

@@ -100,8 +100,12 @@ func under(s plan.Step) (out []line) {
 	return out
 }
 
-// tests tells how the tests of a module went: "tests: 3 passed", "tests: 1 passed, 2 failed".
+// tests tells how the tests of a module went: "tests: 3 passed", "tests: 1 passed, 2 failed",
+// "tests: not run, as this machine offers no isolation".
 func tests(t port.Tests) string {
+	if t.NotRun != "" {
+		return "tests: not run, as " + harmless.Line(t.NotRun)
+	}
 	text := fmt.Sprintf("tests: %d passed", t.Passed)
 	if t.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", t.Failed)

@@ -248,6 +248,8 @@ type Tests struct {
 	Failed   int      `json:"failed"`
 	Skipped  int      `json:"skipped"`
 	Failures []string `json:"failures,omitempty"` // of each that failed, with file and line
+	// NotRun is why they were not run: nothing would have kept them from this machine.
+	NotRun string `json:"notRun,omitempty"`
 	// Modules are those that the tests run, near or far: no plan tells of them.
 	Modules []TestModule `json:"modules,omitempty"`
 }

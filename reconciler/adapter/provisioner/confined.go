@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -116,6 +117,9 @@ func (w *proposal) do(ctx context.Context, grant trust, what string, out *limite
 		if fault.Of(err) == fault.Cancelled {
 			return err
 		}
+		if w.tests && fault.Of(err) == fault.Denied {
+			return fmt.Errorf("%w: %w", errUnwalled, err)
+		}
 		return fault.WithHint(fault.New(fault.Of(err), "%s stack %s for a pull request: %w", what, w.stack.Name, err), "%s", fault.HintOf(err))
 	}
 	select {
@@ -140,6 +144,9 @@ func (w *proposal) do(ctx context.Context, grant trust, what string, out *limite
 	all := found(errors.New(end.String() + "\n" + string(said.bytes())))
 	return w.astray(w.failure(what, all, errors.New(end.String())), all, g.Refused())
 }
+
+// errUnwalled says that tests were not run, as nothing would have kept them from what this machine's user may do.
+var errUnwalled = errors.New("they cannot be kept apart from this machine")
 
 // group names the processes of this plan.
 func (w *proposal) group() string { return digest.Of([]byte(w.root)).Hex()[:32] }

@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -61,9 +62,14 @@ func (w *proposal) test(ctx context.Context) (*port.Tests, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.tests && w.policy.Level == wall.None {
+		return &port.Tests{NotRun: "isolation is turned off on this machine", Modules: modules}, nil
+	}
 	var seen progress
 	err = w.do(ctx, nothing, "test", upTo(mostSaid, &seen), seen.found, "test", "-json", "-no-color", "-var-file="+w.varsFile())
 	switch {
+	case errors.Is(err, errUnwalled):
+		return &port.Tests{NotRun: err.Error(), Modules: modules}, nil
 	case fault.Of(err) == fault.Cancelled, err != nil && seen.tested == nil:
 		return nil, err
 	case fault.Of(err) == fault.Denied:
@@ -132,7 +138,7 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSlow) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "test stack %s: it was ended after %s", w.stack.Name, t.cfg.Patience), "see what the tests wait for")
 	}
-	if err == nil && got.Failed == 0 {
+	if err == nil && got.Failed == 0 && got.NotRun == "" {
 		if raw, err := json.Marshal(passed{of, *got}); err == nil {
 			_ = os.WriteFile(note, raw, 0o600) // run again where it cannot be remembered
 		}
@@ -145,7 +151,9 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 func (w *work) apart(c Config) *proposal {
 	own := *w
 	own.root, own.cli = filepath.Join(w.root, "tests"), nil
-	return &proposal{work: &own, policy: c.Wall, dial: c.Dial, tests: true}
+	p := &proposal{work: &own, policy: c.Wall, dial: c.Dial, tests: true}
+	p.policy.Strict = true
+	return p
 }
 
 // borrow lays the module out for tests, with copies of the providers and modules that were fetched for from. What init noted of

@@ -196,6 +196,34 @@ func TestTestsBorrowWhatWasFetched(t *testing.T) {
 	}
 }
 
+// TestTestsAreNotRunWhereNothingKeepsThemApart: not by the machine, and not by its owner's word either.
+func TestTestsAreNotRunWhereNothingKeepsThemApart(t *testing.T) {
+	real(t)
+	for name, one := range map[string]struct {
+		level   wall.Level
+		network []string
+		why     string
+	}{
+		"turned off":               {wall.None, nil, "isolation is turned off"},
+		"hosts on the second rung": {wall.Landlock, []string{"example.com:443"}, "cannot guarantee network"},
+	} {
+		w := newTown(t)
+		c := at(w.states, world(w.env))
+		c.Wall = wall.Policy{Level: one.level, Hidden: []string{w.keys, w.home}}
+		s := withTests("size.tftest.hcl", "run \"size\" {}\n", 3)
+		s.Network = one.network
+		mark := filepath.Join(w.dir, "ran")
+		s.Source.(fstest.MapFS)["main.tf"].Data = []byte(sized + "resource \"terraform_data\" \"run\" {\n  provisioner \"local-exec\" { command = \"touch " + mark + " || true\" }\n}\n")
+		got, err := Terraform(c).Diff(t.Context(), s)
+		if err != nil || got.Tests == nil || !strings.Contains(got.Tests.NotRun, one.why) || len(got.Actions) != 2 {
+			t.Errorf("%s: %+v %+v, %v", name, got.Tests, got.Actions, err)
+		}
+		if _, err := os.Stat(mark); err == nil {
+			t.Errorf("%s: the test was run", name)
+		}
+	}
+}
+
 func TestPassedTestsAreRunAgainWhereSomethingChanged(t *testing.T) {
 	real(t)
 	w := newTown(t)
