@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/go-version"
 
@@ -106,12 +107,49 @@ func (w *proposal) failures(all []diagnostic) (out []string) {
 // testedForm tells what is remembered of tests apart from what older programs remember, which knew nothing of their modules.
 const testedForm = 1
 
-// passed is what is remembered of tests that passed, so that they are run again only
-// where something has changed that they are told of.
-type passed struct {
+// wentBadly is how long tests that failed, or did not end, count as such: what they reach may be back by then.
+const wentBadly = time.Hour
+
+// ran is what is remembered of tests, so that they are run again only where something has changed that they are told of, or
+// where they went badly and that is a while ago: a stack is planned many times over, and is held while its tests are run.
+type ran struct {
 	Of    digest.Digest `json:"of"`
 	Tests port.Tests    `json:"tests"`
+	At    time.Time     `json:"at"`
+	Wrong string        `json:"wrong,omitempty"` // why they could not be run to their end
+	Hint  string        `json:"hint,omitempty"`
+	Kind  fault.Kind    `json:"kind,omitempty"`
 }
+
+// tells is what is remembered of the same tests; false where they have to be run.
+func (r ran) tells(of digest.Digest, now time.Time) (*port.Tests, error, bool) {
+	age := now.Sub(r.At)
+	switch fresh := age >= 0 && age < wentBadly; {
+	case r.Of != of, !fresh && (r.Wrong != "" || r.Tests.Failed > 0):
+		return nil, nil, false
+	case r.Wrong != "":
+		return nil, fault.WithHint(fault.New(r.Kind, "%s", r.Wrong), "%s", r.Hint), true
+	default:
+		return &r.Tests, nil, true
+	}
+}
+
+// remember notes how tests went. What is the machine's fault, or the caller's, is not.
+func (w *work) remember(note ran, got *port.Tests, err error) {
+	switch {
+	case err == nil && got.NotRun == "":
+		note.Tests = *got
+	case err != nil && (fault.Of(err) == fault.Invalid || fault.Of(err) == fault.Denied):
+		note.Kind, note.Wrong, note.Hint = fault.Of(err), err.Error(), fault.HintOf(err)
+	default:
+		return
+	}
+	if raw, err := json.Marshal(note); err == nil {
+		_ = os.WriteFile(w.testedFile(), raw, 0o600) // run again where it cannot be remembered
+	}
+}
+
+func (w *work) testedFile() string { return filepath.Join(w.root, "tested.json") }
 
 // tested is test for a stack of the tracked branch.
 func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
@@ -122,10 +160,11 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "stack %s: spec.vars cannot be written as JSON", w.stack.Name)
 	}
-	note := filepath.Join(w.root, "tested.json")
-	var last passed
-	if raw, err := os.ReadFile(note); err == nil && json.Unmarshal(raw, &last) == nil && last.Of == of {
-		return &last.Tests, nil
+	var last ran
+	if raw, err := os.ReadFile(w.testedFile()); err == nil && json.Unmarshal(raw, &last) == nil {
+		if got, err, known := last.tells(of, w.now); known {
+			return got, err
+		}
 	}
 	p := w.apart(t.cfg)
 	defer p.tidy()
@@ -136,12 +175,10 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	defer cancel()
 	got, err := p.test(inner)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(inner), errSlow) {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "test stack %s: it was ended after %s", w.stack.Name, t.cfg.Patience), "see what the tests wait for")
+		err = fault.WithHint(fault.New(fault.Invalid, "test stack %s: it was ended after %s", w.stack.Name, t.cfg.Patience), "see what the tests wait for")
 	}
-	if err == nil && got.Failed == 0 && got.NotRun == "" {
-		if raw, err := json.Marshal(passed{of, *got}); err == nil {
-			_ = os.WriteFile(note, raw, 0o600) // run again where it cannot be remembered
-		}
+	if ctx.Err() == nil {
+		w.remember(ran{Of: of, At: t.cfg.Env.Now()}, got, err)
 	}
 	return got, err
 }

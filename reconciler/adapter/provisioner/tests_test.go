@@ -243,6 +243,46 @@ func TestPassedTestsAreRunAgainWhereSomethingChanged(t *testing.T) {
 	}
 }
 
+// TestTestsThatWentBadlyAreNotRunAtEachLook: a stack is looked at several times a pass, and held meanwhile. After an hour they are run again.
+func TestTestsThatWentBadlyAreNotRunAtEachLook(t *testing.T) {
+	real(t)
+	w := newTown(t)
+	now := time.Now()
+	c := at(w.states, world(w.env))
+	c.Env.Now = func() time.Time { return now }
+	diff := func(patience time.Duration, size int) (port.Change, error) {
+		c.Patience = patience
+		return Terraform(c).Diff(t.Context(), withTests("size.tftest.hcl", sizes, size))
+	}
+	hung := func(_ port.Change, err error) bool {
+		return err != nil && strings.Contains(err.Error(), "it was ended after")
+	}
+	failed := func(got port.Change, err error) bool {
+		return err == nil && got.Tests != nil && got.Tests.Failed == 1 && len(got.Tests.Failures) == 1
+	}
+	const none, enough = time.Nanosecond, time.Minute
+	for _, step := range []struct {
+		what     string
+		later    time.Duration
+		patience time.Duration
+		size     int
+		want     func(port.Change, error) bool
+	}{
+		{"they do not end", 0, none, 4, hung},
+		{"looked at again", time.Minute, enough, 4, hung},
+		{"after an hour", time.Hour, enough, 4, failed},
+		{"failed, and looked at again", 30 * time.Minute, none, 4, failed},
+		{"an hour after that they failed", 30 * time.Minute, none, 4, hung},
+		{"mended", 0, enough, 3, func(got port.Change, err error) bool { return err == nil && got.Tests.Passed == 2 }},
+		{"before they were run, by a clock that went back", -48 * time.Hour, none, 3, func(got port.Change, err error) bool { return err == nil && got.Tests.Passed == 2 }},
+	} {
+		now = now.Add(step.later)
+		if got, err := diff(step.patience, step.size); !step.want(got, err) {
+			t.Errorf("%s: %+v, %v", step.what, got.Tests, err)
+		}
+	}
+}
+
 func TestATestFileThatIsWrongIsNamed(t *testing.T) {
 	both(t, port.Infrastructure{}, func(t *testing.T, diff func(context.Context, port.Infrastructure) (port.Change, error), _ town) {
 		_, err := diff(t.Context(), withTests("size.tftest.hcl", "run \"size\" { nonsense }\n", 3))
