@@ -127,7 +127,7 @@ func (p Price) amount(attributes, unknown map[string]any) (sum float64, known bo
 	return sum, sum >= 0 && sum <= mostAmount
 }
 
-// at is the value at a path; nil where there is none. A block is a list of one.
+// at is the value at a path; nil where there is none. A block, or one value of a set, is a list of one.
 func at(v any, way string) any {
 	for name := range strings.SplitSeq(way, ".") {
 		if list, is := v.([]any); is && len(list) == 1 {
@@ -138,6 +138,9 @@ func at(v any, way string) any {
 			return nil
 		}
 		v = object[name]
+	}
+	if list, is := v.([]any); is && len(list) == 1 {
+		v = list[0]
 	}
 	return v
 }

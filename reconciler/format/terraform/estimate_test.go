@@ -15,6 +15,7 @@ var table = Prices{
 	"aws_eks_node_group": {
 		By: "instance_types", Values: map[string]float64{AnyValue: 100}, Times: "scaling_config.desired_size",
 	},
+	"aws_spot_group":  {By: "instance_types", Values: map[string]float64{"m5.large": 70}},
 	"aws_nat_gateway": {Monthly: 33},
 	"aws_iam_*":       {},
 	"aws_*":           {Monthly: 1},
@@ -31,6 +32,9 @@ func TestAnEstimateIsOfWhatIsThereThen(t *testing.T) {
 		"destroyed":                  {"aws_nat_gateway", `{"before": {"id": "x"}, "after": null}`, Estimate{0, -33, nil}},
 		"for each that it counts":    {"aws_ebs_volume", `{"after": {"size": 100, "iops": "3000"}}`, Estimate{23, 23, nil}},
 		"so many times":              {"aws_eks_node_group", `{"after": {"scaling_config": [{"desired_size": 3}]}}`, Estimate{300, 300, nil}},
+		"one value of a list":        {"aws_spot_group", `{"after": {"instance_types": ["m5.large"]}}`, Estimate{70, 70, nil}},
+		"several values of a list":   {"aws_spot_group", `{"after": {"instance_types": ["m5.large", "m5.xlarge"]}}`, Estimate{0, 0, []string{"x.y"}}},
+		"a list that is known later": {"aws_spot_group", `{"after": {"instance_types": ["m5.large"]}, "after_unknown": {"instance_types": [true]}}`, Estimate{0, 0, []string{"x.y"}}},
 		"free":                       {"aws_iam_role", `{"after": {"name": "x"}}`, Estimate{}},
 		"by how it begins":           {"aws_x", `{"after": {}}`, Estimate{1, 1, nil}},
 		"of a type without a price":  {"google_x", `{"after": {}}`, Estimate{0, 0, []string{"x.y"}}},
