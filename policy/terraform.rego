@@ -100,6 +100,22 @@ warn contains {
 }
 
 # METADATA
+# title: Tests of a Terraform module of which none passes
+# description: A file of tests without a run, or with runs that are all skipped, says nothing of the module.
+# custom:
+#   id: terraform/test
+warn contains {
+	"rule": "terraform/test",
+	"message": "the module has files of tests, and no test of them passed or failed",
+	"hint": "write a run block into them, or remove them; terraform test in the module's folder shows what is run",
+} if {
+	changes
+	input.step.tests.passed == 0
+	input.step.tests.failed == 0
+	not input.step.tests.notRun
+}
+
+# METADATA
 # title: Terraform destroys
 # description: Deleting and replacing lose what was there. They are allowed by name, each time.
 # custom:

@@ -42,6 +42,14 @@ test_tests_that_were_not_run if {
 	warned(result) == {"the module's tests were not run: this machine offers no isolation"}
 }
 
+test_tests_of_which_none_passed if {
+	every skipped in [0, 3] {
+		warned({"passed": 0, "failed": 0, "skipped": skipped, "failures": []}) == {"the module has files of tests, and no test of them passed or failed"}
+	}
+	warned({"passed": 1, "failed": 0, "skipped": 2, "failures": []}) == set()
+	warned({"passed": 0, "failed": 1, "skipped": 2, "failures": []}) == set()
+}
+
 test_tests if {
 	tested({"passed": 2, "failed": 0, "skipped": 0, "failures": []}) == set()
 	tested({"passed": 1, "failed": 1, "skipped": 0, "failures": ["a.tftest.hcl:4: run \"size\": too small"]}) == {"terraform/test"}
