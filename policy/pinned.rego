@@ -61,7 +61,14 @@ moves("registry", call) := {"is of a registry without an exact version": `write 
 	not regex.match(`^=? *v?[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?$`, call.version)
 }
 
-moves("repository", call) := {"is of a repository without a ref: its default branch moves": commit} if not ref(call.source)
+moves("repository", call) := {"is of a repository, and its address says something of which it is not known what it brings": "write the commit: ?ref= with its 40 digits, and nothing else after the ?"} if {
+	not understood(call.source)
+}
+
+moves("repository", call) := {"is of a repository without a ref: its default branch moves": commit} if {
+	understood(call.source)
+	not ref(call.source)
+}
 
 moves("repository", call) := {"is of a branch of a repository, which moves": commit} if {
 	r := ref(call.source)
@@ -75,11 +82,46 @@ movable("repository", call) := {"is of a tag of a repository, which can be set a
 	regex.match(tag, r)
 }
 
-movable("other", call) := {"is of an address whose content can be replaced": "give it a Git address with a commit, or a version of a registry; or put it below the stack's folder"} if {
-	not regex.match(`[?&]checksum=(sha256|sha512):[0-9a-f]{64,128}(&|$)`, call.source)
+# Without git:: before it, such an address is fetched as any other is, and its server answers as it likes.
+movable("repository", call) := {"is of an address that is not fetched by Git": "write git:: before it"} if {
+	regex.match(`^(https|ssh)://`, call.source)
+	regex.match(hash, ref(call.source))
 }
 
-ref(source) := regex.find_all_string_submatch_n(`[?&](ref|rev)=([^&]+)`, source, 1)[0][2]
+movable("other", call) := {"is of an address whose content can be replaced": "give it a Git address with a commit, or a version of a registry; or put it below the stack's folder"} if {
+	not fixed(call.source)
+}
+
+fixed(source) if {
+	[sum] := query(source).checksum
+	regex.match(`^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`, sum)
+}
+
+# What an address asks for, as go-getter reads it (its get_git.go and get_hg.go): after the first ?, decoded. It has no # in it.
+query(source) := urlquery.decode_object(text) if {
+	not contains(source, "#")
+	parts := split(source, "?")
+	text := concat("?", array.slice(parts, 1, count(parts)))
+	regex.match(`^([^%;]|%[0-9A-Fa-f]{2})*$`, text)
+}
+
+# The name of a commit: hg knows no ref, and git no rev.
+default names(_) := "ref"
+
+names(source) := "rev" if startswith(source, "hg::")
+
+# With depth, Git takes a branch whose name is a commit's; whatever else there is may mean something to the server. sshkey is who asks.
+understood(source) if {
+	q := query(source)
+	object.keys(q) - {names(source), "sshkey"} == set()
+	count(object.get(q, names(source), [])) <= 1
+}
+
+ref(source) := r if {
+	understood(source)
+	r := query(source)[names(source)][0]
+	r != ""
+}
 
 hash := `^[0-9a-f]{40}([0-9a-f]{24})?$`
 

@@ -26,7 +26,8 @@ test_what_is_pinned if {
 		"terraform-aws-modules/vpc/aws": "5.1.2", "terraform-aws-modules/vpc/aws//modules/vpc-endpoints": "= 5.1.2",
 		"app.terraform.io/acme/vpc/aws": "v5.1.2-rc.1",
 		sprintf("git::https://example.com/net.git?ref=%s", [sha]): "",
-		sprintf("git::ssh://git@example.com/net.git//sub?depth=1&ref=%s", [sha]): "",
+		sprintf("git::ssh://git@example.com/net.git//sub?ref=%s", [sha]): "",
+		sprintf("git::ssh://git@example.com/net.git?sshkey=a%%2Bb%%3D&%%72ef=%s", [sha]): "", sprintf("hg::https://example.com/net?rev=%s", [sha]): "",
 		sprintf("github.com/acme/net?ref=%s", [sha]): "",
 		sprintf("https://example.com/net.zip?checksum=sha256:%s%s", [sha, "0123456789abcdef01234567"]): "",
 	} {
@@ -41,6 +42,21 @@ test_what_moves if {
 		"git::https://example.com/net.git?ref=0123456": "", "https://github.com/acme/net.git?ref=HEAD": "", "hg::https://example.com/net": "",
 	} {
 		says(source, version) == moves
+	}
+}
+
+test_what_only_looks_pinned if {
+	every source in [
+		"git::https://github.com/acme/m.git?%%72ef=main&ref=%s", "git::https://github.com/acme/m.git?ref=main&ref=%s", "git::https://github.com/acme/m.git?rev=%s&ref=main",
+		"git::https://example.com/m.git?rev=%s", "git::https://example.com/m.git#?ref=%s", "git::https://example.com/m.git?ref=main#&ref=%s", "git::https://example.com/m.git?ref=%s&depth=1",
+		"git::https://example.com/m.git?ref=&x=?ref=%s", "git::https://example.com/m.git?a;ref=%s", "git::https://example.com/m.git?%%zz=1&ref=%s", "hg::https://example.com/m?ref=%s", "github.com/acme/net?rev=%s",
+		"git@github.com:acme/net.git?ref=main&rev=%s",
+	] {
+		says(sprintf(source, [sha]), "") == moves
+	}
+	says("git::https://example.com/m.git?ref=", "") == moves
+	every source in ["https://example.com/net.git?ref=%s", "https://example.com/net.zip#?checksum=sha256:%s0123456789abcdef01234567", "https://example.com/net.zip?checksum=sha256:0&checksum=sha256:%s0123456789abcdef01234567"] {
+		says(sprintf(source, [sha]), "") == movable
 	}
 }
 
