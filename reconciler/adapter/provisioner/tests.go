@@ -122,15 +122,15 @@ type ran struct {
 }
 
 // tells is what is remembered of the same tests; false where they have to be run.
-func (r ran) tells(of digest.Digest, now time.Time) (*port.Tests, error, bool) {
+func (r ran) tells(of digest.Digest, now time.Time) (got *port.Tests, known bool, err error) {
 	age := now.Sub(r.At)
 	switch fresh := age >= 0 && age < wentBadly; {
 	case r.Of != of, !fresh && (r.Wrong != "" || r.Tests.Failed > 0):
-		return nil, nil, false
+		return nil, false, nil
 	case r.Wrong != "":
-		return nil, fault.WithHint(fault.New(r.Kind, "%s", r.Wrong), "%s", r.Hint), true
+		return nil, true, fault.WithHint(fault.New(r.Kind, "%s", r.Wrong), "%s", r.Hint)
 	default:
-		return &r.Tests, nil, true
+		return &r.Tests, true, nil
 	}
 }
 
@@ -162,7 +162,7 @@ func (t *Stacks) tested(ctx context.Context, w *work) (*port.Tests, error) {
 	}
 	var last ran
 	if raw, err := os.ReadFile(w.testedFile()); err == nil && json.Unmarshal(raw, &last) == nil {
-		if got, err, known := last.tells(of, w.now); known {
+		if got, known, err := last.tells(of, w.now); known {
 			return got, err
 		}
 	}
