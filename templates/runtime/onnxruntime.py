@@ -46,9 +46,14 @@ def tensor(given, want):
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape) or not isinstance(data, list):
         raise Wrong("input %r needs shape, a list of whole numbers, and data, a list" % name)
     try:
-        takes = {"BYTES": str, "BOOL": bool}.get(kind, (int, float))
+        whole = "INT" in kind
+        takes = {"BYTES": str, "BOOL": bool}.get(kind, int if whole else (int, float))
         if not all(isinstance(v, takes) and isinstance(v, bool) == (kind == "BOOL") for v in flat(data)):
-            raise Wrong("input %r is %s, and its data has other values" % (name, kind))
+            raise Wrong("input %r is %s, and its data has other values" % (name, kind) + (": give whole numbers, without a point" if whole else ""))
+        if whole:  # numpy itself, up to its version 1, takes 300 for a UINT8 of 44
+            of = numpy.iinfo(KINDS[kind][1])
+            if not all(of.min <= v <= of.max for v in flat(data)):
+                raise Wrong("input %r is %s, whose values are from %d to %d" % (name, kind, of.min, of.max))
         with numpy.errstate(over="raise"):
             return numpy.array(data, dtype=KINDS[kind][1]).reshape(shape)
     except (ValueError, TypeError, OverflowError, FloatingPointError) as e:
