@@ -73,7 +73,7 @@ func (i *inside) enclose() (int, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
 		return -1, fmt.Errorf("protect root folder: %w", err)
 	}
-	_ = unix.Sethostname([]byte("vishwa"))
+	_ = unix.Sethostname([]byte(hostname))
 	if s.Network.All {
 		return -1, nil
 	}
@@ -111,11 +111,15 @@ func (i *inside) openPlaces() ([]place, error) {
 		}
 		return nil
 	}
+	files := slices.Clone(systemFiles)
+	if i.hosts = hosts(); i.hosts != "" {
+		files = slices.DeleteFunc(files, func(p string) bool { return p == "/etc/hosts" })
+	}
 	for _, group := range []struct {
 		paths            []string
 		write, dev, must bool
 	}{
-		{systemTrees, false, false, false}, {systemFiles, false, false, false}, {kernelTrees, false, false, false},
+		{systemTrees, false, false, false}, {files, false, false, false}, {kernelTrees, false, false, false},
 		{plainDevices, true, true, false}, {expand(s.Devices), true, true, false},
 		{s.Read, false, false, false}, // what this user may not read itself, a folder of PATH perhaps, is not there
 		{s.Give, false, false, true}, {s.Shared, true, false, true}, {s.Write, true, false, true},
@@ -261,8 +265,12 @@ func (i *inside) furnish(base string) error {
 	for name, text := range map[string]string{
 		"/etc/passwd":   fmt.Sprintf("root:x:0:0:root:/:/usr/sbin/nologin\nvishwa:x:%d:%d:run:%s:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n", uid, gid, home),
 		"/etc/group":    fmt.Sprintf("root:x:0:\nvishwa:x:%d:\nnogroup:x:65534:\n", gid),
-		"/etc/hostname": "vishwa\n",
+		"/etc/hostname": hostname + "\n",
+		"/etc/hosts":    i.hosts,
 	} {
+		if name == "/etc/hosts" && there(base+name) {
+			continue // the machine's own
+		}
 		if uid == 0 {
 			text = strings.Replace(text, "root:x:0:0:root:/:", "root:x:0:0:root:"+home+":", 1)
 		}
@@ -271,6 +279,24 @@ func (i *inside) furnish(base string) error {
 		}
 	}
 	return nil
+}
+
+// hostname is how the world is called.
+const hostname = "vishwa"
+
+// hosts is the machine's table of names with the world's own, which programs ask for to reach themselves; "" where it
+// cannot be read or is large: it is shown as it is, then.
+func hosts() string {
+	raw, err := os.ReadFile("/etc/hosts")
+	if err != nil && !errors.Is(err, os.ErrNotExist) || len(raw) > maxCopy {
+		return ""
+	}
+	return strings.TrimRight(string(raw), "\n") + "\n127.0.0.1\t" + hostname + "\n"
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // loopback brings the interface lo up.

@@ -95,6 +95,7 @@ type inside struct {
 	work   work
 	report Report
 	child  int // the command's process
+	hosts  string
 }
 
 func (i *inside) sendMessage(m message, fd int) error { return send(i.socket, m, fd) }

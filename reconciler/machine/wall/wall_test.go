@@ -111,6 +111,24 @@ func TestACommandRunsAndItsEndIsTold(t *testing.T) {
 	})
 }
 
+// TestTheWorldsOwnNameLeadsToItself, as what begins several processes of a run asks for it: torchrun --standalone does.
+func TestTheWorldsOwnNameLeadsToItself(t *testing.T) {
+	r := newRoom(t)
+	for name, all := range map[string]bool{"no network": false, "all of it": true} {
+		got := r.run(t, wall.Namespaces, `
+import socket
+name = socket.gethostname()
+print(name, socket.gethostbyname(name), socket.gethostbyname("localhost"))
+s = socket.create_server((name, 0))
+socket.create_connection((name, s.getsockname()[1]), 5)
+print("reached")
+`, func(s *wall.Spec) { s.Network.All = all })
+		if got.out != "vishwa 127.0.0.1 127.0.0.1\nreached\n" || !got.end.Success() {
+			t.Errorf("%s: %+v\n%s", name, got.end, got.out)
+		}
+	}
+}
+
 func TestOnlyWhatWasGivenIsSeen(t *testing.T) {
 	rungs(t, func(t *testing.T, level wall.Level) {
 		r := newRoom(t)
