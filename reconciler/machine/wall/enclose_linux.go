@@ -111,15 +111,12 @@ func (i *inside) openPlaces() ([]place, error) {
 		}
 		return nil
 	}
-	files := slices.Clone(systemFiles)
-	if i.hosts = hosts(); i.hosts != "" {
-		files = slices.DeleteFunc(files, func(p string) bool { return p == "/etc/hosts" })
-	}
+	i.hosts = hosts()
 	for _, group := range []struct {
 		paths            []string
 		write, dev, must bool
 	}{
-		{systemTrees, false, false, false}, {files, false, false, false}, {kernelTrees, false, false, false},
+		{systemTrees, false, false, false}, {i.systemFiles(), false, false, false}, {kernelTrees, false, false, false},
 		{plainDevices, true, true, false}, {expand(s.Devices), true, true, false},
 		{s.Read, false, false, false}, // what this user may not read itself, a folder of PATH perhaps, is not there
 		{s.Give, false, false, true}, {s.Shared, true, false, true}, {s.Write, true, false, true},
@@ -292,6 +289,11 @@ func hosts() string {
 		return ""
 	}
 	return strings.TrimRight(string(raw), "\n") + "\n127.0.0.1\t" + hostname + "\n"
+}
+
+// systemFiles are those that are shown as the machine has them.
+func (i *inside) systemFiles() []string {
+	return slices.DeleteFunc(slices.Clone(systemFiles), func(p string) bool { return p == "/etc/hosts" && i.hosts != "" })
 }
 
 func there(path string) bool {
