@@ -41,6 +41,27 @@ func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out
 			out = append(out, what)
 		}
 	}
+	declared, err := declaredBeside(in, made)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, declared...)
+	changed, err := p.Repo.Changed(ctx, p.Head, sha)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range changed {
+		// A command may be given the whole repository: what a forge or a tool reads of it is not the command's.
+		if hidden := strings.HasPrefix(path, ".") || strings.Contains(path, "/."); hidden || !made[0].files[path] && !made[1].files[path] {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// declaredBeside lists what differs of declarations besides what the key of a release comes from.
+func declaredBeside(in [2]*pass.Intent, made [2]lineage) (out []string, err error) {
 	declared := map[schemas.Ref][2]*schemas.Declaration{}
 	for i, in := range in {
 		for j := range in.Decls {
@@ -70,21 +91,10 @@ func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out
 		if is, err = unlike(specOf(d[0]), specOf(d[1])); err != nil {
 			return nil, err
 		}
-		if is || now.Graph.Declares(r) != then.Graph.Declares(r) {
+		if is || in[0].Graph.Declares(r) != in[1].Graph.Declares(r) {
 			out = append(out, r.String())
 		}
 	}
-	changed, err := p.Repo.Changed(ctx, p.Head, sha)
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range changed {
-		// A command may be given the whole repository: what a forge or a tool reads of it is not the command's.
-		if hidden := strings.HasPrefix(path, ".") || strings.Contains(path, "/."); hidden || !made[0].files[path] && !made[1].files[path] {
-			out = append(out, path)
-		}
-	}
-	slices.Sort(out)
 	return out, nil
 }
 

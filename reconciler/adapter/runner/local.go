@@ -146,7 +146,7 @@ func (l local) begin(dir string, job port.Job) error {
 		id := digest.Of([]byte(a.Dir)).Hex()[:32] // two state directories may hold the same key
 		o := attempt.Order{ID: id, Job: job, Grace: l.Grace, Log: l.Log, Wall: work.Limited(l.Wall, job.RunsOn.Resources)}
 		if none == nil {
-			from = goesOn(before, &o)
+			from = attempt.GoesOn(before, &o)
 		}
 		o.Resumes = from != ""
 		return o
@@ -156,7 +156,7 @@ func (l local) begin(dir string, job port.Job) error {
 	}
 	defer held.Close()
 	if from != "" {
-		if err := handOver(from, a); err != nil {
+		if err := attempt.HandOver(from, a); err != nil {
 			return err
 		}
 	}

@@ -1,21 +1,20 @@
 // What a run keeps of how far it has come, for the attempt after it under the same key.
 
-package runner
+package attempt
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// goesOn is the folder that the attempt of now goes on from: what the attempt before it kept, or was to go on from itself
+// GoesOn is the folder that the attempt of now goes on from: what the attempt before it kept, or was to go on from itself
 // and never began with; "" is none. That was of the same code and data, as the key says, and has to be of as strict a
 // run: what nobody has reviewed leaves nothing to a run that somebody has.
-func goesOn(before attempt.Attempt, now *attempt.Order) string {
+func GoesOn(before Attempt, now *Order) string {
 	was, err := before.Order()
 	if err != nil || was.Job.Isolation != now.Job.Isolation || was.Wall.Strict != now.Wall.Strict || was.Wall.Reviewed != now.Wall.Reviewed {
 		return ""
@@ -46,7 +45,7 @@ func goesOn(before attempt.Attempt, now *attempt.Order) string {
 }
 
 // began tells whether an attempt's command was begun, and how it ended, where that is known.
-func began(a attempt.Attempt) (bool, port.Result) {
+func began(a Attempt) (bool, port.Result) {
 	s, err := a.Status()
 	r, _ := a.Result()
 	return err == nil && s.State == port.Running && r.Cause != port.BadEnv && r.Cause != port.BadImage, r
@@ -67,18 +66,27 @@ func perhapsByItself(r port.Result) bool {
 }
 
 // kept is the folder of what an attempt has of how far it is: where its command has it, or where it was handed to it;
-// "" where there is none.
-func kept(a attempt.Attempt) string {
+// "" where there is none, or it is empty.
+func kept(a Attempt) string {
 	for _, at := range []string{filepath.Join(a.Work(), work.CheckpointDir), a.File(work.CheckpointDir)} {
-		if info, err := os.Lstat(at); err == nil && info.IsDir() {
+		if info, err := os.Lstat(at); err != nil || !info.IsDir() {
+			continue
+		}
+		f, err := os.Open(at)
+		if err != nil {
+			continue
+		}
+		has, _ := f.Readdirnames(1)
+		f.Close()
+		if len(has) > 0 {
 			return at
 		}
 	}
 	return ""
 }
 
-// handOver moves what an attempt kept to the one after it.
-func handOver(from string, to attempt.Attempt) error {
+// HandOver moves what an attempt kept to the one after it.
+func HandOver(from string, to Attempt) error {
 	if err := os.Rename(from, to.File(work.CheckpointDir)); err != nil {
 		return fmt.Errorf("hand over what an earlier attempt kept: %w", err)
 	}
