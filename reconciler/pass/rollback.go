@@ -60,7 +60,7 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	}
 	work := p.Work()
 	if len(work) == 0 {
-		return Result{Plan: p}, nil
+		return Result{Plan: p}, h.stays(ctx, rev, o)
 	}
 	if s := work[0]; len(work) > 1 || s.Ref != o.To.Ref || !s.Restores {
 		return Result{Plan: p}, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
@@ -80,6 +80,20 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 		return out, fault.WithHint(fmt.Errorf("%s is rolled back, and its suspension cannot be recorded: %w", o.To.Ref, err), "before the next apply: vishwa suspend %s --reason TEXT", o.To.Ref)
 	}
 	return out, nil
+}
+
+// stays suspends what serves as it is to, where the ledger says that another release does: whoever had it go back was killed before they
+// recorded that, and the next pass would undo it.
+func (h *Reconciler) stays(ctx context.Context, rev port.Revision, o Rollback) error {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if last := facts.Latest[o.To.Ref]; last == nil || last.Key == o.To.Key || facts.Suspension(o.To.Ref) != nil {
+		return nil
+	}
+	_, err = h.enter(ctx, ledger.Suspend, rev, o.To.Ref, fmt.Sprintf("rolled back to entry %d: %s", o.To.Seq, o.Reason))
+	return err
 }
 
 // asOf is what e's revision declared, under the rules and the trust of the tracked

@@ -57,3 +57,29 @@ func TestARollbackServesWhatWasRecordedAndMovesNoGuard(t *testing.T) {
 		t.Errorf("what is served already: %v, %v", out, err)
 	}
 }
+
+// TestWhatWentBackUnrecordedStays: who had it go back was killed before they recorded it. Asked again, it is suspended, so that no pass undoes it.
+func TestWhatWentBackUnrecordedStays(t *testing.T) {
+	h, w := newHouse(tree())
+	apply(t, h)
+	at := ref("deployment/s")
+	facts, _ := w.Facts(t.Context())
+	first, was := facts.Latest[at], w.served[at.Name]
+	h.commit(w, two, tree(with("s.py", "# another\n")))
+	apply(t, h)
+	w.served[at.Name] = was
+	if out, err := h.Rollback(t.Context(), Rollback{To: first, Reason: "too dear"}); err != nil || len(out.Outcomes) != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	facts, _ = w.Facts(t.Context())
+	if s := facts.Suspension(at); s == nil {
+		t.Error("the next pass undoes it")
+	}
+	n := facts.Count
+	if _, err := h.Rollback(t.Context(), Rollback{To: first, Reason: "too dear"}); err != nil {
+		t.Fatal(err)
+	}
+	if facts, _ = w.Facts(t.Context()); facts.Count != n {
+		t.Error("asked once more, it is recorded once more")
+	}
+}

@@ -91,7 +91,10 @@ func rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string)
 		if !strings.HasSuffix(e.Reason, reason) {
 			continue
 		}
-		if facts.Latest[ref] != nil && facts.Latest[ref].Seq == e.Seq && facts.Suspension(ref) == nil { // it was killed before it said so
+		if last := facts.Latest[ref]; last == nil || last.Seq != e.Seq {
+			return fmt.Sprintf("%s went back to the release of entry %d, and another was released since, by entry %d: ask once more where that is not meant", ref, e.Release.Restores, seqOf(last)), nil
+		}
+		if facts.Suspension(ref) == nil { // it was killed before it said so
 			if _, err := h.Suspend(ctx, rev, ref, e.Reason); err != nil {
 				return "", err
 			}
@@ -110,6 +113,13 @@ func rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string)
 		return "", err
 	}
 	return servesAgain(ref, to.Seq), nil
+}
+
+func seqOf(e *ledger.Entry) int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Seq
 }
 
 func servesAgain(ref schemas.Ref, entry int64) string {
