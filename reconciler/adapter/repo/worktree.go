@@ -90,6 +90,15 @@ func (w worktree) nested(name string) (bool, error) {
 	if _, err := w.repo.root.Lstat(name + "/.git"); err == nil {
 		return true, nil
 	}
+	// Git lists what the index has in a process of its own: only an empty folder may be one that it left so.
+	d, err := w.repo.root.Open(name)
+	if err != nil {
+		return false, nil //nolint:nilerr // whoever reads it says why
+	}
+	defer d.Close()
+	if has, _ := d.Readdirnames(1); len(has) > 0 {
+		return false, nil
+	}
 	return w.git.link(name)
 }
 
