@@ -164,8 +164,6 @@ func (c *cluster) let(ctx context.Context, t port.Task, u status.Unit) (again bo
 	if k := fault.Of(err); err != nil && (k == fault.Missing || k == fault.Conflict) {
 		return true, nil
 	}
-	if err == nil {
-	}
 	return false, err
 }
 
