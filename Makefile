@@ -83,7 +83,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/vishwa, bin/vishwa-worker and bin/vishwa-devforge
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/vishwa-worker ./cmd/vishwa-worker
 
 release: $(TOOLS)/bin/cyclonedx-gomod ## build for linux and darwin into dist/, with sums, SBOMs and a signature (VISHWA_KEYS, VISHWA_KEY_PASSWORD)
@@ -100,9 +100,11 @@ demo: build $(PROVISIONER) ## set up and run the main job, in vishwa-demo/
 demo-pr: build ## show the pull-request loop against a GitHub in one process, in vishwa-demo-pr/
 	$(BIN)/vishwa-devforge demo --vishwa $(BIN)/vishwa $(DEMO)
 
+# Tests of several packages build the programs, as build does: so they are compiled first, once, and not by each of them side by side.
 # Without vet, which lint runs whole. A package's tests wait for programs and for the clock a third of their time: another's run meanwhile.
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
+	CGO_ENABLED=0 GOGC=400 $(GO) build -trimpath ./cmd/vishwa ./cmd/vishwa-worker
 	$(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
@@ -207,9 +209,9 @@ debian-kubernetes:
 bench: build $(TOOLS)/bin/evidently ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
 
-# With the packages that tests of the program itself build, which is why it has their flag.
+# With the packages that tests of the program itself build, which is why it has their flags.
 bench-guard: ## what commands cost, counted, against cmd/vishwa/testdata/costs.json (UPDATE=-update writes it)
-	VISHWA_BENCH_GUARD=1 $(GO) test -trimpath -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
+	VISHWA_BENCH_GUARD=1 CGO_ENABLED=0 $(GO) test -trimpath -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
 
 FILES ?= 100000
 bench-data: tools $(TOOLS)/bin/minio $(TOOLS)/bin/s5cmd ## data's commands beside DVC, s5cmd, md5sum and pandas; BENCH_DIR= is best in memory

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // stage is a demo that was run.
@@ -26,8 +28,7 @@ func TestTheDemoTellsTheTruth(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the demo installs Python packages and trains; run without -short")
 	}
-	s := stage{t: t, vishwa: filepath.Join(t.TempDir(), "vishwa"), dir: filepath.Join(t.TempDir(), "demo")}
-	s.run("..", "go", "build", "-trimpath", "-o", s.vishwa, "./cmd/vishwa")
+	s := stage{t: t, vishwa: built.Program(t, "vishwa", t.TempDir()), dir: filepath.Join(t.TempDir(), "demo")}
 	out := s.run(".", s.vishwa, "demo", s.dir)
 	for _, part := range []string{"Nothing to do: everything is up to date.", "learning_rate 0.05 -> 0.08", "bob approves plan", "FAIL files", "The ledger holds",
 		"deployment/enrollment-staging: unknown", "A retraining is proposed: pushed to vishwa/retrain/main/enrollment", "as the champion was released with"} {

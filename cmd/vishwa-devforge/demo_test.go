@@ -9,14 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 func TestTheDemoShowsTheWholeLoop(t *testing.T) {
 	dir := t.TempDir()
-	program := filepath.Join(dir, "bin", "vishwa")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "../vishwa").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := built.Program(t, "vishwa", filepath.Join(dir, "bin"))
 	clone := filepath.Join(dir, "clone")
 	if out, err := exec.Command("git", "init", "-q", clone).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

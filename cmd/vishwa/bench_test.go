@@ -25,6 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // estate is a generated repository with the program and its surroundings.
@@ -259,10 +260,7 @@ func BenchmarkPlan(b *testing.B) {
 	if _, err := exec.LookPath("git"); err != nil {
 		b.Fatal("git is not installed: apt-get install git")
 	}
-	program := filepath.Join(b.TempDir(), "vishwa")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
-		b.Fatalf("build: %v\n%s", err, out)
-	}
+	program := built.Program(b, "vishwa", b.TempDir())
 	for _, n := range []int{100, 1_000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			base := b.TempDir()

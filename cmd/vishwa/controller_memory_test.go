@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // A controller of 100 local repositories, each with something to sign, stays within
@@ -34,10 +36,9 @@ func TestManyRepositoriesTakeLittleMemory(t *testing.T) {
 		t.Skip("many repositories take a while")
 	}
 	dir := t.TempDir()
-	program := filepath.Join(dir, "vishwa")
+	program := built.Program(t, "vishwa", dir)
 	s := shell{t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "VISHWA_KEY_PASSWORD=pw",
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}}
-	s.run(".", "go", "build", "-trimpath", "-o", program, ".")
 	config := s.repositories(program, repositories)
 
 	cmd := exec.CommandContext(t.Context(), program, "controller", "--config", config)
@@ -99,9 +100,6 @@ func (s shell) run(dir string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), args[0], args[1:]...)
 	cmd.Dir, cmd.Env = dir, s.env
-	if args[0] == "go" {
-		cmd.Env = os.Environ()
-	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		s.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // beside is one comparison: a folder for each program, and what was measured.
@@ -43,9 +44,7 @@ func BenchmarkBeside(b *testing.B) {
 	tools := os.Getenv("VISHWA_TOOLS")
 	c := &beside{b: b, dir: dir, env: append(os.Environ(), "HOME="+dir, "XDG_CACHE_HOME="+dir+"/cache", "XDG_CONFIG_HOME="+dir+"/config", "DVC_NO_ANALYTICS=1",
 		"AWS_ACCESS_KEY_ID=minioadmin", "AWS_SECRET_ACCESS_KEY=minioadmin", "AWS_REGION=us-east-1", "PATH="+dir+":"+tools+":"+os.Getenv("PATH"))}
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "vishwa"), ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	built.Program(b, "vishwa", dir)
 	fmt.Printf("\n| work | others | Vishwa | ratio | Vishwa's memory |\n|---|---|---|---|---|\n")
 	c.small(n)
 	c.large()

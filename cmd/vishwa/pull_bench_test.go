@@ -17,6 +17,7 @@ import (
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // BenchmarkPushToComment pushes to a pull request of a real controller and waits for
@@ -25,10 +26,7 @@ import (
 func BenchmarkPushToComment(b *testing.B) {
 	const pushes = 40
 	dir := b.TempDir()
-	bin := filepath.Join(dir, "vishwa")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	bin := built.Program(b, "vishwa", dir)
 	if err := signer.Generate(filepath.Join(dir, "keys"), []byte(password)); err != nil {
 		b.Fatal(err)
 	}

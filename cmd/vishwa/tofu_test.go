@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // hideTerraform leaves tofu alone on PATH, for this test and what it starts. Where there
@@ -64,10 +65,7 @@ func TestRealDemoGoesByOpenTofu(t *testing.T) {
 	}
 	hideTerraform(t)
 	dir := t.TempDir()
-	program := filepath.Join(dir, "bin", "vishwa")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := built.Program(t, "vishwa", filepath.Join(dir, "bin"))
 	demo := exec.CommandContext(t.Context(), program, "demo", filepath.Join(dir, "demo"))
 	var seen bytes.Buffer
 	demo.Stdout, demo.Stderr = &seen, &seen

@@ -25,6 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -32,10 +33,7 @@ import (
 // level in turn, and reports the medians and what the wall adds to the one without.
 func BenchmarkRunStart(b *testing.B) {
 	dir := b.TempDir()
-	program := filepath.Join(dir, "vishwa")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%s: %v", out, err)
-	}
+	program := built.Program(b, "vishwa", dir)
 	kept, err := store.Dir(filepath.Join(dir, "store"))
 	if err != nil {
 		b.Fatal(err)

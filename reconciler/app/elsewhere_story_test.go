@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 )
 
@@ -20,10 +21,7 @@ import (
 // finds them, and one that has nothing to do.
 func TestDockerIsDeclaredAndApplied(t *testing.T) {
 	engine, image := enginetest.Docker(t), enginetest.Python(t)
-	bin := filepath.Join(builtWorker(t), "vishwa")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", bin, "github.com/vishwaops/vishwa/cmd/vishwa").CombinedOutput(); err != nil {
-		t.Fatalf("build vishwa: %v\n%s", err, out)
-	}
+	bin := built.Program(t, "vishwa", builtWorker(t))
 	home := t.TempDir()
 	dir := filepath.Join(home, "homes")
 	env := append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home+"/state", "XDG_DATA_HOME="+home+"/data", "XDG_CONFIG_HOME="+home+"/config", "XDG_CACHE_HOME="+home+"/cache",

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -27,6 +26,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -132,11 +132,7 @@ func builtWorker(t testing.TB) string {
 	if _, err := os.Stat(workerDir); err == nil {
 		return workerDir
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", workerDir+"/vishwa-worker", "github.com/vishwaops/vishwa/cmd/vishwa-worker")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the worker: %v\n%s", err, out)
-	}
+	built.Program(t, "vishwa-worker", workerDir)
 	return workerDir
 }
 

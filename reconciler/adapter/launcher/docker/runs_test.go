@@ -5,8 +5,6 @@ package docker
 import (
 	"context"
 	"log/slog"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -34,18 +33,6 @@ func (i imaged) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	return i.Runner.Start(ctx, job)
 }
 
-// workerProgram builds the worker.
-func workerProgram(t testing.TB) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "vishwa-worker")
-	build := exec.Command("go", "build", "-trimpath", "-o", file, "github.com/vishwaops/vishwa/cmd/vishwa-worker")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the worker: %v: %s", err, out)
-	}
-	return file
-}
-
 func newRuns(t testing.TB, engine *enginetest.DockerEngine, image string) port.Runner {
 	t.Helper()
 	kept, err := store.Dir(filepath.Join(t.TempDir(), "store"))
@@ -56,7 +43,7 @@ func newRuns(t testing.TB, engine *enginetest.DockerEngine, image string) port.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker := workerProgram(t)
+	worker := built.Program(t, "vishwa-worker", t.TempDir())
 	return imaged{runner.Remote(runner.RemoteConfig{
 		Name: "docker", Launcher: launcherOn(t, engine.Socket), Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(string) (string, bool) { return "", false }},
 		Store: kept, Dir: filepath.Join(t.TempDir(), "runs"), Seal: key, Owner: "suite", Program: "test", Wall: wall.Policy{Level: wall.Landlock},

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -28,6 +27,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -75,16 +75,11 @@ func account(t *testing.T, k *enginetest.Kubernetes, namespace string) string {
 // program is the worker, built once for this process.
 func program(t *testing.T) string {
 	t.Helper()
-	at := filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.Getpid()))
-	if _, err := os.Stat(at); err == nil {
-		return at
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.Getpid()))
+	if _, err := os.Stat(dir); err == nil {
+		return filepath.Join(dir, "vishwa-worker")
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", at, "github.com/vishwaops/vishwa/cmd/vishwa-worker")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the worker: %v\n%s", err, out)
-	}
-	return at
+	return built.Program(t, "vishwa-worker", dir)
 }
 
 func onCluster(t *testing.T) *realStage {
