@@ -1,5 +1,5 @@
-// Asking a remote of the user's own clone: without a login first, and with the one that Git's helpers
-// know where it wants one.
+// Asking a remote of the user's own clone: without a login first and, where it wants one, with that of
+// ~/.netrc or the one that Git's helpers know, as Git itself does.
 
 package gitledger
 
@@ -8,6 +8,7 @@ import (
 	"errors"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
@@ -28,6 +29,15 @@ func letIn[S any](ctx context.Context, l *Ledger, push bool, ask func(*gitremote
 	if err != nil {
 		return none, nil, err
 	}
+	if found := gitremote.Netrc(at); found != nil {
+		if r, _, err = l.dial(ctx, push); err != nil {
+			return none, nil, err
+		}
+		if s, err = ask(r, found); !shutOut(err) {
+			l.keepLogin(at, found, err)
+			return s, r, err
+		}
+	}
 	known, err := l.place.Own.Fill(ctx, at)
 	if err != nil {
 		return none, nil, err
@@ -35,13 +45,24 @@ func letIn[S any](ctx context.Context, l *Ledger, push bool, ask func(*gitremote
 	if r, _, err = l.dial(ctx, push); err != nil {
 		return none, nil, err
 	}
-	s, err = ask(r, known.Auth)
-	refused := errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)
-	if err == nil || refused {
-		l.place.Own.ReportLogin(ctx, known, err == nil)
+	if s, err = ask(r, known.Auth); letPass(err) || shutOut(err) {
+		l.place.Own.ReportLogin(ctx, known, letPass(err))
 	}
-	if err == nil {
-		l.logins.Store(at, known.Auth)
-	}
+	l.keepLogin(at, known.Auth, err)
 	return s, r, err
+}
+
+// shutOut tells whether the remote did not take a login.
+func shutOut(err error) bool {
+	return errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed)
+}
+
+// letPass tells whether it did, be it for a repository that has nothing yet.
+func letPass(err error) bool { return err == nil || errors.Is(err, transport.ErrEmptyRemoteRepository) }
+
+// keepLogin has the next question begin with a login that the remote took.
+func (l *Ledger) keepLogin(at string, login *githttp.BasicAuth, err error) {
+	if letPass(err) {
+		l.logins.Store(at, login)
+	}
 }

@@ -44,6 +44,9 @@ func (l *Ledger) dial(ctx context.Context, push bool) (*gitremote.Reach, transpo
 		if road, err = l.place.Own.Road(ctx, l.opts.Remote, at); err != nil {
 			return nil, nil, err
 		}
+		if ep.Password == "" {
+			ep.User = "" // a name alone is no login: it says whose is looked for, where one is asked for
+		}
 	}
 	r, err := gitremote.NewReach(ep, l.opts.Paces.OrUsual().Ask, road)
 	if err != nil {

@@ -6,13 +6,11 @@ package gitremote
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -43,7 +41,7 @@ func (o *Clone) Road(ctx context.Context, remote, at string) (http.RoundTripper,
 			break
 		}
 	}
-	by, err := asked.transport(set, remote, at)
+	by, err := o.transport(ctx, set, asked, remote, at)
 	if err != nil {
 		return nil, err
 	}
@@ -52,76 +50,90 @@ func (o *Clone) Road(ctx context.Context, remote, at string) (http.RoundTripper,
 }
 
 // transport is the connections that the settings of an address ask for.
-func (s Settings) transport(all Settings, remote, at string) (http.RoundTripper, error) {
+func (o *Clone) transport(ctx context.Context, all, asked Settings, remote, at string) (http.RoundTripper, error) {
 	t := Direct.Clone()
-	for _, l := range [][]string{s["http.proxy"], all["remote."+remote+".proxy"]} { // the last has the word
-		if len(l) == 0 {
-			continue
-		}
-		through, err := proxied(l[len(l)-1])
-		if err != nil {
-			return nil, err
-		}
-		t.Proxy = http.ProxyURL(through)
+	var err error
+	if t.Proxy, err = o.proxy(ctx, all, asked, remote); err != nil {
+		return nil, err
 	}
-	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	// As Git would go there for its owner. No mirror comes by here, and an empty value asks for nothing.
-	t.TLSClientConfig.InsecureSkipVerify = s.Last("http.sslverify") != "" && !s.On("http.sslverify")
-	if file := s.Last("http.sslcainfo"); file != "" {
-		text, err := os.ReadFile(Home(file))
-		pool := x509.NewCertPool()
-		if err != nil || !pool.AppendCertsFromPEM(text) {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "read the authorities of http.sslCAInfo: %s holds no certificate that can be read", file), "correct http.sslCAInfo: git config --show-origin http.sslCAInfo")
-		}
-		t.TLSClientConfig.RootCAs = pool
+	if t.TLSClientConfig, err = asked.tls(); err != nil {
+		return nil, err
 	}
-	if file := s.Last("http.sslcert"); file != "" {
-		key := s.Last("http.sslkey")
-		if key == "" {
-			key = file
-		}
-		pair, err := tls.LoadX509KeyPair(Home(file), Home(key))
-		if err != nil {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "read the certificate of http.sslCert: %w", err), "correct http.sslCert and http.sslKey; a key with a password cannot be used")
-		}
-		t.TLSClientConfig.Certificates = []tls.Certificate{pair}
+	lines, err := o.headers(ctx, all, at)
+	if err != nil || len(lines) == 0 {
+		return t, err
 	}
-	if h := s.Last("http.extraheader"); h != "" {
-		to, err := url.Parse(at)
-		if err != nil {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "the address of remote %s cannot be read", remote), "correct it: git remote set-url %s URL", remote)
-		}
-		return headed{t, h, to.Host}, nil
+	to, err := url.Parse(at)
+	if err != nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the address of remote %s cannot be read", remote), "correct it: git remote set-url %s URL", remote)
 	}
-	return t, nil
+	return headed{t, lines, to.Host}, nil
 }
 
-// proxied is the proxy that a setting names; nil: none, whatever the environment says.
-func proxied(at string) (*url.URL, error) {
-	if at == "" {
+// headers are the lines of http.extraHeader that Git would send to at. Git adds one to those
+// before it unless it is said of less than they are; an empty one takes all back.
+func (o *Clone) headers(ctx context.Context, all Settings, at string) (lines []string, err error) {
+	if !all.names("http.", ".extraheader") {
 		return nil, nil
 	}
-	if !strings.Contains(at, "://") {
-		at = "http://" + at
+	listed, err := o.Ask(ctx, nil, "config", "--list", "-z", "--includes")
+	if err != nil {
+		return nil, err
 	}
-	u, err := url.Parse(strings.Replace(at, "socks5h://", "socks5://", 1))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the proxy of Git's configuration cannot be used: %s", Redact(at)), "write an http, https or socks5 URL: git config --show-origin --get-all http.proxy")
+	var file strings.Builder
+	for line := range strings.SplitSeq(string(listed), "\x00") {
+		name, value, _ := strings.Cut(line, "\n")
+		of, ok := strings.CutPrefix(name, "http.")
+		if of, ok = cutSuffix("."+of, ".extraheader", ok); !ok {
+			continue
+		}
+		mine := strconv.Itoa(len(lines)) + ":" + strconv.Itoa(file.Len()) // as no other is called
+		file.WriteString("[http")
+		if of = strings.TrimPrefix(of, "."); of != "" {
+			file.WriteString(` "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(of) + `"`)
+		}
+		file.WriteString("]\n\textraHeader = " + mine + "\n")
+		said, err := o.Ask(ctx, []byte(file.String()), "config", "--file", "-", "--get-urlmatch", "http.extraHeader", at)
+		if left := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &left) || left.ExitCode() != 1) {
+			return nil, err
+		}
+		switch {
+		case strings.TrimSpace(string(said)) != mine: // it is said of another address, or of less than one before it
+		case value == "":
+			lines = nil
+		default:
+			lines = append(lines, value)
+		}
 	}
-	return u, nil
+	return lines, nil
 }
 
-// headed sends a header along that Git would, to one host and to nobody that it redirects to.
+// names tells whether there is a setting whose name begins and ends so.
+func (s Settings) names(begin, end string) bool {
+	for name := range s {
+		if strings.HasPrefix(name, begin) && strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// headed sends headers along that Git would, to one host and to nobody that it redirects to.
 type headed struct {
-	next       http.RoundTripper
-	line, host string
+	next  http.RoundTripper
+	lines []string
+	host  string
 }
 
 func (h headed) RoundTrip(req *http.Request) (*http.Response, error) {
-	name, value, ok := strings.Cut(h.line, ":")
-	if ok && req.URL.Host == h.host {
-		req = req.Clone(req.Context())
-		req.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+	if req.URL.Host != h.host {
+		return h.next.RoundTrip(req)
+	}
+	req = req.Clone(req.Context())
+	for _, line := range h.lines {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			req.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+		}
 	}
 	return h.next.RoundTrip(req)
 }
