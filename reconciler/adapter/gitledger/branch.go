@@ -49,7 +49,8 @@ func (l *Ledger) Delivers(name string, tracked ...string) (port.Branch, error) {
 	objects := gitchain.Chain{Objects: l.place.Objects()}
 	return delivered{&Ledger{
 		opts: o, place: l.place, objects: objects, refs: gitstore.Refs{Place: l.place, Store: objects.Store, Now: o.Now},
-		branch: plumbing.NewBranchReferenceName(name),
+		branch:   plumbing.NewBranchReferenceName(name),
+		tracking: plumbing.NewRemoteReferenceName(remote, name),
 	}}, nil
 }
 
@@ -149,15 +150,44 @@ func (b delivered) tip(ctx context.Context) (plumbing.Hash, error) {
 	if slices.ContainsFunc(b.own(), func(name string) bool { return strings.EqualFold(name, b.opts.Branch) }) {
 		return plumbing.ZeroHash, reserved(b.opts.Branch, declares)
 	}
-	if up.head.IsZero() || b.objects.Has(up.head) {
+	if up.head.IsZero() {
 		return up.head, nil
 	}
-	if err := up.fetch(ctx, b.objects.Store, b.at); err != nil {
+	known, err := b.known()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if known == up.head || b.objects.Store.Partial() && b.objects.Has(up.head) {
+		return up.head, nil
+	}
+	if err := up.fetch(ctx, b.objects.Store, known); err != nil {
 		return plumbing.ZeroHash, err
 	}
 	b.objects.Store.Reindex()
-	b.at = up.head
-	return up.head, nil
+	return up.head, b.follows(ctx, up.head)
+}
+
+// known is the commit of the branch that is here with all behind it, where it was last fetched, by whatever process: only what came
+// since is fetched again. A clone that leaves out a part of its history knows of none.
+func (b delivered) known() (plumbing.Hash, error) {
+	at, err := b.refs.At(b.tracking)
+	if err != nil || b.objects.Store.Partial() || !at.IsZero() && !b.objects.Has(at) {
+		return plumbing.ZeroHash, err
+	}
+	return at, nil
+}
+
+// follows notes that the branch was seen at a commit that is here. Where somebody else notes it, or has a branch in its way, it is
+// fetched once more.
+func (b delivered) follows(ctx context.Context, to plumbing.Hash) error {
+	at, err := b.refs.At(b.tracking)
+	if err != nil {
+		return err
+	}
+	if err := b.refs.Move(ctx, b.tracking, at, to); err != nil && fault.Of(err) != fault.Conflict {
+		return err
+	}
+	return nil
 }
 
 // file is the content of the plain file at path of a commit; nil where there is none.
@@ -228,7 +258,10 @@ func (b delivered) commitFile(ctx context.Context, tip plumbing.Hash, path strin
 	if err := down.push(ctx, commit, batch); err != nil {
 		return false, err
 	}
-	return false, batch.Save()
+	if err := batch.Save(); err != nil {
+		return false, err
+	}
+	return false, b.follows(ctx, commit)
 }
 
 // draft is the commit, in batch.

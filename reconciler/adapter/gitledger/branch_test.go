@@ -5,6 +5,7 @@ package gitledger
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,6 +80,50 @@ func TestWhatIsDeliveredIsASignedCommitBesideWhatOthersPutThere(t *testing.T) {
 		t.Errorf("after it was taken away the branch has %s", out)
 	}
 	git(t, remote, "fsck", "--strict", "--full")
+}
+
+// TestADeliveryBranchIsFetchedOnce: another process that looks fetches what others pushed since, and no history anew.
+func TestADeliveryBranchIsFetchedOnce(t *testing.T) {
+	_, clones := newClones(t, 2)
+	deliver(t, delivers(t, openLedger(t, clones[0]), "environments/prod"), "", "one\n")
+	git(t, clones[1], "fetch", "-q", "origin", "environments/prod")
+	git(t, clones[1], "checkout", "-q", "-b", "theirs", "FETCH_HEAD")
+	theirs := func(n int) {
+		for i := range n {
+			write(t, clones[1], "notes.txt", strings.Repeat("x", i+n)+"\n")
+			git(t, clones[1], "add", "-A")
+			git(t, clones[1], "commit", "-qm", "Note")
+		}
+		git(t, clones[1], "push", "-q", "origin", "theirs:environments/prod")
+	}
+	objects := func() (n int) {
+		for line := range strings.Lines(git(t, clones[0], "count-objects", "-v")) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			if m, err := strconv.Atoi(value); err == nil && (name == "count" || name == "in-pack") {
+				n += m
+			}
+		}
+		return n
+	}
+	look := func() int {
+		was := objects()
+		if has, err := delivers(t, openLedger(t, clones[0]), "environments/prod").Read(t.Context(), deliveredFile); err != nil || string(has) != "one\n" {
+			t.Fatalf("it reads %q, %v", has, err)
+		}
+		return objects() - was
+	}
+	theirs(12)
+	if n := look(); n != 36 {
+		t.Errorf("%d objects came of 12 commits", n)
+	}
+	theirs(1)
+	if n := look(); n != 3 {
+		t.Errorf("%d objects came of one commit more", n)
+	}
+	if n := look(); n != 0 {
+		t.Errorf("%d objects came of nothing", n)
+	}
+	git(t, clones[0], "fsck", "--strict", "--full")
 }
 
 func TestNothingIsDeliveredWhereDeclarationsOrVishwasOwnBranchesAre(t *testing.T) {
