@@ -61,8 +61,14 @@ RACE := '-toolexec=env GOGC=400'
 ifeq ($(shell $(GO) env CGO_ENABLED),1)
 RACE := -race $(RACE) $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false) '-gcflags=encoding/json=-race=false -l' -gcflags=reflect=-d=checkptr=0
 endif
-# So do the compilers of the tools.
-$(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu): export GOGC := 400
+# So do the compilers of the tools, which have no C either: what they share with the programs that the tests build is compiled once.
+COMPILED := $(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu)
+$(COMPILED): export GOGC := 400
+$(COMPILED): export CGO_ENABLED := 0
+# One after another, also where make works on several targets: each uses what the one before it compiled.
+$(TOOLS)/bin/act: | $(TOOLS)/bin/cosign
+$(TOOLS)/bin/actionlint: | $(TOOLS)/bin/act
+$(TOOLS)/bin/staticcheck: | $(TOOLS)/bin/actionlint
 
 AIRFLOW := 3.3.2
 KFP := 2.17.3
