@@ -87,7 +87,7 @@ func (a *app) serve() *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve", Short: "Serve until interrupted",
 		Long: `Serve until interrupted. Accounts, pull requests and comments end with it; the Git
-repositories stay in --dir, and are served again.`,
+repositories stay in --dir, and are served again, as public, forked and protected as they were.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, err := devforge.New(devforge.Options{Dir: dir, Now: a.now, Log: slog.New(slog.NewTextHandler(a.err, nil))})

@@ -49,6 +49,7 @@ type Forge struct {
 	running sync.WaitGroup // deliveries
 	server  *http.Server
 
+	keeping  sync.Mutex // one repository is written down at a time; taken before mu
 	mu       sync.Mutex // guards everything below, never held while a program runs
 	closed   bool
 	url      string

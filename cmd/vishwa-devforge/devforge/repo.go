@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,24 +96,6 @@ func (f *Forge) createRepo(owner, name string, parent *repo) (*repo, error) {
 	return r, nil
 }
 
-// Reopen serves every repository that is below the forge's folder, as it was left there.
-// CreateRepo takes one of them for new, once.
-func (f *Forge) Reopen() error {
-	found, err := filepath.Glob(filepath.Join(f.dir, "*", "*.git", "HEAD"))
-	if err != nil {
-		return fmt.Errorf("list the repositories in %s: %w", f.dir, err)
-	}
-	for _, head := range found {
-		dir := filepath.Dir(head)
-		r, err := f.createRepo(filepath.Base(filepath.Dir(dir)), strings.TrimSuffix(filepath.Base(dir), ".git"), nil)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", dir, err)
-		}
-		r.reopened.Store(true)
-	}
-	return nil
-}
-
 // initialise makes the bare repository, or takes up the one that is there.
 func (f *Forge) initialise(r *repo) error {
 	if _, err := os.Stat(filepath.Join(r.dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
@@ -172,8 +153,10 @@ func (f *Forge) Fork(name, owner string) (string, error) {
 	fork.base, fork.public = r.base, r.public
 	base := r.base
 	f.mu.Unlock()
-	_, err = f.run(fork.dir, "", "symbolic-ref", "HEAD", "refs/heads/"+base)
-	return fork.full(), err
+	if _, err = f.run(fork.dir, "", "symbolic-ref", "HEAD", "refs/heads/"+base); err != nil {
+		return "", err
+	}
+	return fork.full(), f.keep(fork)
 }
 
 // Grant gives login a role: none, read, triage, write, maintain or admin.
@@ -199,9 +182,9 @@ func (f *Forge) Publish(name string) error {
 		return err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	r.public = true
-	return nil
+	f.mu.Unlock()
+	return f.keep(r)
 }
 
 // Protection is what a protected branch asks for. A protected branch is neither
@@ -229,20 +212,13 @@ func (f *Forge) Protect(name, branch string, p Protection) error {
 	}
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	rules := map[string]string{
-		"protected": "true", "reviews": strconv.Itoa(p.RequiredReviews), "signatures": strconv.FormatBool(p.RequiredSignatures),
-		"nodirectpush": strconv.FormatBool(p.NoDirectPush), "checks": strings.Join(p.RequiredChecks, ", "),
-		"bypass": " " + strings.Join(p.Bypass, " ") + " ",
-	}
-	for key, value := range rules {
-		if _, err := f.run(r.dir, "", "config", "devforge."+branch+"."+key, value); err != nil {
-			return err
-		}
+	if err := f.guard(r, branch, p); err != nil {
+		return err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	r.protected[branch] = p
-	return nil
+	f.mu.Unlock()
+	return f.keep(r)
 }
 
 // RenameDefault renames the default branch; open pull requests follow, as on GitHub.
@@ -258,6 +234,7 @@ func (f *Forge) RenameDefault(name, to string) error {
 	defer r.turn.Unlock()
 	f.mu.Lock()
 	from := r.base
+	p, protected := r.protected[from]
 	f.mu.Unlock()
 	if _, err := f.run(r.dir, "", "branch", "--move", from, to); err != nil {
 		return err
@@ -265,6 +242,17 @@ func (f *Forge) RenameDefault(name, to string) error {
 	if _, err := f.run(r.dir, "", "symbolic-ref", "HEAD", "refs/heads/"+to); err != nil {
 		return err
 	}
+	if protected {
+		if err := f.guard(r, to, p); err != nil {
+			return err
+		}
+	}
+	f.renamed(r, from, to)
+	return f.keep(r)
+}
+
+// renamed has all that named the default branch from name it to.
+func (f *Forge) renamed(r *repo, from, to string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r.base = to
@@ -277,7 +265,6 @@ func (f *Forge) RenameDefault(name, to string) error {
 			p.base, p.updated = to, f.at()
 		}
 	}
-	return nil
 }
 
 // DeleteBranch deletes a branch whatever protects it, as an administrator would.
