@@ -9,13 +9,16 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/requirements"
+	"github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
@@ -29,7 +32,7 @@ func (a *cli) validateVerb() *cobra.Command {
 		Short: "Check the declarations of the work tree, all problems at once",
 		Long: `Check the declarations of the work tree, all problems at once: with them the lock
 files of Python packages, and of Terraform modules what shows without a plan
-(syntax, names, variables, local modules).`,
+(syntax, names, variables, local modules, and whether the program that is here is one that they ask for).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, err := a.tree()
@@ -42,7 +45,7 @@ files of Python packages, and of Terraform modules what shows without a plan
 				return err
 			}
 			if err == nil {
-				locks, stacks := lockProblems(tree, in), pass.StackProblems(cmd.Context(), in)
+				locks, stacks := lockProblems(tree, in), pass.StackProblems(cmd.Context(), in, a.terraformHere(cmd.Context()))
 				switch problems = append(locks, stacks...); {
 				case len(stacks) > 0:
 					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the modules and what they are given; each problem says what to do")
@@ -82,6 +85,19 @@ files of Python packages, and of Terraform modules what shows without a plan
 	}
 	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
+}
+
+// terraformHere tells which program would plan on this machine, and asks it once; none of use is the zero Tool.
+func (a *cli) terraformHere(ctx context.Context) func() terraform.Tool {
+	return sync.OnceValue(func() terraform.Tool {
+		ctx, cancel := context.WithTimeout(ctx, lookTime)
+		defer cancel()
+		tool, err := provisioner.Look(ctx, a.lookup)
+		if err != nil {
+			return terraform.Tool{} // what is wrong with it, plan and doctor say
+		}
+		return tool
+	})
 }
 
 // metricProblems are the metrics by which a model is selected or gated and that its training,

@@ -128,7 +128,7 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 		a.program(ctx, "git", "install Git: apt-get install git, or https://git-scm.com/downloads", "git", "--version"),
 		a.program(ctx, "python", "install Python 3 with venv: apt-get install python3 python3-venv", "python3", "-c",
 			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").unless(python, "nothing that is declared here runs it"),
-		checked("terraform", which, err).unless(stacks, "no infrastructure is declared here"),
+		checked("terraform", which.Name+" "+which.Version, err).unless(stacks, "no infrastructure is declared here"),
 		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(ssh, "no remote is reached by it"),
 	}
 }

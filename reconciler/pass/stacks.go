@@ -27,7 +27,7 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 	unplanned := errors.As(err, &none)
 	wrong := ""
 	if unplanned || fault.Of(err) == fault.Missing {
-		wrong = told(w.stackProblems(ctx, ref))
+		wrong = told(w.stackProblems(ctx, ref, nil))
 	}
 	return func() {
 		switch kind := fault.Of(err); {
@@ -52,15 +52,15 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 const correct = "correct the module or what it is given; vishwa validate says all that is wrong with it"
 
 // StackProblems is what is wrong with the modules of in's infrastructure, as far as that
-// can be told without a plan.
-func StackProblems(ctx context.Context, in *Intent) (out Problems) {
+// can be told without a plan; by tells which program of this machine would make one, and is asked where that matters.
+func StackProblems(ctx context.Context, in *Intent, by func() terraform.Tool) (out Problems) {
 	for i := range in.Graph.Nodes {
-		out = append(out, in.stackProblems(ctx, in.Graph.Nodes[i].Ref)...)
+		out = append(out, in.stackProblems(ctx, in.Graph.Nodes[i].Ref, by)...)
 	}
 	return out
 }
 
-func (in *Intent) stackProblems(ctx context.Context, ref schemas.Ref) (out Problems) {
+func (in *Intent) stackProblems(ctx context.Context, ref schemas.Ref, by func() terraform.Tool) (out Problems) {
 	n := in.Graph.Node(ref)
 	if n == nil {
 		return nil
@@ -75,7 +75,7 @@ func (in *Intent) stackProblems(ctx context.Context, ref schemas.Ref) (out Probl
 	if err != nil {
 		return nil // the graph could not have named its digest
 	}
-	found := terraform.Check(module, s.Vars)
+	found := terraform.Check(module, s.Vars, by)
 	if ctx.Err() != nil {
 		return nil // what could not be read to its end is not wrong
 	}

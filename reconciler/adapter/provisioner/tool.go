@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-version"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	format "github.com/vishwaops/vishwa/reconciler/format/terraform"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
@@ -123,15 +124,15 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 
 // Look tells which program would do the work: terraform or tofu of this PATH, with its
 // version. One that is not there, or too old, is an error with the way out.
-func Look(ctx context.Context, lookup func(string) (string, bool)) (string, error) {
+func Look(ctx context.Context, lookup func(string) (string, bool)) (format.Tool, error) {
 	env, _, err := environ(lookup, nil)
 	if err != nil {
-		return "", err
+		return format.Tool{}, err
 	}
 	path, err := find("", env["PATH"])
 	if err != nil {
-		return "", err
+		return format.Tool{}, err
 	}
 	found, err := probe(ctx, path, env)
-	return found.String(), err
+	return format.Tool{Name: found.product, Version: found.version}, err
 }

@@ -16,8 +16,9 @@ import (
 )
 
 // Check says what is wrong with the module in root, and with those of its folders that it
-// calls, when it is given vars: by file and line, each once.
-func Check(root fs.FS, vars map[string]any) []Problem {
+// calls, when it is given vars: by file and line, each once. by tells which program will read
+// them, where that is known; nil: it is not.
+func Check(root fs.FS, vars map[string]any, by func() Tool) []Problem {
 	c := &checking{root: root, left: budget{maxAll, maxModules}, modules: map[string]*module{}}
 	m, err := c.module(".")
 	if err == nil && len(m.files)+len(m.problems) == 0 && !m.partial {
@@ -29,6 +30,9 @@ func Check(root fs.FS, vars map[string]any) []Problem {
 	given := c.given(m, vars)
 	c.values(m, vars, given)
 	c.conditions(m, vars, given)
+	if by != nil {
+		c.fits(by)
+	}
 	slices.SortStableFunc(c.found, func(a, b Problem) int {
 		if a.File != b.File {
 			return strings.Compare(a.File, b.File)

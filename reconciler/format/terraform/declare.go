@@ -35,9 +35,12 @@ var (
 		hcl.BlockHeaderSchema{Type: "check", LabelNames: []string{"name"}},
 		hcl.BlockHeaderSchema{Type: "resource", LabelNames: []string{"type", "name"}},
 	)
-	settings = blocks(hcl.BlockHeaderSchema{Type: "backend", LabelNames: []string{"type"}}, hcl.BlockHeaderSchema{Type: "cloud"})
-	ofCheck  = blocks(dataSource, hcl.BlockHeaderSchema{Type: "assert"})
-	ofInput  = &hcl.BodySchema{
+	settings = &hcl.BodySchema{
+		Attributes: attributes("required_version").Attributes,
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "backend", LabelNames: []string{"type"}}, {Type: "cloud"}},
+	}
+	ofCheck = blocks(dataSource, hcl.BlockHeaderSchema{Type: "assert"})
+	ofInput = &hcl.BodySchema{
 		Attributes: attributes("default", "type").Attributes,
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
 	}
@@ -61,6 +64,7 @@ func (m *module) declare(body hcl.Body) hcl.Blocks {
 		switch b.Type {
 		case "terraform":
 			inner, _, _ := b.Body.PartialContent(settings)
+			m.requires(inner.Attributes["required_version"])
 			for _, s := range inner.Blocks {
 				m.backend = "cloud"
 				if s.Type == "backend" {

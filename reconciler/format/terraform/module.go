@@ -45,6 +45,7 @@ type module struct {
 	stands    map[string]hcl.Range // what is declared once at most, by kind and name; see once
 	calls     map[string]*call
 	backend   string
+	versions  []required
 	problems  []Problem
 	// partial says that a file is not known whole: what is declared nowhere may be in it.
 	partial bool

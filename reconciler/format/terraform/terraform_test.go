@@ -127,6 +127,7 @@ output "out" {
 	"a variable twice":               {"-- a.tf --\nvariable \"a\" { default = 1 }\nvariable \"a\" { default = 1 }", nil, []string{`a.tf:2 variable "a" is declared already, at a.tf:1`}},
 	"a local value twice":            {"-- a.tf --\nlocals {\n  a = 1\n}\nlocals {\n  a = 1\n}", nil, []string{`a.tf:5 local value "a" is declared already, at a.tf:2`}},
 	"overridden, and so twice":       {"-- a.tf --\nvariable \"a\" { default = 1 }\n-- a_override.tf --\nvariable \"a\" { default = 2 }", nil, nil},
+	"versions of none":               {"-- main.tf --\nterraform {\n  required_version = \"newest\"\n}", nil, []string{`main.tf:2 required_version "newest" is no constraint`}},
 	"a check of nothing":             {"-- main.tf --\ncheck \"h\" {\n}", nil, []string{`main.tf:1 check "h" has no assert block`}},
 	"a variable without a value":     {"-- main.tf --\n\nvariable \"a\" {}", nil, []string{`main.tf:2 variable "a" has no value`}},
 	"an undeclared one is passed":    {"-- main.tf --\nvariable \"a\" {}", map[string]any{"a": 1, "b": 2}, []string{`b:0 the module does not declare`}},
@@ -153,7 +154,7 @@ output "out" {
 func TestWhatIsWrongWithAModuleIsSaidWithItsPlace(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := Check(files(c.files), c.vars)
+			got := Check(files(c.files), c.vars, nil)
 			if len(got) != len(c.wrong) {
 				t.Fatalf("got %d problems:\n%s", len(got), say(got))
 			}
@@ -166,9 +167,36 @@ func TestWhatIsWrongWithAModuleIsSaidWithItsPlace(t *testing.T) {
 	}
 }
 
+// TestVersionsAreHeldAgainstTheProgram: those of all modules that are read, by the one that reads them.
+func TestVersionsAreHeldAgainstTheProgram(t *testing.T) {
+	const asks = "terraform {\n  required_version = \"~> 1.6\"\n}"
+	for name, c := range map[string]struct {
+		files string
+		by    Tool
+		wrong string
+	}{
+		"allowed":            {"-- main.tf --\n" + asks, Tool{"terraform", "1.9.2"}, ""},
+		"too old":            {"-- main.tf --\n" + asks, Tool{"terraform", "1.5.7"}, `main.tf:2 required_version is "~> 1.6", and terraform 1.5.7 is here; install`},
+		"too new":            {"-- main.tf --\n" + asks, Tool{"tofu", "2.0.0"}, `main.tf:2 required_version is "~> 1.6", and tofu 2.0.0`},
+		"of a called module": {"-- main.tf --\nmodule \"m\" {\n  source = \"./sub\"\n}\n-- sub/a.tf --\n" + asks, Tool{"terraform", "1.5.7"}, `sub/a.tf:2 required_version`},
+		"in JSON":            {"-- main.tf.json --\n{\"terraform\": {\n\"required_version\": \">= 99\"}}", Tool{"terraform", "1.9.2"}, `main.tf.json:2 required_version`},
+		"of the other one":   {"-- main.tf --\n" + asks + "\n-- main.tofu --\n", Tool{"tofu", "2.0.0"}, ""},
+		"OpenTofu's own":     {"-- main.tofu --\n" + asks, Tool{"terraform", "1.5.7"}, ""},
+		"not released":       {"-- main.tf --\n" + asks, Tool{"terraform", "1.5.0-beta1"}, ""},
+		"not known":          {"-- main.tf --\n" + asks, Tool{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := say(Check(files(c.files), nil, func() Tool { return c.by })); !strings.HasPrefix(got, c.wrong) || c.wrong == "" && got != "" {
+				t.Errorf("got %q, want %q", got, c.wrong)
+			}
+		})
+	}
+	Check(files("-- main.tf --\n"), nil, func() Tool { t.Error("the program is asked for where nothing asks for a version"); return Tool{} })
+}
+
 func TestALinkAmongAModulesFilesIsRefused(t *testing.T) {
 	tree := fstest.MapFS{"main.tf": {Data: []byte("../secret.tf"), Mode: fs.ModeSymlink}, "b.tf": {Data: []byte("output \"a\" {\n  value = var.x\n}")}}
-	if got := say(Check(tree, nil)); !strings.HasPrefix(got, "main.tf:0 is not a plain file") || strings.Contains(got, "\n") {
+	if got := say(Check(tree, nil, nil)); !strings.HasPrefix(got, "main.tf:0 is not a plain file") || strings.Contains(got, "\n") {
 		t.Error(got)
 	}
 }
@@ -206,7 +234,7 @@ func TestAModuleOfAStrangerCostsLittle(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			Check(fstest.MapFS{"main.tf": {Data: []byte(text)}}, nil)
+			Check(fstest.MapFS{"main.tf": {Data: []byte(text)}}, nil, nil)
 			runtime.ReadMemStats(&after)
 			if took, used := time.Since(start), after.TotalAlloc-before.TotalAlloc; took > time.Minute || used > 2<<30 {
 				t.Errorf("%s and %d MiB", took, used>>20)
@@ -216,14 +244,14 @@ func TestAModuleOfAStrangerCostsLittle(t *testing.T) {
 	for name, text := range map[string]string{
 		"lists": fill(`{"locals":`, "[", ""), "objects": fill(`{"locals":`, `{"a":`, ""), "expressions": fill(`{"module":{"a":{"source":"./`, "${", `"}}}`),
 	} {
-		t.Run("JSON "+name, func(t *testing.T) { Check(fstest.MapFS{"main.tf.json": {Data: []byte(text)}}, nil) })
+		t.Run("JSON "+name, func(t *testing.T) { Check(fstest.MapFS{"main.tf.json": {Data: []byte(text)}}, nil, nil) })
 	}
 	many := fstest.MapFS{}
 	for i := range 300 {
 		many[fmt.Sprintf("m%d/main.tf", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "module \"a\" {\n  source = \"../m%d\"\n}\nmodule \"b\" {\n  source = \"../m%d\"\n}", i+1, i+1)}
 	}
 	many["main.tf"] = &fstest.MapFile{Data: []byte("module \"a\" {\n  source = \"./m0\"\n}")}
-	if got := Check(many, nil); len(got) != 0 {
+	if got := Check(many, nil, nil); len(got) != 0 {
 		t.Error(say(got))
 	}
 }
@@ -240,7 +268,7 @@ func FuzzCheck(f *testing.F) {
 			name = "main.tf.json"
 		}
 		tree := fstest.MapFS{name: {Data: text}, "terraform.tfvars": {Data: text}}
-		for _, p := range Check(tree, map[string]any{"a": "b"}) {
+		for _, p := range Check(tree, map[string]any{"a": "b"}, nil) {
 			if p.Message == "" || p.File == "" && p.Variable == "" {
 				t.Errorf("%+v", p)
 			}
@@ -253,7 +281,7 @@ func FuzzCheck(f *testing.F) {
 func TestATemplateOfJSONThatIsNestedTooDeeplyIsLeftToTerraform(t *testing.T) {
 	deep := "${" + strings.Repeat("(", 100_000) + "var.nope" + strings.Repeat(")", 100_000) + "}"
 	in := "-- main.tf.json --\n{\"resource\": {\"terraform_data\": {\"a\": {\"input\": \"" + deep + "\"}}}}"
-	if got := Check(files(in), nil); len(got) != 0 {
+	if got := Check(files(in), nil, nil); len(got) != 0 {
 		t.Errorf("%d problems", len(got))
 	}
 }
@@ -262,7 +290,7 @@ func TestATemplateOfJSONThatIsNestedTooDeeplyIsLeftToTerraform(t *testing.T) {
 func TestIteratorsOfDynamicBlocksAreNoResources(t *testing.T) {
 	in := "-- main.tf --\nresource \"aws_security_group\" \"g\" {\n  provider = my_aws.west\n  dynamic \"ip_range\" {\n    for_each = [1]\n    content {\n      cidr = ip_range.value\n    }\n  }\n" +
 		"  dynamic \"x\" {\n    for_each = [1]\n    iterator = my_own\n    content {\n      y = my_own.value\n    }\n  }\n}"
-	if got := Check(files(in), nil); len(got) != 0 {
+	if got := Check(files(in), nil, nil); len(got) != 0 {
 		t.Error(say(got))
 	}
 }
