@@ -18,6 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
@@ -245,7 +246,7 @@ func gitIn(ctx context.Context, dir, in string, args ...string) (string, error) 
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		return "", fault.WithHint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(said.String())), "run it by hand to see more")
+		return "", fault.WithHint(fault.New(fault.Conflict, "git %s: %w: %s", args[0], err, strings.TrimSpace(gitremote.Redact(said.String()))), "run it by hand to see more")
 	}
 	return out.String(), nil
 }

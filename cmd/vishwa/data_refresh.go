@@ -52,48 +52,49 @@ Private addresses are not read, over HTTP, as an S3 endpoint or as a broker of K
 				return errors.Join(err, a.json(all))
 			}
 			for _, one := range all {
-				a.refreshed(one, r.push)
+				r.refreshed(one)
 			}
 			return err
 		},
 	}
 	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "read from this private `HOST` or network")
 	cmd.Flags().BoolVar(&r.inPlace, "in-place", false, "write the pins into the work tree, and commit nothing")
-	cmd.Flags().BoolVar(&r.push, "push", false, "push the data to its remote, and the commit to origin")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push the data to its remote, and the commit to the remote of this clone")
 	formats(cmd, &format, "text", "json")
 	return cmd
 }
 
 // refreshed says what became of one dataset.
-func (a *cli) refreshed(r app.Refreshed, pushed bool) {
+func (r *refreshing) refreshed(one app.Refreshed) {
+	out := r.cli.out
 	switch {
-	case r.Waits != "":
-		fmt.Fprintf(a.out, "%s: has moved, and is left for now: %s\n", r.Ref, r.Waits)
+	case one.Waits != "":
+		fmt.Fprintf(out, "%s: has moved, and is left for now: %s\n", one.Ref, one.Waits)
 		return
-	case !r.Moved && r.Proposed != nil:
-		fmt.Fprintf(a.out, "%s: is proposed already, on %s\n", r.Ref, r.Proposed.Branch)
+	case !one.Moved && one.Proposed != nil:
+		fmt.Fprintf(out, "%s: is proposed already, on %s\n", one.Ref, one.Proposed.Branch)
 		return
-	case !r.Moved:
-		fmt.Fprintf(a.out, "%s: has not moved\n", r.Ref)
+	case !one.Moved:
+		fmt.Fprintf(out, "%s: has not moved\n", one.Ref)
 		return
 	}
 	rows := ""
-	if r.Rows >= 0 {
-		rows = ", " + plural.Of(r.Rows, "row")
+	if one.Rows >= 0 {
+		rows = ", " + plural.Of(one.Rows, "row")
 	}
-	fmt.Fprintf(a.out, "%s: %s, %s%s, pinned by %s\n", r.Ref, plural.Of(r.Files, "file"), bytesOf(r.Size), rows, r.Pin)
-	for _, w := range r.Warnings {
-		fmt.Fprintf(a.out, "  warning: %s\n", w)
+	fmt.Fprintf(out, "%s: %s, %s%s, pinned by %s\n", one.Ref, plural.Of(one.Files, "file"), bytesOf(one.Size), rows, one.Pin)
+	for _, w := range one.Warnings {
+		fmt.Fprintf(out, "  warning: %s\n", w)
 	}
 	switch {
-	case r.Proposed == nil:
-		fmt.Fprintln(a.out, "  Next: vishwa data push, and commit the pin.")
-	case pushed:
-		fmt.Fprintf(a.out, "  Pushed to %s as %.7s, with its data.\n", r.Proposed.Branch, r.Proposed.SHA)
-	case strings.HasPrefix(r.Proposed.Branch, app.Proposals): // the data of another branch is no push's of this one
-		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data refresh --push %s, which pushes it with its data.\n", r.Proposed.Branch, r.Proposed.SHA, r.Ref)
+	case one.Proposed == nil:
+		fmt.Fprintln(out, "  Next: vishwa data push, and commit the pin.")
+	case r.push:
+		fmt.Fprintf(out, "  Pushed to %s as %.7s, with its data.\n", one.Proposed.Branch, one.Proposed.SHA)
+	case strings.HasPrefix(one.Proposed.Branch, app.Proposals): // the data of another branch is no push's of this one
+		fmt.Fprintf(out, "  Committed to %s as %.7s. Next: vishwa data refresh --push %s, which pushes it with its data.\n", one.Proposed.Branch, one.Proposed.SHA, one.Ref)
 	default:
-		fmt.Fprintf(a.out, "  Committed to %s as %.7s. Next: vishwa data push, and git push origin %s.\n", r.Proposed.Branch, r.Proposed.SHA, r.Proposed.Branch)
+		fmt.Fprintf(out, "  Committed to %s as %.7s. Next: vishwa data push, and git push %s %s.\n", one.Proposed.Branch, one.Proposed.SHA, r.remote(), one.Proposed.Branch)
 	}
 }
 
@@ -116,13 +117,13 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 		return nil, err
 	}
 	r.root = r.work.Root()
-	if err := r.pushable(ctx); err != nil {
-		return nil, err
-	}
 	if r.s, err = a.open(ctx, reading); err != nil {
 		return nil, err
 	}
 	defer r.s.close()
+	if err := r.pushable(ctx); err != nil {
+		return nil, err
+	}
 	env, err := a.env()
 	if err != nil {
 		return nil, err
@@ -158,17 +159,6 @@ func (r *refreshing) all(ctx context.Context, a *cli) (out []app.Refreshed, err 
 	}
 	more, err := r.propose(ctx, head.SHA, head.Branch, kept)
 	return append(out, more...), err
-}
-
-// pushable tells what pushes that there is nowhere to push to.
-func (r *refreshing) pushable(ctx context.Context) error {
-	if !r.push {
-		return nil
-	}
-	if _, err := r.git(ctx, "remote", "get-url", "origin"); err != nil {
-		return fault.WithHint(fault.New(fault.Missing, "there is no remote origin to push to"), "name it: git remote add origin URL; or leave out --push")
-	}
-	return nil
 }
 
 func direct(d schemas.Declaration) bool { return d.Spec.(schemas.Data).Data().Source.Refresh.Direct() }
@@ -236,31 +226,6 @@ func (r *refreshing) proposer(sha, base, folder string) *app.Proposer {
 	}
 }
 
-// tip is what the branch is at: at origin, where it is pushed to.
-func (r *refreshing) tip(ctx context.Context, branch string) (string, error) {
-	if !r.push {
-		return r.s.Repo.Branch(branch)
-	}
-	said, err := r.git(ctx, "ls-remote", "origin", "refs/heads/"+branch)
-	if err != nil {
-		return "", err
-	}
-	sha, _, there := strings.Cut(said, "\t")
-	if !there {
-		return "", nil
-	}
-	_, err = r.git(ctx, "fetch", "--quiet", "origin", "refs/heads/"+branch)
-	return sha, err
-}
-
-func (r *refreshing) move(ctx context.Context, branch, was, sha string) error {
-	if !r.push {
-		return r.s.Repo.SetBranch(ctx, branch, was, sha)
-	}
-	_, err := r.git(ctx, "push", "--quiet", "--force-with-lease=refs/heads/"+branch+":"+was, "origin", sha+":refs/heads/"+branch)
-	return err
-}
-
 // commit records a pin that was written in place, and nothing else of the work tree.
 func (r *refreshing) commit(ctx context.Context, one *app.Refreshed, branch string) error {
 	files := []string{one.Pin}
@@ -284,7 +249,7 @@ func (r *refreshing) commit(ctx context.Context, one *app.Refreshed, branch stri
 	if _, err := r.work.Push(ctx, "", []string{filepath.Join(r.work.Root(), one.Pin)}); err != nil {
 		return err
 	}
-	_, err = r.git(ctx, "push", "--quiet", "origin", "HEAD:refs/heads/"+branch)
+	_, err = r.git(ctx, "push", "--quiet", r.remote(), "HEAD:refs/heads/"+branch)
 	return err
 }
 

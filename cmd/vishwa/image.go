@@ -132,12 +132,12 @@ The controller does this by itself, as spec.images.schedule of the Project says.
 			case r.push:
 				fmt.Fprintf(a.out, "Pushed to %s as %.7s.\n", out.Proposed.Branch, out.Proposed.SHA)
 			default:
-				fmt.Fprintf(a.out, "Committed to %s as %.7s. Next: git push origin %s, and open a pull request.\n", out.Proposed.Branch, out.Proposed.SHA, out.Proposed.Branch)
+				fmt.Fprintf(a.out, "Committed to %s as %.7s. Next: git push %s %s, and open a pull request.\n", out.Proposed.Branch, out.Proposed.SHA, r.remote(), out.Proposed.Branch)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to origin")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to the remote of this clone")
 	formats(cmd, &format, "text", "json")
 	return cmd
 }

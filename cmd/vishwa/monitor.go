@@ -45,7 +45,7 @@ recorded once. Private addresses are not asked, but where --allow names them.
 
 With --propose what spec.onDrift asks for is proposed as a controller would, where none does: as a
 commit on the branch vishwa/retrain/BRANCH/TRAINING, ready for a pull request. The work tree stays
-as it is. With --push it goes to origin, and its data to its remote.`,
+as it is. With --push it goes to the remote of this clone, and its data to its own.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)
 			if err != nil {
@@ -86,7 +86,7 @@ as it is. With --push it goes to origin, and its data to its remote.`,
 	}
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 where a verdict is not well")
 	cmd.Flags().BoolVar(&propose, "propose", false, "propose to train again, where spec.onDrift asks for it")
-	cmd.Flags().BoolVar(&r.push, "push", false, "push what is proposed to origin, and its data to its remote")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push what is proposed to the remote of this clone, and its data to its own")
 	cmd.Flags().StringSliceVar(&r.options.Allow, "allow", nil, "ask this private `HOST` or network")
 	formats(cmd, &format, "text", "json", "html")
 	return cmd

@@ -46,7 +46,7 @@ func (r *refreshing) answer(ctx context.Context, m *measure.Measured) (err error
 	case r.push:
 		fmt.Fprintf(a.err, "A retraining is proposed: pushed to %s as %.7s, with its data.\n", made.Branch, made.SHA)
 	default:
-		next := "git push origin " + made.Branch
+		next := "git push " + r.remote() + " " + made.Branch
 		if r.work != nil {
 			next = "vishwa data push, and " + next
 		}

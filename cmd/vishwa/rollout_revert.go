@@ -40,11 +40,11 @@ A controller does this by itself, as spec.rollout.revert of the deployment says.
 				fmt.Fprintf(a.out, "Pushed to %s as %.7s.\n", out.Branch, out.SHA)
 				return nil
 			}
-			fmt.Fprintf(a.out, "Committed to %s as %.7s. Next: git push origin %s, and open a pull request.\n", out.Branch, out.SHA, out.Branch)
+			fmt.Fprintf(a.out, "Committed to %s as %.7s. Next: git push %s %s, and open a pull request.\n", out.Branch, out.SHA, r.remote(), out.Branch)
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to origin")
+	cmd.Flags().BoolVar(&r.push, "push", false, "push the commit to the remote of this clone")
 	return cmd
 }
 
