@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -88,6 +89,38 @@ func TestACheckpointThatNativeCodeDiesOfIsNoEnd(t *testing.T) {
 	for i, want := range []string{"epoch 1\n", "epoch 2\n", "epoch 3\n", "epoch 1\n"} {
 		if r := b.run(t, job); r.Cause != port.Signal || !strings.HasSuffix(b.said(t, r), want) {
 			t.Fatalf("attempt %d ended by %q and said %q", i+1, r.Cause, b.said(t, r))
+		}
+	}
+}
+
+// TestACheckpointThatARunHangsOnIsNoEnd: it is tried once more, as a machine may have been slow, and then no more. A run that adds to
+// what it was given before its time is up is on its way, and goes on as often as it takes.
+func TestACheckpointThatARunHangsOnIsNoEnd(t *testing.T) {
+	b := newBench(t)
+	const hangs = `at="$VISHWA_CHECKPOINT_DIR/n"; if [ -e "$at" ]; then echo given; else echo 1 > "$at"; echo anew; fi; `
+	job := b.job(hangs + "sleep 60")
+	job.Timeout = time.Second
+	for i, want := range []string{"anew\n", "given\n", "given\n", "anew\n"} {
+		r := b.run(t, job)
+		said := b.said(t, r)
+		if r.Cause != port.TimedOut || !strings.HasSuffix(said, want) {
+			t.Fatalf("attempt %d ended by %q and said %q", i+1, r.Cause, said)
+		}
+		if tells := strings.Contains(said, "may be what ended the one"); tells != (i == 3) {
+			t.Errorf("attempt %d says of it: %q", i+1, said)
+		}
+	}
+	killed := b.job(hangs + "sh -c 'kill -KILL $PPID'; sleep 60")
+	for i, want := range []string{"anew\n", "given\n", "given\n", "anew\n"} {
+		if r := b.run(t, killed); r.Cause != port.Signal || !strings.HasSuffix(b.said(t, r), want) {
+			t.Fatalf("killed, attempt %d ended by %q and said %q", i+1, r.Cause, b.said(t, r))
+		}
+	}
+	slow := b.job(oneMore + "sleep 60")
+	slow.Timeout = time.Second
+	for i, want := range []string{"epoch 1\n", "epoch 2\n", "epoch 3\n", "epoch 4\n"} {
+		if r := b.run(t, slow); r.Cause != port.TimedOut || !strings.HasSuffix(b.said(t, r), want) {
+			t.Fatalf("slow, attempt %d ended by %q and said %q", i+1, r.Cause, b.said(t, r))
 		}
 	}
 }

@@ -3,10 +3,13 @@
 package attempt
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -27,18 +30,19 @@ func GoesOn(before Attempt, now *Order) string {
 		return ""
 	}
 	ran, r := began(before)
-	switch {
-	case !ran && !was.Resumes:
+	if !ran && !was.Resumes {
 		return ""
-	case !ran:
+	}
+	now.Given = listed(from)
+	stood := now.Given == was.Given
+	switch {
+	case !ran, stood && (r.Cause == port.Lost || r.Cause == port.Stopped): // nothing new is known of what it went on from
 		now.Doubted = was.Doubted
 	case !was.Resumes:
-	case !endedFromOutside(r.Cause): // it may have failed for what it went on from
+	case !endedFromOutside(r.Cause), was.Doubted && perhapsByItself(r, stood): // it may have failed for what it went on from
+		now.Given, now.Anew = "", true
 		return ""
-	case perhapsByItself(r):
-		if was.Doubted {
-			return ""
-		}
+	case perhapsByItself(r, stood):
 		now.Doubted = true
 	}
 	return from
@@ -60,9 +64,37 @@ func endedFromOutside(c port.Cause) bool {
 }
 
 // perhapsByItself tells of an end that comes from outside, and from a damaged checkpoint as well: native code fails by
-// a signal, and what claims too much, or is too large, comes to a limit.
-func perhapsByItself(r port.Result) bool {
-	return r.Cause == port.Signal && !work.Killed(r) || r.Cause == port.OutOfMemory || r.Cause == port.OverLimit
+// a signal, and what claims too much, or is too large, comes to a limit. What never comes to its end, or is killed by whoever
+// watches the machine's memory, may do so for the checkpoint where it stood: where nothing was written to it meanwhile.
+func perhapsByItself(r port.Result, stood bool) bool {
+	switch r.Cause {
+	case port.OutOfMemory, port.OverLimit:
+		return true
+	case port.Signal:
+		return stood || !work.Killed(r)
+	}
+	return stood && r.Cause == port.TimedOut
+}
+
+// listed names what is in a folder: its files with their sizes and when they were written. A folder that is moved keeps it.
+func listed(dir string) digest.Digest {
+	all := sha256.New()
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return nil // what cannot be read is as it was
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil
+		}
+		size := info.Size()
+		if e.IsDir() {
+			size = 0
+		}
+		fmt.Fprintf(all, "%q %d %d\n", path[len(dir):], size, info.ModTime().UnixNano())
+		return nil
+	})
+	return digest.FromSum(all.Sum(nil))
 }
 
 // kept is the folder of what an attempt has of how far it is: where its command has it, or where it was handed to it;

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
@@ -43,6 +44,10 @@ type Order struct {
 	Resumes bool `json:"resumes,omitempty"`
 	// Doubted is an attempt that goes on from what the one before it went on from, and may have been ended by: once more, and no more.
 	Doubted bool `json:"doubted,omitempty"`
+	// Given names what it goes on from, as it was handed over: whether it added to that is seen by it.
+	Given digest.Digest `json:"given,omitempty"`
+	// Anew is an attempt that is not given what the one before it had: that may have been what ended it.
+	Anew bool `json:"anew,omitempty"`
 }
 
 // PackOutput is the output of an Order that packs.

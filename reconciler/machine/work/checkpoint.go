@@ -19,6 +19,9 @@ func (w *worker) checkpoints() error {
 	var err error
 	if w.Checkpoint == "" {
 		err = os.Mkdir(at, 0o700)
+		if w.Anew {
+			fmt.Fprintln(w.log, "vishwa: it begins with an empty VISHWA_CHECKPOINT_DIR: what an earlier attempt kept may be what ended the one that went on from it")
+		}
 	} else {
 		err = errors.Join(os.Rename(w.Checkpoint, at), os.Chmod(at, 0o700))
 		fmt.Fprintln(w.log, "vishwa: it finds what an earlier attempt kept, at VISHWA_CHECKPOINT_DIR")
