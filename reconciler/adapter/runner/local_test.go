@@ -375,7 +375,7 @@ func TestOnlyDeclaredVariablesAreSeen(t *testing.T) {
 			t.Errorf("the run saw %s:\n%s", secret, raw)
 		}
 	}
-	for _, want := range []string{"MY_TOKEN=declared", "LANG=C.UTF-8", "https_proxy=http://127.0.0.1:9"} {
+	for _, want := range []string{"MY_TOKEN=declared", "LANG=C.UTF-8", "https_proxy=http://127.0.0.1:9", "VISHWA_NODES=1", "VISHWA_NODE_RANK=0"} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("the run did not see %s:\n%s", want, raw)
 		}

@@ -169,6 +169,8 @@ func (w *worker) prepare(ctx context.Context) error {
 		return err
 	}
 	w.layout = l
+	l.Set(port.NodeCount, "1") // what is written for several machines asks for these on one, too
+	l.Set(port.NodeRank, "0")
 	for name, value := range w.Vars {
 		l.Set(name, value)
 	}
