@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -298,6 +299,29 @@ func TestRemoteWork(t *testing.T) {
 		b := newRemoteBench(t)
 		return porttest.WorkBench{Runner: b.Runner, Store: b.Store, Shell: func(s string) []string { return []string{"sh", "-c", s} }}
 	})
+}
+
+// TestATasksNameIsOneThatEveryToolTakes, however long the declared one is: a host name of at most 63 letters, and another for another run.
+func TestATasksNameIsOneThatEveryToolTakes(t *testing.T) {
+	b := newRemoteBench(t)
+	label := regexp.MustCompile(`^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	for _, name := range []string{strings.Repeat("long", 60), strings.Repeat("long", 60) + "er", "a" + strings.Repeat("-", 30) + "z", "9.5"} {
+		job := b.job("sleep 60 # " + name)
+		job.Ref.Name = name
+		if _, err := b.Start(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.processes.mu.Lock()
+	defer b.processes.mu.Unlock()
+	for name := range b.processes.all {
+		if !label.MatchString(name) {
+			t.Errorf("a task is called %q", name)
+		}
+	}
+	if len(b.processes.all) != 4 {
+		t.Errorf("4 runs are %d tasks", len(b.processes.all))
+	}
 }
 
 // TestARemoteRunOutlivesWhoBeganIt: at each step at which its process may die.
