@@ -111,6 +111,7 @@ type ManagedRepository struct {
 	control   *os.File   // held: this process looks after what is served here
 	ledgers   ledgers
 	repeats   repeats.Known
+	stated    remembered
 }
 
 var (

@@ -52,6 +52,8 @@ type Proposer struct {
 	Facts *ledger.Facts
 	// Releases are the releases of a deployment, oldest first; nil: the newest alone is known, by Facts.
 	Releases func(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error)
+	// Remember is what commits were found to declare before; nil: nothing is kept.
+	Remember *remembered
 	// Push has the data at its remote before its pin is proposed; without a remote, nothing is.
 	Push bool
 }

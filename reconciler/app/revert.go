@@ -60,7 +60,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 	if err != nil {
 		return Proposed{}, err
 	}
-	sha, err := p.sameRevert(ctx, was, &text)
+	sha, err := p.sameRevert(ctx, was, &text, want)
 	if err != nil {
 		return Proposed{}, err
 	}
@@ -68,7 +68,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		if sha, err = p.undo(ctx, text, back.Time, want); err != nil {
 			return Proposed{}, err
 		}
-		if text.Beside, err = p.beside(ctx, sha, ref); err != nil {
+		if text.Beside, err = p.beside(ctx, p.Head, sha, ref); err != nil {
 			return Proposed{}, err
 		}
 		if err := p.Move(ctx, branch, was, sha); err != nil {
@@ -88,7 +88,7 @@ func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at
 	if err != nil {
 		return Proposed{}, err
 	}
-	if more, err := p.beside(ctx, sha, text.Deployment); err != nil || len(more) > 0 {
+	if more, err := p.beside(ctx, p.Head, sha, text.Deployment); err != nil || len(more) > 0 {
 		if err == nil {
 			err = Unreverted{"with it would go back " + strings.Join(more, ", ") + "; people decide that"}
 		}
@@ -150,7 +150,9 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, want stated) ([]te
 		return nil, err
 	}
 	var out []templates.RevertedCommit
-	now, err := p.declares(ctx, line[0], ref)
+	w := p.Remember.begin(ref)
+	defer func() { p.Remember.end(ref, w) }()
+	now, err := p.declared(ctx, w, line[0], ref)
 	for i, sha := range line {
 		if err != nil {
 			return nil, err
@@ -163,7 +165,7 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, want stated) ([]te
 			before = line[i+1]
 		}
 		var was stated
-		if was, err = p.declares(ctx, before, ref); err != nil || was.same(now) {
+		if was, err = p.declared(ctx, w, before, ref); err != nil || was.same(now) {
 			continue
 		}
 		now = was
@@ -180,9 +182,10 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, want stated) ([]te
 	return out, err
 }
 
-// sameRevert is the commit of the branch where a controller made it for the same entry, or where others have put commits on it; ""
-// elsewhere. It is kept though the tracked branch has moved on: one that people closed stays closed.
-func (p *Proposer) sameRevert(ctx context.Context, tip string, text *templates.RevertText) (string, error) {
+// sameRevert is the commit of the branch where a controller made it for the same entry, and it declares what serves, or where others have
+// put commits on it; "" elsewhere. It is kept though the tracked branch has moved on: one that people closed stays closed. What goes back
+// with it is told by its own parent then.
+func (p *Proposer) sameRevert(ctx context.Context, tip string, text *templates.RevertText, want stated) (string, error) {
 	if tip == "" {
 		return "", nil
 	}
@@ -197,5 +200,13 @@ func (p *Proposer) sameRevert(ctx context.Context, tip string, text *templates.R
 	if err != nil || message != text.Message() {
 		return "", err
 	}
-	return tip, nil
+	if got, err := p.declares(ctx, tip, text.Deployment); err != nil || got.all == "" || !got.same(want) {
+		return "", err // made by a program that did not look, or before what serves was another release
+	}
+	parents, err := p.Repo.Merges(ctx, tip, "", 2)
+	if err != nil || len(parents) < 2 {
+		return "", err
+	}
+	text.Beside, err = p.beside(ctx, parents[1], tip, text.Deployment)
+	return tip, err
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// beside lists what differs between the tracked branch and sha besides what the key of ref comes from: other declarations, what guards the
+// beside lists what differs between the commits from and sha besides what the key of ref comes from: other declarations, what guards the
 // release or is no part of it in its own, stacks, the project, the rules, the trust file, and files that the release is not made of.
-func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out []string, err error) {
+func (p *Proposer) beside(ctx context.Context, from, sha string, ref schemas.Ref) (out []string, err error) {
 	var in [2]*pass.Intent
-	for i, at := range []string{p.Head, sha} {
+	for i, at := range []string{from, sha} {
 		tree, err := p.Repo.Open(ctx, at)
 		if err != nil {
 			return nil, err
@@ -46,7 +46,7 @@ func (p *Proposer) beside(ctx context.Context, sha string, ref schemas.Ref) (out
 		return nil, err
 	}
 	out = append(out, declared...)
-	changed, err := p.Repo.Changed(ctx, p.Head, sha)
+	changed, err := p.Repo.Changed(ctx, from, sha)
 	if err != nil {
 		return nil, err
 	}

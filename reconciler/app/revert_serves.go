@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -67,6 +68,60 @@ func (p *Proposer) served(ctx context.Context, ref schemas.Ref, serves *ledger.E
 		}
 	}
 	return stated{}, none
+}
+
+// remembered is what commits of the tracked branch were found to declare of deployments, so that a release that stays rolled back has no
+// revision read twice. Its zero value is empty.
+type remembered struct {
+	mu sync.Mutex
+	of map[schemas.Ref]map[string]found
+}
+
+// found is what a commit declares, as of a ledger of so many entries: a key that was not known then may be by now.
+type found struct {
+	stated
+	entries int64
+}
+
+// walk is what the commits that are looked through for ref now were found to declare, which alone is kept.
+type walk struct {
+	was, now map[string]found
+}
+
+func (m *remembered) begin(ref schemas.Ref) walk {
+	w := walk{now: map[string]found{}}
+	if m != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		w.was = m.of[ref]
+	}
+	return w
+}
+
+func (m *remembered) end(ref schemas.Ref, w walk) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil {
+		m.of = map[schemas.Ref]map[string]found{}
+	}
+	m.of[ref] = w.now
+}
+
+// declared is what a commit declares of ref, as it was found before or is read.
+func (p *Proposer) declared(ctx context.Context, w walk, sha string, ref schemas.Ref) (stated, error) {
+	known, is := w.was[sha]
+	if !is || known.key == "" && known.all != "" && known.entries != p.Facts.Count {
+		s, err := p.declares(ctx, sha, ref)
+		if err != nil {
+			return s, err
+		}
+		known = found{s, p.Facts.Count}
+	}
+	w.now[sha] = known
+	return known.stated, nil
 }
 
 // declares is what a commit declares of ref.

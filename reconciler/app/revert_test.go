@@ -128,6 +128,76 @@ func TestWhatMadeTheReleaseIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestARevertThatIsKeptIsLookedAtAgain: one that another program made under the same words is made anew where it does not declare what
+// serves, and what goes back with one is told though whoever made it was killed before they asked.
+func TestARevertThatIsKeptIsLookedAtAgain(t *testing.T) {
+	r := revertible(t, map[string]string{"e.py": "1\ntwo\n3\n4\n5\n", "notes.txt": "x\n"})
+	at := schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}
+	got, err := r.Revert(t.Context(), at, false, func(context.Context, port.Proposal) (int, string, error) { return 0, "", errors.New("killed") })
+	if err == nil {
+		t.Fatal("it is asked")
+	}
+	body := ""
+	ask := func(_ context.Context, p port.Proposal) (int, string, error) {
+		body = p.Body
+		return 7, "", nil
+	}
+	if got, err = r.Revert(t.Context(), at, false, ask); err != nil || r.moves != 1 || !strings.Contains(body, "Look at each, as it goes back, too:\n\n- `notes.txt`") {
+		t.Errorf("%+v, %v after %d moves:\n%s", got, err, r.moves, body)
+	}
+	message := gittest.Git(t, r.dir, "log", "-1", "--format=%B", got.SHA)
+	older, err := r.Repo.Write(t.Context(), repo.CommitDraft{Parent: r.Head, Files: map[string][]byte{"README.md": []byte("# p\n")}, Message: message + "\n", Time: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.branches[got.Branch] = older
+	if again, err := r.Revert(t.Context(), at, false, ask); err != nil || again.SHA != got.SHA || r.branches[got.Branch] != got.SHA {
+		t.Errorf("one that declares what was rolled back is kept: %+v, %v", again, err)
+	}
+}
+
+// TestCommitsOfAReleaseThatStaysRolledBackAreReadOnce: but where what they declare was not known, and may be by now.
+func TestCommitsOfAReleaseThatStaysRolledBackAreReadOnce(t *testing.T) {
+	r := revertible(t, map[string]string{"e.py": "1\ntwo\n3\n4\n5\n"}, map[string]string{"README.md": "# p\n"}, map[string]string{"s.py": "# other\n"})
+	r.Remember = &remembered{}
+	at := schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}
+	want := stated{at: r.commits[0], all: mustDeclare(t, r, r.commits[0], at).all}
+	commits := func() (out []string) {
+		made, err := r.made(t.Context(), at, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range made {
+			out = append(out, c.SHA)
+		}
+		return out
+	}
+	first := commits()
+	if want := []string{r.commits[3], r.commits[1]}; !slices.Equal(first, want) || len(r.Remember.of[at]) != 4 {
+		t.Fatalf("%v of %v, %d remembered", first, want, len(r.Remember.of[at]))
+	}
+	// What is remembered is what is gone by.
+	other := r.Remember.of[at][r.commits[2]]
+	other.all = "sha256:other"
+	r.Remember.of[at][r.commits[2]] = other
+	if now := commits(); len(now) != 3 {
+		t.Errorf("commits are read anew: %v", now)
+	}
+	r.Facts.Count++
+	if now := commits(); !slices.Equal(now, first) {
+		t.Errorf("with a ledger that has gone on, %v", now)
+	}
+}
+
+func mustDeclare(t *testing.T, r *reverted, sha string, ref schemas.Ref) stated {
+	t.Helper()
+	s, err := r.declares(t.Context(), sha, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestARevertOfMoreThanTheReleaseIsForPeople: approvers, rules, workflows, other deployments and files go back by a merge alone, which names them.
 func TestARevertOfMoreThanTheReleaseIsForPeople(t *testing.T) {
 	const trained = "1\ntwo\n3\n4\n5\n"

@@ -45,7 +45,7 @@ func (s *ManagedRepository) proposer(ctx context.Context, at *standpoint, folder
 	}
 	return &Proposer{
 		Repo: at.h.Repo, Base: at.rev.Branch, Head: at.rev.SHA, Dir: filepath.Join(at.h.Paths.State, folder, filepath.FromSlash(at.rev.Branch)),
-		Sign: at.h.Keys.SSH, Trust: at.h.Trust, Tip: s.tip, Move: s.move, Push: true, Facts: facts, Releases: at.h.Releases,
+		Sign: at.h.Keys.SSH, Trust: at.h.Trust, Tip: s.tip, Move: s.move, Push: true, Facts: facts, Releases: at.h.Releases, Remember: &s.stated,
 	}, nil
 }
 
