@@ -296,13 +296,13 @@ deny contains {
 
 # METADATA
 # title: Model file that carries a program of its own kind
-# description: A chat template is a program that a chat server runs; a name of remote code is fetched and imported by loaders that are set to trust it.
+# description: A chat template is a program that a chat server runs; a name of remote code is fetched and imported by loaders that are set to trust it, and what _target_ names is called by loaders of Hydra's kind.
 # custom:
 #   id: model/carries
 warn contains {
 	"rule": "model/carries",
 	"message": sprintf("model file %s carries %s", [file.path, carried[what]]),
-	"way": "read it before you approve, and render templates in a sandbox (Jinja2's ImmutableSandboxedEnvironment); load with trust_remote_code off",
+	"hint": "read it before you approve, and render templates in a sandbox (Jinja2's ImmutableSandboxedEnvironment); load with trust_remote_code off, and nothing by _target_ that is not of the library itself",
 } if {
 	step.releases
 	step.due
@@ -313,4 +313,5 @@ warn contains {
 carried := {
 	"chat-template": "a chat template, which is a program",
 	"remote-code": "the name of code that is kept elsewhere (auto_map)",
+	"call-by-name": "names of functions or classes that a loader imports and calls (_target_)",
 }

@@ -8,7 +8,9 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -23,14 +25,25 @@ const (
 var names = []string{
 	"class_name", "config", "module", "registered_name", "learner", "version", "chat_template", "auto_map",
 	"__class__", "__module__", "__loader__", "file", "weight_map",
+	"custom_pipelines", "auto_mapping", "_target_", "_component_", "class_path", "init_args",
+}
+
+// builds are the members by which jsonpickle imports what they name, and calls it. Those of its others hold data.
+var builds = []string{
+	"py/object", "py/newobj", "py/newargs", "py/newargsex", "py/initargs", "py/reduce", "py/function", "py/type", "py/class", "py/mod", "py/property", "py/repr", "py/iterator",
+}
+
+// builder tells whether a member has jsonpickle build something, its name itself included.
+func builder(name string) bool {
+	return slices.Contains(builds, name) || strings.HasPrefix(name, "json://")
 }
 
 // object is what is known of a JSON object: of each of names, how often it stands there
 // and its value where that is a string. One that comes twice differs by reader.
 type object struct {
-	times [13]int
-	value [13]string
-	odd   [13]bool // not a string
+	times [19]int
+	value [19]string
+	odd   [19]bool // not a string
 }
 
 func (o *object) index(name string) int {
@@ -58,6 +71,7 @@ type jsonReader struct {
 	root   byte // the first byte of the first value
 	visit  func(depth int, o *object)
 	keras  string // Keras or KerasLambda: what the values would be to Keras
+	builds bool   // the values have jsonpickle build something
 	inside int    // how many strings the values are in
 	lost   bool   // something was too deep, or too long, to be looked at
 }
@@ -149,6 +163,7 @@ func (j *jsonReader) object(depth int) bool {
 		at := -1
 		if !long {
 			at = o.index(string(key))
+			j.builds = j.builds || builder(string(key))
 		}
 		if c, err = j.next(); err != nil || c != ':' {
 			return false

@@ -49,6 +49,7 @@ const (
 	RDS            = "rds"         // R's objects
 	Compressed     = "compressed"  // what is inside is not looked at
 	YAMLObject     = "yaml-object" // YAML that names objects to build
+	JSONObject     = "json-object" // JSON that does (jsonpickle)
 	Python         = "python"
 	Executable     = "executable"
 	LFSPointer     = "lfs-pointer" // stands for a file that is not here
@@ -60,10 +61,11 @@ const (
 const (
 	ChatTemplate = "chat-template" // a program in a template language, which a chat server runs
 	RemoteCode   = "remote-code"   // names Python code that a loader may fetch and import
+	CallByName   = "call-by-name"  // names functions or classes that a loader (Hydra and its like) imports and calls
 )
 
 // Version changes with what Inspect finds: evidence names the one that found it.
-const Version = "5"
+const Version = "6"
 
 const (
 	maxHead  = 1 << 20 // bytes looked at where a part is enough

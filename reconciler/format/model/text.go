@@ -33,6 +33,9 @@ func (s *scan) text(f file, head []byte) string {
 	if isPython(f.path, body) {
 		return Python
 	}
+	if isGraphText(f) {
+		return SavedModelOps
+	}
 	cut := f.size > int64(len(head))
 	yaml := s.yaml(f)
 	if bytes.Contains(head, []byte("{%")) && bytes.Contains(head, []byte("%}")) || strings.EqualFold(path.Ext(f.path), ".jinja") {
@@ -102,6 +105,19 @@ func isText(b []byte) bool {
 	return true
 }
 
+// carriedBy notes what an object of JSON or YAML has a loader run.
+func (s *scan) carriedBy(o *object) {
+	if o.has("chat_template") {
+		s.carry(ChatTemplate)
+	}
+	if o.has("auto_map") || o.has("custom_pipelines") || o.has("auto_mapping") {
+		s.carry(RemoteCode)
+	}
+	if o.has("_target_") || o.has("_component_") || o.has("class_path") && o.has("init_args") {
+		s.carry(CallByName)
+	}
+}
+
 // json reads f as JSON. What is not is "", unless a reader that begins to read it would
 // find something to build.
 func (s *scan) json(f file) string {
@@ -109,15 +125,12 @@ func (s *scan) json(f file) string {
 	j := jsonReader{src: bufio.NewReaderSize(f.part(0, f.size), 64<<10), visit: func(depth int, o *object) {
 		booster = booster || depth == 0 && o.has("learner") && o.has("version")
 		s.index = s.index || depth == 0 && o.has("weight_map")
-		if o.has("chat_template") {
-			s.carry(ChatTemplate)
-		}
-		if o.has("auto_map") {
-			s.carry(RemoteCode)
-		}
+		s.carriedBy(o)
 	}}
 	whole := j.walk()
 	switch {
+	case j.builds:
+		return JSONObject
 	case j.keras != "":
 		return j.keras
 	case j.lost:

@@ -80,6 +80,9 @@ func (s *scan) node(n *yaml.Node) string {
 		if n.Kind != yaml.MappingNode || i%2 == 1 {
 			continue
 		}
+		if builder(c.Value) { // jsonpickle writes YAML too
+			return YAMLObject
+		}
 		if at := o.index(c.Value); at >= 0 {
 			value := n.Content[i+1]
 			if value.Kind == yaml.AliasNode {
@@ -89,12 +92,7 @@ func (s *scan) node(n *yaml.Node) string {
 			o.value[at], o.odd[at] = value.Value, value.Kind != yaml.ScalarNode || value.ShortTag() == "!!null"
 		}
 	}
-	if o.has("chat_template") {
-		s.carry(ChatTemplate)
-	}
-	if o.has("auto_map") {
-		s.carry(RemoteCode)
-	}
+	s.carriedBy(&o)
 	return worse(found, kerasOf(&o))
 }
 

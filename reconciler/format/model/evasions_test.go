@@ -1,0 +1,45 @@
+// Ways past this scanner that were tried and got through, each with what it is now, and their
+// harmless neighbours.
+
+package model
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestFormatsThatRunCodeFromTextAreFound(t *testing.T) {
+	const graph = `meta_graphs { meta_info_def { tags: "serve" } graph_def { node { name: "n" op: "WriteFile" } } }`
+	for name, c := range map[string]struct {
+		path, content, format, carries string
+	}{
+		"jsonpickle, a call":                      {"m.json", `{"a": [{"py/reduce": [{"py/function": "os.system"}, {"py/tuple": ["id"]}]}]}`, JSONObject, ""},
+		"jsonpickle, an object":                   {"m.json", `{"py\u002fobject": "subprocess.Popen", "py/newargs": ["id"]}`, JSONObject, ""},
+		"jsonpickle, in a name":                   {"m.json", `{"json://{\"py/object\": \"a.B\"}": 1}`, JSONObject, ""},
+		"jsonpickle, and more behind":             {"m.json", `{"py/type": "os.system"} x`, JSONObject, ""},
+		"jsonpickle, as YAML":                     {"m.yaml", "a:\n  py/object: os.system\n", YAMLObject, ""},
+		"jsonpickle, data alone":                  {"m.json", `{"a": {"py/tuple": [1, 2]}, "py": "py/object"}`, JSON, ""},
+		"SavedModel as text, by its name":         {"1/Saved_Model.pbtxt", "# nothing", SavedModelOps, ""},
+		"SavedModel as text":                      {"m.txt", graph, SavedModelOps, ""},
+		"SavedModel as text, after a long remark": {"m.txt", strings.Repeat("# don't \"look\n", 200_000) + graph, SavedModelOps, ""},
+		"SavedModel as text, a remark between":    {"m.txt", "meta_graphs # {\n:\n[<\n>]", SavedModelOps, ""},
+		"a graph as text":                         {"graph.pbtxt", "versions { producer: 1 }\nnode <\n  op\n: 'ReadFile' >", SavedModelOps, ""},
+		"a MetaGraphDef as text":                  {"m.meta", `meta_info_def { } graph_def: { }`, SavedModelOps, ""},
+		"a graph in a string":                     {"m.txt", `a: "node { op: 'x' }"`, YAML, ""},
+		"prose of graphs":                         {"README.md", "Each node has an op; see `meta_graphs`.\nnode: an op\n", Text, ""},
+		"DOT":                                     {"g.dot", "digraph {\n  node [shape=box]\n  a -> b [label=\"op\"]\n}\n", Text, ""},
+		"Hydra":                                   {"config.json", `{"optim": {"_target_": "os.system", "command": "id"}}`, JSON, CallByName},
+		"Hydra, as YAML":                          {"config.yaml", "optim:\n  _target_: os.system\n  command: id\n", YAML, CallByName},
+		"Lightning":                               {"config.yaml", "model:\n  class_path: os.system\n  init_args: {command: id}\n", YAML, CallByName},
+		"torchtune":                               {"config.yaml", "m: {_component_: os.system}\n", YAML, CallByName},
+		"Transformers, a pipeline of the model's": {"config.json", `{"custom_pipelines": {"t": {"impl": "p.P"}}}`, JSON, RemoteCode},
+		"PEFT, a library by name":                 {"adapter_config.json", `{"auto_mapping": {"parent_library": "x"}}`, JSON, RemoteCode},
+		"a class and its path":                    {"a.json", `{"class_path": "/usr/share/java"}`, JSON, ""},
+	} {
+		got := Inspect(c.path, bytes.NewReader([]byte(c.content)), int64(len(c.content)))
+		if got.Format != c.format || strings.Join(got.Carries, ",") != c.carries {
+			t.Errorf("%s: %+v, want %s that carries %q", name, got, c.format, c.carries)
+		}
+	}
+}
