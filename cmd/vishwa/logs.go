@@ -151,22 +151,27 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 			here = counts
 		}
 		for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: here}).Steps {
-			if st.Key == "" || seen[st.Key] || st.Ref != ref && st.Ref.Whole() != ref {
+			if st.Ref != ref && st.Ref.Whole() != ref {
 				continue
 			}
-			seen[st.Key] = true
-			run, err := s.Runner.Poll(ctx, st.Key)
-			if err != nil {
-				continue // this machine has no such run
+			for _, key := range st.Keys() {
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+				run, err := s.Runner.Poll(ctx, key)
+				if err != nil {
+					continue // this machine has no such run
+				}
+				o := output{ref: st.Ref, key: key}
+				if run.State == port.Done {
+					o.at, o.what = run.Result.Finished, "it ended at "+run.Result.Finished.UTC().Format(time.RFC3339)
+				} else {
+					o.at, o.what = s.Now().Add(time.Hour), underWay(run)
+					o.news = run.News()
+				}
+				all = append(all, o)
 			}
-			o := output{ref: st.Ref, key: st.Key}
-			if run.State == port.Done {
-				o.at, o.what = run.Result.Finished, "it ended at "+run.Result.Finished.UTC().Format(time.RFC3339)
-			} else {
-				o.at, o.what = s.Now().Add(time.Hour), underWay(run)
-				o.news = run.News()
-			}
-			all = append(all, o)
 		}
 	}
 	return all
@@ -175,6 +180,9 @@ func (s *station) ranHere(ctx context.Context, facts *ledger.Facts, ref schemas.
 // underWay says how a run stands that has not ended: it may wait, and have printed nothing.
 func underWay(run port.Run) string {
 	text := "under way"
+	if run.Runner != "" {
+		text += " on " + run.Runner
+	}
 	if !run.Started.IsZero() {
 		text += " since " + run.Started.UTC().Format(time.RFC3339)
 	}

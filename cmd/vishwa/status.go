@@ -35,6 +35,7 @@ type standing struct {
 	Why       string          `json:"why"`
 	Held      string          `json:"held,omitempty"`
 	Suspended string          `json:"suspended,omitempty"` // by whom and why
+	Runs      []runUnderWay   `json:"runs,omitempty"`      // that this machine began and that have not ended
 }
 
 func (a *cli) statusVerb() *cobra.Command {
@@ -42,7 +43,10 @@ func (a *cli) statusVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is served, what is made, and what is due",
-		Args:  cobra.NoArgs,
+		Long: `Show what is served, what is made, and what is due. Of a run that this machine began
+and that has not ended it says where it is, since when, how far it has come and what
+it waits for, as far as its runner tells.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.openAndObserve(cmd.Context())
 			if err != nil {
@@ -54,7 +58,10 @@ func (a *cli) statusVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all := standings(w, p)
+			all, err := s.withRuns(cmd.Context(), w, p, standings(w, p))
+			if err != nil {
+				return err
+			}
 			if format == "json" {
 				return a.json(withMonitors(all, w))
 			}
@@ -141,6 +148,9 @@ func (a *cli) showStatus(all []standing) error {
 		next := string(s.Want)
 		if s.Want != plan.Keep {
 			next += ": " + s.Why
+		}
+		for _, r := range s.Runs {
+			next += "; " + r.String()
 		}
 		if s.Held != "" {
 			next = "held: " + s.Held

@@ -132,6 +132,7 @@ type Run struct {
 	Started time.Time     `json:"started,omitzero"`
 	Reason  string        `json:"reason,omitempty"` // what it waits for or, while it runs, how far it is; for people
 	Result  *Result       `json:"result,omitempty"`
+	Runner  string        `json:"runner,omitempty"` // that has it; none: this machine
 }
 
 // News is what is to be told of a run beside its log, or "".

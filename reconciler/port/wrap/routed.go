@@ -113,11 +113,12 @@ func (r *routed) find(ctx context.Context, key digest.Digest) (best port.Run, in
 		if err == nil {
 			run, err = x.Poll(ctx, key)
 		}
+		run.Runner = name
 		switch {
 		case err == nil && better(run):
 			best, in = run, x
 		case err != nil && fault.Of(err) != fault.Missing:
-			return port.Run{}, x, fmt.Errorf("runner %s: %w", name, err)
+			return port.Run{Runner: name}, x, fmt.Errorf("runner %s: %w", name, err)
 		}
 	}
 	if in == nil {

@@ -76,6 +76,9 @@ func TestAJobGoesToTheRunnerThatItNames(t *testing.T) {
 	if _, err := r.Start(t.Context(), job("c", "")); err != nil || len(here.started) != 2 || len(box.started) != 2 {
 		t.Errorf("%v; here %v, box %v", err, here.started, box.started)
 	}
+	if run, err := r.Poll(t.Context(), job("c", "").Key); err != nil || run.Runner != "box" {
+		t.Errorf("who asks is not told where it is: %+v, %v", run, err)
+	}
 	if err := r.Stop(t.Context(), job("c", "").Key); err != nil || len(box.stopped) != 1 {
 		t.Errorf("%v; stopped %v", err, box.stopped)
 	}
