@@ -83,6 +83,9 @@ func (w *work) initialise(ctx context.Context) error {
 	if err != nil {
 		return w.failure("initialise", fromText(err.Error()+"\n"+said.String()), err)
 	}
+	if err := w.atCommits(); err != nil {
+		return err
+	}
 	if err := w.locked(); err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (w *proposal) check(ctx context.Context) error {
 		return err
 	}
 	w.veiled = false
+	if err := w.atCommits(); err != nil {
+		return err
+	}
 	if err := w.locked(); err != nil {
 		return err
 	}

@@ -161,8 +161,9 @@ type ready struct {
 	Form    int           `json:"form"`
 }
 
-// readyForm tells a folder that nothing but this package and init has written. Before 1, the stack's tests could write it.
-const readyForm = 1
+// readyForm tells a folder that nothing but this package and init has written. Before 1, the stack's tests could write it; before 2,
+// a module named by a commit could be a branch of that name.
+const readyForm = 2
 
 // prepare lays the module out and initialises it, unless that was done before for
 // the very same module, backend and tool.
