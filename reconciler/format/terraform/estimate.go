@@ -34,7 +34,7 @@ type Prices map[string]Price
 type Estimate struct {
 	Amount float64 // of all that is there then
 	Change float64 // how much more that is than now
-	// Unknown are the addresses that it leaves out: no price fits, or an attribute is known only after apply.
+	// Unknown are the addresses that it leaves out: no price fits, or an attribute is sensitive or known only after apply.
 	Unknown []string
 }
 
@@ -49,6 +49,9 @@ type planned struct {
 		Before  map[string]any `json:"before"`
 		After   map[string]any `json:"after"`
 		Unknown map[string]any `json:"after_unknown"`
+		// What is sensitive is true here, or a whole that has it is.
+		Secret    any `json:"before_sensitive"`
+		NewSecret any `json:"after_sensitive"`
 	} `json:"change"`
 }
 
@@ -66,8 +69,8 @@ func Estimated(plan []byte, prices Prices) (Estimate, error) {
 			continue
 		}
 		price, priced := prices.of(r.Type)
-		before, known := price.amount(r.Change.Before, nil)
-		after, also := price.amount(r.Change.After, r.Change.Unknown)
+		before, known := price.amount(r.Change.Before, r.Change.Secret)
+		after, also := price.amount(r.Change.After, r.Change.NewSecret, r.Change.Unknown)
 		if !priced || !known || !also {
 			out.Unknown = append(out.Unknown, r.Address)
 			continue
@@ -93,8 +96,9 @@ func (p Prices) of(kind string) (Price, bool) {
 	return Price{}, false
 }
 
-// amount is what a resource with these attributes costs; nil is none.
-func (p Price) amount(attributes, unknown map[string]any) (sum float64, known bool) {
+// amount is what a resource with these attributes costs; nil is none. Of those that veils mark as true, nothing is told: they are
+// sensitive, or known only after apply.
+func (p Price) amount(attributes map[string]any, veils ...any) (sum float64, known bool) {
 	if attributes == nil {
 		return 0, true
 	}
@@ -105,21 +109,21 @@ func (p Price) amount(attributes, unknown map[string]any) (sum float64, known bo
 		if !ok {
 			price, ok = p.Values[AnyValue]
 		}
-		if !ok || later(unknown, p.By) {
+		if !ok || veiled(veils, p.By) {
 			return 0, false
 		}
 		sum += price
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Per)) {
 		n, ok := number(at(attributes, name))
-		if !ok || later(unknown, name) {
+		if !ok || veiled(veils, name) {
 			return 0, false
 		}
 		sum += n * p.Per[name]
 	}
 	if p.Times != "" {
 		n, ok := number(at(attributes, p.Times))
-		if !ok || later(unknown, p.Times) {
+		if !ok || veiled(veils, p.Times) {
 			return 0, false
 		}
 		sum *= n
@@ -145,12 +149,17 @@ func at(v any, way string) any {
 	return v
 }
 
-// later tells whether a value is known only after apply.
-func later(unknown map[string]any, way string) bool {
+// veiled tells whether one of veils marks a value, or a whole that it is in.
+func veiled(veils []any, way string) bool {
 	parts := strings.Split(way, ".")
-	for i := range parts {
-		if at(unknown, strings.Join(parts[:i+1], ".")) == true {
+	for _, v := range veils {
+		if v == true {
 			return true
+		}
+		for i := range parts {
+			if at(v, strings.Join(parts[:i+1], ".")) == true {
+				return true
+			}
 		}
 	}
 	return false

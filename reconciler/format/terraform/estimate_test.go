@@ -42,9 +42,14 @@ func TestAnEstimateIsOfWhatIsThereThen(t *testing.T) {
 		"known later":                {"aws_ebs_volume", `{"after": {"size": 1, "iops": null}, "after_unknown": {"iops": true}}`, Estimate{0, 0, []string{"x.y"}}},
 		"a block that is known later": {"aws_eks_node_group", `{"after": {"scaling_config": [{"desired_size": 1}]}, "after_unknown": {"scaling_config": [{"desired_size": true}]}}`,
 			Estimate{0, 0, []string{"x.y"}}},
-		"below zero":     {"aws_ebs_volume", `{"after": {"size": -1e6, "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
-		"beyond measure": {"aws_ebs_volume", `{"after": {"size": 1e300, "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
-		"no number":      {"aws_ebs_volume", `{"after": {"size": "NaN", "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
+		"sensitive":                  {"aws_ebs_volume", `{"after": {"size": 41, "iops": 1}, "after_sensitive": {"size": true}}`, Estimate{0, 0, []string{"x.y"}}},
+		"sensitive as it was":        {"aws_ebs_volume", `{"before": {"size": 41, "iops": 1}, "before_sensitive": {"size": true}, "after": {"size": 1, "iops": 1}, "after_sensitive": {}}`, Estimate{0, 0, []string{"x.y"}}},
+		"sensitive as a whole":       {"aws_instance", `{"after": {"instance_type": "t3.medium"}, "after_sensitive": true}`, Estimate{0, 0, []string{"x.y"}}},
+		"a block that is sensitive":  {"aws_eks_node_group", `{"after": {"scaling_config": [{"desired_size": 1}]}, "after_sensitive": {"scaling_config": true}}`, Estimate{0, 0, []string{"x.y"}}},
+		"beside something sensitive": {"aws_instance", `{"after": {"instance_type": "t3.medium", "user_data": "x"}, "after_sensitive": {"user_data": true, "tags": {}}}`, Estimate{30, 30, nil}},
+		"below zero":                 {"aws_ebs_volume", `{"after": {"size": -1e6, "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
+		"beyond measure":             {"aws_ebs_volume", `{"after": {"size": 1e300, "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
+		"no number":                  {"aws_ebs_volume", `{"after": {"size": "NaN", "iops": 1}}`, Estimate{0, 0, []string{"x.y"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Estimated(fmt.Appendf(nil, `{"resource_changes": [{"address": "x.y", "mode": "managed", "type": %q, "change": %s}, {"address": "data.x.y", "mode": "data", "type": "google_x"}]}`, c.kind, c.change), table)
