@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -48,9 +49,9 @@ func (s *spool) Append(values []float64) (int64, error) {
 	if s.n += int64(len(values)); s.n > mostSpooled {
 		return 0, fault.WithHint(fault.New(fault.Invalid, "the window and its reference have more than %d numbers", mostSpooled), "narrow the window, or name fewer columns in spec.columns")
 	}
-	s.raw = s.raw[:0]
-	for _, v := range values {
-		s.raw = binary.LittleEndian.AppendUint64(s.raw, math.Float64bits(v))
+	s.raw = slices.Grow(s.raw[:0], 8*len(values))[:8*len(values)]
+	for i, v := range values {
+		binary.LittleEndian.PutUint64(s.raw[8*i:], math.Float64bits(v))
 	}
 	if _, err := s.file.WriteAt(s.raw, at*8); err != nil {
 		return 0, fault.WithHint(fault.New(fault.Transient, "keep numbers on disk: %w", err), "free some room on the disk of the cache")

@@ -4,7 +4,12 @@
 
 package watch
 
-import "github.com/vishwaops/vishwa/reconciler/format/table"
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/format/table"
+)
 
 const (
 	batchRows  = 256
@@ -29,10 +34,12 @@ const (
 	cellText
 )
 
-// filling is a batch that rows are copied into.
+// filling is a batch that rows are copied into while columns take those of the one before it.
 type filling struct {
 	side *Side
 	batch
+	taken batch      // that columns take
+	done  chan error // of taken; nil: none is under way
 }
 
 // add copies a row's cells.
@@ -56,26 +63,72 @@ func (f *filling) add(of []*column, row *table.Row) error {
 			if row.Text != nil && row.Text[i] {
 				kind = cellText
 			}
-			b.bytes = append(b.bytes, row.Cells[i]...)
+			b.bytes = appendShort(b.bytes, row.Cells[i])
 		}
 		b.ends, b.kinds = append(b.ends, uint32(len(b.bytes))), append(b.kinds, kind)
 	}
 	if b.rows++; b.rows < batchRows && len(b.bytes) < batchBytes {
 		return nil
 	}
-	return f.end()
+	return f.begin()
+}
+
+// begin has the rows added that were copied, when those before them are; more may be copied meanwhile.
+func (f *filling) begin() error {
+	if f.side.Each == nil {
+		return f.take(&f.batch)
+	}
+	if err := f.wait(); err != nil {
+		return err
+	}
+	f.batch, f.taken = f.taken, f.batch
+	f.done = make(chan error, 1)
+	go func() { f.done <- f.take(&f.taken) }()
+	return nil
+}
+
+func (f *filling) wait() error {
+	if f.done == nil {
+		return nil
+	}
+	err := <-f.done
+	f.done = nil
+	return err
+}
+
+// appendShort appends a cell. Most have some eight to sixteen bytes, which are copied as two words: a call for each would cost more
+// than the copy.
+func appendShort(to, cell []byte) []byte {
+	n := len(cell)
+	if n < 8 || n > 16 {
+		return append(to, cell...)
+	}
+	to = slices.Grow(to, n)[:len(to)+n]
+	end := to[len(to)-n:]
+	binary.LittleEndian.PutUint64(end, binary.LittleEndian.Uint64(cell))
+	binary.LittleEndian.PutUint64(end[n-8:], binary.LittleEndian.Uint64(cell[n-8:]))
+	return to
 }
 
 // end has all rows added that were copied.
 func (f *filling) end() error {
-	if f.rows == 0 {
+	if err := f.wait(); err != nil {
+		f.rows = 0
+		return err
+	}
+	return f.take(&f.batch)
+}
+
+// take has the columns take the cells of b, which is empty then.
+func (f *filling) take(b *batch) error {
+	if b.rows == 0 {
 		return nil
 	}
-	kept := make([]int, (len(f.of)+together-1)/together)
+	kept := make([]int, (len(b.of)+together-1)/together)
 	f.side.each(len(kept), func(i int) {
-		kept[i] = f.group(i*together, min((i+1)*together, len(f.of)), f.side.Log)
+		kept[i] = b.group(i*together, min((i+1)*together, len(b.of)), f.side.Log)
 	})
-	f.rows = 0
+	b.rows = 0
 	n := 0
 	for _, k := range kept {
 		n += k
