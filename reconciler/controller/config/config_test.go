@@ -84,7 +84,7 @@ func TestProblemsOfAConfigurationReadWell(t *testing.T) {
 	repos := "  repositories: [{path: /repo}]\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":   {"", "c.yaml:1:1: is empty; write apiVersion, kind and spec"},
-		"no YAML": {"a: [", "c.yaml:1:1: is not YAML: did not find expected node content; correct this line or the one before it"},
+		"no YAML": {"a: [", "c.yaml:1:1: is not YAML: did not find expected node content (a value is missing, or a bracket is not closed); correct this line or the one before it"},
 		"a list":  {"[]", "c.yaml:1:1: is a list; give a mapping\nc.yaml:1:1: apiVersion: write apiVersion: vishwa.dev/v1alpha1\nc.yaml:1:1: kind: write kind: Controller"},
 		"two":     {head + "spec: {repositories: [{path: /a}]}\n---\n{}\n", "c.yaml:5:1: holds more than one document; keep one"},
 		"kind":    {strings.Replace(head, "Controller", "Project", 1) + "spec: {repositories: [{path: /a}]}", "c.yaml:2:1: kind: write kind: Controller"},

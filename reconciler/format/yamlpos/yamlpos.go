@@ -204,6 +204,18 @@ func separates(text []byte) bool {
 
 var yamlLine = lazyregexp.New(`^line (\d+): `)
 
+// causes are what the parser's words come from nearly always, for people who do not know its terms.
+var causes = []struct{ says, often string }{
+	{"cannot start any token", "a tab in place of spaces, or a value that begins with @, ` or % and has no quotes"},
+	{"mapping values are not allowed", "a value with a colon in it has no quotes, or a line is indented too far"},
+	{"did not find expected key", "a line is indented otherwise than those around it, or a quote or a bracket is not closed"},
+	{"expected ',' or", "a bracket is not closed"},
+	{"expected node content", "a value is missing, or a bracket is not closed"},
+	{"unexpected end of stream", "a quote is not closed"},
+	{"could not find expected ':'", "a line has no colon, or a quote is not closed"},
+	{"expected '-' indicator", "an item of a list is indented otherwise than the first"},
+}
+
 // syntax is an error of the parser's, which says the line where it knows it.
 func syntax(err error) *Problem {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
@@ -212,6 +224,12 @@ func syntax(err error) *Problem {
 		p.Line, _ = strconv.Atoi(m[1])
 		p.Line = max(p.Line, 1)
 		text = text[len(m[0]):]
+	}
+	for _, c := range causes {
+		if strings.Contains(text, c.says) {
+			text += " (" + c.often + ")"
+			break
+		}
 	}
 	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", text)
 	return p

@@ -18,6 +18,8 @@ func TestWhatIsWrongHasItsPlace(t *testing.T) {
 		"a comment":              {"# a\n", "EOF"},
 		"two":                    {"a: 1\n---\nb: 1\n", "3:1: holds more than one document"},
 		"a syntax error":         {"a: 1\nb: c: d\n", "2:1: is not YAML: mapping values"},
+		"a tab":                  {"a:\n\tb: 1\n", "2:1: is not YAML: found character that cannot start any token (a tab"},
+		"an open bracket":        {"a: [1, 2\nb: 1\n", "1:1: is not YAML: did not find expected ',' or ']' (a bracket is not closed)"},
 		"one behind a document":  {"a: 1\n---\nb: c: d\n", "3:1: is not YAML"},
 		"an anchor of none":      {"a: *b\n", "1:1: is not YAML: unknown anchor"},
 		"a letter that is none":  {"a: 1\nb: \xff\n", "2:4: is not UTF-8"},
