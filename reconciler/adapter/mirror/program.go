@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/net/http/httpproxy"
 
@@ -58,7 +57,7 @@ func (m *Mirror) git(ctx context.Context, args ...string) (string, error) {
 	// Git has children of its own that speak to the remote: all of them end in time.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = gitremote.Closes
 	var out bytes.Buffer
 	said := gitremote.Listen(m.o.Paces.OrUsual().Work, speaks, cancel)
 	defer said.Done()

@@ -48,13 +48,17 @@ var quietly = []string{"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + o
 // answerTime is how long a question may take, which may hold a fetch of what the clone lacks.
 const answerTime = 15 * time.Minute
 
+// Closes is how long Git's output may stay open when Git has ended: a busy machine reads it late,
+// and what Git began may hold it for a moment.
+const Closes = 15 * time.Second
+
 // Ask runs Git in the clone, with the user's own configuration, as they would.
 func (o *Clone) Ask(ctx context.Context, in []byte, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git", append(append([]string{"-C", o.Dir}, quietly...), args...)...)
 	cmd.Env = environ()
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = Closes
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said
 	err := cmd.Run()
@@ -65,6 +69,8 @@ func (o *Clone) Ask(ctx context.Context, in []byte, args ...string) ([]byte, err
 		return nil, fault.New(fault.Cancelled, "git %s: %w", args[0], context.Cause(ctx))
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fault.WithHint(fault.New(fault.Missing, "find git: %w", err), "install git 2.38 or newer")
+	case errors.Is(err, exec.ErrWaitDelay):
+		return nil, fault.WithHint(fault.New(fault.Transient, "git %s ended, and a program that it began holds its output for more than %s", args[0], Closes), "run the command again; a filter or an alias of the Git configuration may begin that program")
 	}
 	return nil, refusedBy(args[0], strings.TrimSpace(Redact(said.String())), err)
 }
