@@ -6,7 +6,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -93,6 +95,9 @@ func wayOut(err error) string {
 	if way := fault.HintOf(err); way != "" {
 		return way
 	}
+	if way := ofTheSystem(err); way != "" {
+		return way
+	}
 	switch fault.Of(err) {
 	case fault.Invalid:
 		return "correct the input and run the command again"
@@ -117,6 +122,22 @@ func wayOut(err error) string {
 	default:
 		return "this should not happen: check the disk and the machine, run again with -v, and report it with the output of vishwa version"
 	}
+}
+
+// ofTheSystem is what to do where the operating system refused; "" where it did not. It says more
+// than the kind of the error, which is about keys, say, where a file was only not readable.
+func ofTheSystem(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full: make room where the message says, and run the command again"
+	case errors.Is(err, syscall.EROFS):
+		return "that file system is read-only: mount it for writing, or use another folder"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "too many files are open: raise the limit (ulimit -n), and run the command again"
+	case errors.Is(err, fs.ErrPermission):
+		return "let this user read and write what the message names, or run the command as its owner"
+	}
+	return ""
 }
 
 func isUsage(err error) bool {

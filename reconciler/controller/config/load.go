@@ -63,7 +63,7 @@ func decodeFile(file string) (Spec, *decoder, error) {
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
-		return Spec{}, nil, fault.WithHint(fault.New(fault.Invalid, "read the configuration: %w", err), "let the user of the controller read the file")
+		return Spec{}, nil, fault.WithHint(fault.New(fault.Invalid, "read the configuration: %w", err), "name the controller's file, and let its user read it")
 	}
 	c, d := parse(file, text)
 	if err := d.err(); err != nil {

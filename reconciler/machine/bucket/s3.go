@@ -192,6 +192,8 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 		return fault.New(fault.Missing, "%s", text)
 	case "NoSuchBucket":
 		return fault.WithHint(fault.New(fault.Missing, "the bucket %s (NoSuchBucket): %w", b.bucket, port.ErrAbsent), "make the bucket, or correct its name")
+	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return fault.WithHint(fault.New(fault.Invalid, "%s: the bucket is in another region", text), "set region (and endpoint, if one is set) to where the bucket is")
 	case "PreconditionFailed":
 		return fault.New(fault.Conflict, "%s has changed", name)
 	case "RequestTimeTooSkewed":
@@ -213,7 +215,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case r.StatusCode >= 500, r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout:
 		return fault.New(fault.Transient, "%s", text)
 	case r.StatusCode >= 400:
-		return fault.New(fault.Invalid, "%s", text)
+		return fault.WithHint(fault.New(fault.Invalid, "%s", text), "correct the bucket, its region or its endpoint")
 	}
 	var unreached *url.Error
 	if errors.As(err, &unreached) {

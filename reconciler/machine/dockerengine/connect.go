@@ -112,14 +112,14 @@ func Classed(ctx context.Context, what string, err error) error {
 	case client.IsErrConnectionFailed(err) || errors.As(err, &n):
 		return fault.WithHint(fault.New(fault.Transient, "%s: the engine does not answer: %s", what, text), "see that it runs, and that the declared host or DOCKER_HOST names it")
 	case cerrdefs.IsNotFound(err):
-		return fault.New(fault.Missing, "%s: %s", what, text)
+		return fault.WithHint(fault.New(fault.Missing, "%s: %s", what, text), "look whether the engine has it: docker image ls, docker ps -a, docker network ls")
 	case cerrdefs.IsConflict(err), cerrdefs.IsNotModified(err):
 		return fault.New(fault.Conflict, "%s: %s", what, text)
 	case cerrdefs.IsInvalidArgument(err):
-		return fault.New(fault.Invalid, "%s: %s", what, text)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: %s", what, text), "correct what the declaration asks the engine for, as the message says")
 	case cerrdefs.IsUnauthorized(err), cerrdefs.IsPermissionDenied(err):
-		return fault.New(fault.Denied, "%s: %s", what, text)
+		return fault.WithHint(fault.New(fault.Denied, "%s: %s", what, text), "sign in to the registry (docker login), or have the engine allow it")
 	default: // an engine's 500 is anything, and most of it passes: a full disk, a stop under way
-		return fault.New(fault.Transient, "%s: %s", what, text)
+		return fault.WithHint(fault.New(fault.Transient, "%s: %s", what, text), "read the engine's own log (journalctl -u docker), then try again")
 	}
 }

@@ -71,7 +71,7 @@ func (c *Client) means(q question, code int, s status) error {
 		return fault.New(fault.Conflict, "%s: what it goes on from is forgotten: %s", q, said)
 	case code == http.StatusRequestEntityTooLarge, code == http.StatusBadRequest, code == http.StatusUnprocessableEntity,
 		code == http.StatusMethodNotAllowed, code == http.StatusUnsupportedMediaType, code == http.StatusNotAcceptable:
-		return fault.New(fault.Invalid, "%s: %s refuses it: %s", q, c.at, said)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: %s refuses it: %s", q, c.at, said), "correct the field of the declaration that the message is about; a cluster of another version may not know it")
 	case code == http.StatusTooManyRequests, code >= 500, code == http.StatusRequestTimeout:
 		return fault.New(fault.Transient, "%s: %s cannot answer now: %s", q, c.at, said)
 	case code >= 300 && code < 400:
@@ -92,9 +92,9 @@ func Quota(message string) bool {
 func (c *Client) forbidden(q question, s status, said string) error {
 	switch {
 	case s.because("NamespaceTerminating"):
-		return fault.New(fault.Transient, "%s: namespace %s is being deleted", q, c.Namespace)
+		return fault.WithHint(fault.New(fault.Transient, "%s: namespace %s is being deleted", q, c.Namespace), "make the namespace again once it is deleted, or name another in spec.clusters of the project")
 	case Quota(s.Message):
-		return fault.New(fault.Transient, "%s in namespace %s: %s", q, c.Namespace, said)
+		return fault.WithHint(fault.New(fault.Transient, "%s in namespace %s: %s", q, c.Namespace, said), "raise the quota of the namespace, or wait until something in it ends")
 	case strings.Contains(s.Message, "cannot "+q.verb+" resource") || !strings.Contains(s.Message, "denied"):
 		where := "in namespace " + c.Namespace
 		if q.resource.Wide {
@@ -103,7 +103,7 @@ func (c *Client) forbidden(q question, s status, said string) error {
 		return fault.WithHint(fault.New(fault.Denied, "%s: %s does not let us %s %s %s", q, c.at, q.verb, q.resource, where),
 			"give its account what %s grants", c.rights)
 	default:
-		return fault.New(fault.Invalid, "%s: a rule of the cluster refuses it: %s", q, said)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: a rule of the cluster refuses it: %s", q, said), "declare it as the rule asks, or have whoever runs the cluster allow it in namespace %s", c.Namespace)
 	}
 }
 
