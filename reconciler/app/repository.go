@@ -100,6 +100,11 @@ type Repository struct {
 	read       *track.Reading // for trackers; nil: nothing yet
 }
 
+// NoProject is the error of a repository that declares nothing.
+func NoProject(dir string) error {
+	return fault.WithHint(fault.New(fault.Missing, "%s has no vishwa.yaml", dir), "make one with vishwa init, or name the folder that has one with -C")
+}
+
 // Open wires the repository that dir is in, as its vishwa.yaml says.
 func Open(ctx context.Context, o Options) (h *Repository, err error) {
 	if o.Reach != nil {
@@ -119,6 +124,9 @@ func Open(ctx context.Context, o Options) (h *Repository, err error) {
 		return nil, err
 	}
 	project, t, err := pass.Settings(tree)
+	if fault.Of(err) == fault.Missing && o.URL == "" && !r.Bare() {
+		return nil, NoProject(r.Dir())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -343,8 +351,13 @@ func (h *Repository) checkout() string {
 type noVerifier struct{}
 
 func (noVerifier) Verify(context.Context, []byte) ([]byte, port.Identity, error) {
-	return nil, port.Identity{}, fault.WithHint(fault.New(fault.Denied, "trust.yaml names no controller: no signature can be trusted"),
-		"make a controller's keys with vishwa keys generate, and commit trust.yaml")
+	return nil, port.Identity{}, untrusting()
+}
+
+// untrusting is the error of a repository whose trust file names nobody who could have signed.
+func untrusting() error {
+	return fault.WithHint(fault.New(fault.Denied, "trust.yaml is missing or names no controller: no signature can be trusted"),
+		"if it was removed, bring it back: git checkout HEAD -- trust.yaml; else make a controller's keys with vishwa keys generate, and commit trust.yaml")
 }
 
 // lock lets one pass at a time act on the repository's state on this machine.

@@ -115,8 +115,8 @@ func (p *Replay) Next(r Record) (Entry, error) {
 
 // End is what is wrong where no record follows.
 func (p *Replay) End() error {
-	if p.doubt == nil {
-		return nil
+	if p.doubt == nil || fault.HintOf(p.doubt) != wayBack { // what says more of it is kept
+		return p.doubt
 	}
 	return fault.WithHint(p.doubt, "if the key is a new controller's, get the commit that adds it to the trust file (git pull); if a controller was taken out of the trust file, put it back with revoked: {after: %d, reason: ...} until another controller has written an entry; else compare this ledger branch with another clone's", p.Facts.Count-1)
 }
@@ -282,6 +282,9 @@ func orNothing(id string) string {
 
 func wrong(seq int64, r Record, format string, args ...any) error {
 	err := fault.New(fault.Corrupt, "entry %d (commit %s): "+format, append([]any{seq, r.short()}, args...)...)
+	if fault.HintOf(err) != "" {
+		return err
+	}
 	return fault.WithHint(err, wayBack)
 }
 

@@ -218,9 +218,9 @@ func (c *computing) spent(n *graph.Node, key digest.Digest) string {
 // RetryHint is the way out of a run that failed for good, in a pull request or elsewhere.
 func RetryHint(ref schemas.Ref, pull bool) string {
 	if pull {
-		return "change it, or say /vishwa retry " + ref.Whole().String()
+		return "correct it and push, or say /vishwa retry " + ref.Whole().String()
 	}
-	return "change it, or run vishwa retry " + ref.Whole().String()
+	return "correct it and commit that, or run vishwa retry " + ref.Whole().String()
 }
 
 // FailureText is why a run failed, and where its work folder is, for those who can look there.

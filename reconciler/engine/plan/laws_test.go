@@ -314,14 +314,14 @@ func TestAFailedKeyIsTriedAgainAsOftenAsDeclared(t *testing.T) {
 		declare("Transform", "t", &schemas.Transform{Work: work("t.py"), Limits: schemas.Limits{Retries: 1}, Outputs: map[string]string{"a": "a", "b": "b"}})}}
 	w, g := newWorld(), in.graph(t)
 	key := find(t, w.plan(g), "transform/t").Key
-	for i, held := range []string{"", "", "failed 2 times: exit 1; change it, or run vishwa retry transform/t"} {
+	for i, held := range []string{"", "", "failed 2 times: exit 1; correct it and commit that, or run vishwa retry transform/t"} {
 		if s := find(t, w.plan(g), "transform/t"); s.Held != held {
 			t.Fatalf("after %d failures: %q", i, s.Held)
 		}
 		w.record(ledger.Entry{Action: ledger.Fail, Ref: ref("transform/t"), Key: key, Failure: &ledger.Failure{Message: "exit 1\ntail"}})
 	}
 	seen := Observed{Facts: w.facts, Pull: true}
-	if s := find(t, Compute(g, seen), "transform/t"); s.Held != "failed 3 times: exit 1; change it, or say /vishwa retry transform/t" {
+	if s := find(t, Compute(g, seen), "transform/t"); s.Held != "failed 3 times: exit 1; correct it and push, or say /vishwa retry transform/t" {
 		t.Fatalf("in a pull request: %q", s.Held)
 	}
 	w.record(ledger.Entry{Action: ledger.Retry, Ref: ref("transform/t")})

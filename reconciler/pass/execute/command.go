@@ -84,7 +84,7 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 		}
 		failed := fault.New(kind, "%s: %s", j.Ref, text)
 		if kind == fault.Invalid {
-			failed = fault.WithHint(failed, "read the end of the log, correct what it names, and commit that")
+			failed = fault.WithHint(failed, "%s", correct(r))
 		}
 		err = a.failure(ctx, j, f, failed)
 		if tries++; kind != fault.Invalid || tries > retries {
@@ -92,6 +92,14 @@ func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Res
 		}
 		a.sendEvent(j.Ref, Output, fmt.Sprintf("%s; trying again (%d of %d)", r.Message, tries, retries))
 	}
+}
+
+// correct is what to do about a run that failed: its message says it where nothing was printed.
+func correct(r *port.Result) string {
+	if strings.TrimSpace(r.Tail) == "" {
+		return "do what the message says, and commit that"
+	}
+	return "read the end of the log, correct what it names, and commit that"
 }
 
 // told is why a run failed, with the full paths of its log and its work folder: it ran
