@@ -71,7 +71,7 @@ files of Python packages, and of Terraform modules what shows without a plan
 				}
 			}
 			if err != nil {
-				return err
+				return a.placed(tree, err)
 			}
 			if format == "text" {
 				are := "are"

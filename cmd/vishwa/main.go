@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,8 +69,10 @@ func (a *cli) main(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if !isUsage(err) && (cmd.ValidateRequiredFlags() != nil || cmd.ValidateFlagGroups() != nil) { // it never ran
-		err = usage(cmd, err)
+	if !isUsage(err) { // without a flag that it needs, or with two that exclude each other, it never ran
+		if wrong := cmp.Or(unset(cmd), clash(cmd)); wrong != nil {
+			err = usage(cmd, wrong)
+		}
 	}
 	var code exitCode
 	if errors.As(err, &code) {

@@ -95,6 +95,9 @@ func (a *cli) pullFromStore(ctx context.Context, s *station, name, to string) er
 	if e == nil {
 		e = facts.Latest[ref]
 	}
+	if t := ref.Kind.Traits(); !t.Releases && !t.Serves && !t.Packs {
+		return fault.WithHint(fault.New(fault.Invalid, "%s is neither a model, a deployment nor a package, and no other has a released model", ref), "vishwa status lists what is declared")
+	}
 	if e == nil || e.Model == nil {
 		return fault.WithHint(fault.New(fault.Missing, "%s has released no model", ref), "vishwa status lists the models, packages and deployments")
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // mode says whether a verb records something.
@@ -189,4 +190,18 @@ func (a *cli) tree() (fs.FS, error) {
 		return nil, fault.WithHint(fault.New(fault.Missing, "open %s: %w", a.dir, err), "name an existing folder with -C")
 	}
 	return root.FS(), nil
+}
+
+// placed is err, why the declarations of tree cannot be read, with the folder where there is nothing
+// that declares: a name alone does not say where it was looked for.
+func (a *cli) placed(tree fs.FS, err error) error {
+	if _, statErr := fs.Stat(tree, schemas.Root); err == nil || !errors.Is(statErr, fs.ErrNotExist) {
+		return err
+	}
+	dir := absolute(a.dir)
+	if r, openErr := repo.Open(a.dir, repo.Options{}); openErr == nil {
+		dir = r.Dir()
+		r.Close()
+	}
+	return app.NoProject(dir)
 }

@@ -102,7 +102,7 @@ func (a *cli) rules(ctx context.Context) (fs.FS, []string, error) {
 	}
 	in, err := readFrom(ctx, tree)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, a.placed(tree, err)
 	}
 	return tree, in.Project.Policy.Paths, nil
 }

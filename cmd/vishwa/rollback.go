@@ -90,6 +90,9 @@ func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledg
 		return nil, err
 	}
 	way := fmt.Sprintf("vishwa log %s --action deploy lists its releases", ref)
+	if !ref.Kind.Traits().Serves {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is not a deployment, and only those are rolled back", ref), "vishwa status lists the deployments")
+	}
 	if len(all) == 0 {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s was never deployed: there is nothing to roll back", ref), "vishwa status lists the deployments")
 	}

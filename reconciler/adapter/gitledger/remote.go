@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"os/exec"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -104,6 +105,12 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 		return fault.WithHint(fault.New(fault.Denied, "remote %s does not let us in: %s", name, text), "check the credentials of the remote")
 	case gitremote.Untrusted(text):
 		return gitremote.NotTrusted("reach remote "+name, text)
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return fault.WithHint(fault.New(fault.Transient, "there is no repository at remote %s, or not for this account", name),
+			"correct its address (git remote set-url), or its credentials; to go on with what is here: --offline")
+	case strings.HasPrefix(text, "error creating SSH agent"): // go-git's own, which it does not class
+		return fault.WithHint(fault.New(fault.Transient, "remote %s is asked over SSH, and no SSH agent has a key: SSH_AUTH_SOCK is not set", name),
+			"start an agent and add your key (eval \"$(ssh-agent)\"; ssh-add), or have core.sshCommand of Git name a program; to go on with what is here: --offline")
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.WithHint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
 	default:
