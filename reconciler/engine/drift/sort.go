@@ -6,7 +6,6 @@ import (
 	"math"
 	mathbits "math/bits"
 	"slices"
-	"sync"
 )
 
 const (
@@ -14,22 +13,13 @@ const (
 	fewKeys  = 32   // up to where each is put where it belongs
 )
 
-// rooms are what sorting needs as much room of again as the numbers take, for the next column.
-var rooms sync.Pool
-
-// sortFloats sorts numbers, none of which is NaN.
+// sortFloats sorts numbers, none of which is NaN. Of many it needs as much room again.
 func sortFloats(v []float64) {
 	if len(v) < manyKeys {
 		slices.Sort(v)
 		return
 	}
-	room, _ := rooms.Get().(*[]float64)
-	if room == nil || cap(*room) < len(v) {
-		room = new([]float64)
-		*room = make([]float64, len(v))
-	}
-	defer rooms.Put(room)
-	sortWithin(v, (*room)[:len(v)])
+	sortWithin(v, make([]float64, len(v)))
 }
 
 // sortWithin sorts by where a number lies between the least and the most, in 22 bits, eleven at a time, and then

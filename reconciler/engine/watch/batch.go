@@ -76,14 +76,14 @@ func (f *filling) add(of []*column, row *table.Row) error {
 // begin has the rows added that were copied, when those before them are; more may be copied meanwhile.
 func (f *filling) begin() error {
 	if f.side.Each == nil {
-		return f.take(&f.batch)
+		return f.hand(&f.batch)
 	}
 	if err := f.wait(); err != nil {
 		return err
 	}
 	f.batch, f.taken = f.taken, f.batch
 	f.done = make(chan error, 1)
-	go func() { f.done <- f.take(&f.taken) }()
+	go func() { f.done <- f.hand(&f.taken) }()
 	return nil
 }
 
@@ -116,11 +116,11 @@ func (f *filling) end() error {
 		f.rows = 0
 		return err
 	}
-	return f.take(&f.batch)
+	return f.hand(&f.batch)
 }
 
-// take has the columns take the cells of b, which is empty then.
-func (f *filling) take(b *batch) error {
+// hand has the columns take the cells of b, which is empty then.
+func (f *filling) hand(b *batch) error {
 	if b.rows == 0 {
 		return nil
 	}
