@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
@@ -65,7 +66,7 @@ func (d workData) Unpushed(ctx context.Context, points []port.DataPointer) map[s
 	if w == nil || err != nil || d.offline {
 		return nil
 	}
-	may, err := d.reviewed(ctx)
+	may, err := d.reviewed(ctx, w)
 	if err != nil {
 		return nil
 	}
@@ -82,7 +83,7 @@ func (d workData) Unpushed(ctx context.Context, points []port.DataPointer) map[s
 // anybody's, and a plan of it must not have this machine's credentials go where it says: so
 // .dvc/config has to name the remote as it does on the branch that the Git remote calls its
 // own. What the user's own files name, and a clone without a remote, is the user's.
-func (d workData) reviewed(ctx context.Context) (func(remote string) bool, error) {
+func (d workData) reviewed(ctx context.Context, w *data.Workspace) (func(remote string) bool, error) {
 	sha, one, err := d.repository.Repo.Published(d.repository.GitLedger.Keeping())
 	if err != nil || !one {
 		return func(string) bool { return true }, err
@@ -99,9 +100,15 @@ func (d workData) reviewed(ctx context.Context) (func(remote string) bool, error
 		return nil, err
 	}
 	here, err := sharedConfig(os.DirFS(d.dir))
+	if err != nil {
+		return nil, err
+	}
 	return func(remote string) bool {
-		return maps.Equal(here.Keys(dvc.RemoteSection(remote)), there.Keys(dvc.RemoteSection(remote)))
-	}, err
+		chain, err := w.Config().Chain(remote) // also those that it is below: it goes where they say
+		return err == nil && !slices.ContainsFunc(chain, func(r dvc.RemoteConfig) bool {
+			return !maps.Equal(here.Keys(dvc.RemoteSection(r.Name)), there.Keys(dvc.RemoteSection(r.Name)))
+		})
+	}, nil
 }
 
 // sharedConfig is the DVC configuration that Git keeps; an empty one where there is none.

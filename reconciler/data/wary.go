@@ -67,12 +67,8 @@ func (w Wary) known(ctx context.Context, rc dvc.RemoteConfig) (bool, error) {
 	if err != nil || config == nil {
 		return false, err
 	}
-	for _, r := range config.Remotes() {
-		if r.Name == rc.Name && r.URL == rc.URL && maps.Equal(r.Options, rc.Options) {
-			return true, nil
-		}
-	}
-	return false, nil
+	r, err := config.Remote(rc.Name)
+	return err == nil && r.URL == rc.URL && maps.Equal(r.Options, rc.Options), nil // one that it does not know is no fault
 }
 
 // ours are options that name what is on this machine.

@@ -5,6 +5,7 @@ package dvc
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -207,22 +208,60 @@ func (c *Config) Remotes() (out []RemoteConfig) {
 	return out
 }
 
-// Remote finds a remote; "" is the default, core.remote.
+// mostBases is how many remotes one may go through.
+const mostBases = 10
+
+// Remote finds a remote; "" is the default, core.remote. One whose url is remote://NAME/PATH is
+// below that one, and has its options but for its own, as in DVC.
 func (c *Config) Remote(name string) (RemoteConfig, error) {
-	all := c.Remotes()
+	chain, err := c.Chain(name)
+	if err != nil {
+		return RemoteConfig{}, err
+	}
+	out := RemoteConfig{Options: map[string]string{}}
+	for _, r := range slices.Backward(chain) {
+		at := r.URL
+		if _, below, is := base(at); is {
+			at = strings.TrimSuffix(out.URL, "/") + "/" + below
+		}
+		maps.Copy(out.Options, r.Options)
+		out.Name, out.URL = r.Name, at
+	}
+	return out, nil
+}
+
+// base is the remote that an address is below, and what follows.
+func base(address string) (name, below string, is bool) {
+	rest, is := strings.CutPrefix(address, "remote://")
+	name, below, _ = strings.Cut(rest, "/")
+	return name, strings.TrimLeft(below, "/"), is
+}
+
+// Chain is a remote, the one that it is below, and so on, each as it is configured; "" is the default.
+func (c *Config) Chain(name string) ([]RemoteConfig, error) {
 	if name == "" {
 		if name, _ = c.Get("core", "remote"); name == "" {
-			return RemoteConfig{}, fault.WithHint(fault.New(fault.Missing, "no remote is named and there is no default"), "name one with -r, or set the default: vishwa data remote default NAME")
+			return nil, fault.WithHint(fault.New(fault.Missing, "no remote is named and there is no default"), "name one with -r, or set the default: vishwa data remote default NAME")
 		}
 	}
-	for _, r := range all {
-		if r.Name == name {
-			return r, nil
+	all := c.Remotes()
+	var out []RemoteConfig
+	for next, more := name, true; more; {
+		i := slices.IndexFunc(all, func(r RemoteConfig) bool { return r.Name == next })
+		switch {
+		case i < 0 && len(out) > 0:
+			return nil, fault.WithHint(fault.New(fault.Missing, "remote %s is below the remote %q, and there is none of that name", out[len(out)-1].Name, next), "correct it: vishwa data remote modify %s url URL", out[len(out)-1].Name)
+		case i < 0:
+			names := make([]string, len(all))
+			for i, r := range all {
+				names[i] = r.Name
+			}
+			return nil, fault.WithHint(fault.New(fault.Missing, "there is no remote %q", next), "name one of: %s; or add it: vishwa data remote add %s URL", strings.Join(names, ", "), next)
+		case len(out) == mostBases:
+			return nil, fault.WithHint(fault.New(fault.Invalid, "remote %s is below more than %d others, or below itself", name, mostBases), "give it an address of its own: vishwa data remote modify %s url URL", name)
 		}
+		out = append(out, all[i])
+		next, _, more = base(all[i].URL)
 	}
-	names := make([]string, len(all))
-	for i, r := range all {
-		names[i] = r.Name
-	}
-	return RemoteConfig{}, fault.WithHint(fault.New(fault.Missing, "there is no remote %q", name), "name one of: %s; or add it: vishwa data remote add %s URL", strings.Join(names, ", "), name)
+	return out, nil
 }

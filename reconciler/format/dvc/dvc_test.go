@@ -243,6 +243,26 @@ func TestConfigKeepsItsLines(t *testing.T) {
 	}
 }
 
+// TestRemotesBelowOthers: as DVC has it, with the options of the one that it is below but for its own.
+func TestRemotesBelowOthers(t *testing.T) {
+	c, err := ParseConfig("config", []byte("['remote \"a\"']\nurl = s3://b/p/\nregion = eu\nprofile = x\n['remote \"below\"']\nurl = remote://a/deep/er\nprofile = y\n['remote \"twice\"']\nurl = remote://below\n"+
+		"['remote \"lost\"']\nurl = remote://none/x\n['remote \"round\"']\nurl = remote://round/x\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"below": "s3://b/p/deep/er eu y", "twice": "s3://b/p/deep/er/ eu y", "a": "s3://b/p/ eu x"} {
+		r, err := c.Remote(name)
+		if got := r.URL + " " + r.Options["region"] + " " + r.Options["profile"]; err != nil || r.Name != name || got != want {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	for name, says := range map[string]string{"lost": `remote lost is below the remote "none"`, "round": "or below itself"} {
+		if _, err := c.Remote(name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzTree(f *testing.F) {
 	f.Add([]byte(`[{"md5": "37b51d194a7513e45b56f6524f2d51f2", "relpath": "bar"}]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
