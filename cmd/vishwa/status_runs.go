@@ -29,6 +29,17 @@ type runUnderWay struct {
 	Revision string `json:"revision,omitempty"`
 }
 
+// standing is the state of what it makes.
+func (r runUnderWay) standing() string {
+	switch r.State {
+	case port.Running:
+		return "under way"
+	case port.Waiting:
+		return "waits"
+	}
+	return "unknown"
+}
+
 func (r runUnderWay) String() string {
 	text := "on " + r.Runner
 	if r.Runner == schemas.LocalRunner {
@@ -113,7 +124,7 @@ func (s *station) withRuns(ctx context.Context, w *pass.Snapshot, p plan.Plan, a
 					i = len(all) - 1
 				}
 				all[i].Runs = append(all[i].Runs, r)
-				all[i].State, all[i].Since = "under way", all[i].Runs[0].Since
+				all[i].State, all[i].Since = all[i].Runs[0].standing(), all[i].Runs[0].Since
 			}
 		}
 		return nil

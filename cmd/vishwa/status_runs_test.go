@@ -69,14 +69,14 @@ func TestStatusSaysWhereARunIsAndWhatItWaitsFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"on this machine, waits: its software environment is being made", "on gpu, waits: position 3 in queue team-a",
-		"on lost, state not known: runner lost: ask https://cluster.example.com: connection refused", "", "", "on gpu, now: 40% done"} {
-		got := []string{}
+	for i, want := range []string{"waits|on this machine, waits: its software environment is being made", "waits|on gpu, waits: position 3 in queue team-a",
+		"unknown|on lost, state not known: runner lost: ask https://cluster.example.com: connection refused", "due", "due", "under way|on gpu, now: 40% done"} {
+		got := []string{all[i].State}
 		for _, r := range all[i].Runs {
 			got = append(got, r.String())
 		}
-		if strings.Join(got, "|") != want || (all[i].State == "under way") != (want != "") {
-			t.Errorf("%s is %s: %q", all[i].Ref, all[i].State, got)
+		if strings.Join(got, "|") != want {
+			t.Errorf("%s: %q, want %q", all[i].Ref, got, want)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -209,7 +210,7 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt, how way)
 		return port.Run{}, err
 	}
 	if err := a.ReadSealed(taskFile, &id); fault.Of(err) == fault.Missing {
-		return port.Run{State: port.Waiting, Started: l.Begun, Reason: "it is being given to " + r.Name}, nil
+		return port.Run{State: port.Waiting, Started: l.Begun, Reason: r.notGiven(a)}, nil
 	} else if err != nil {
 		return port.Run{}, err
 	}
@@ -243,6 +244,14 @@ func (r *remote) observeAttempt(ctx context.Context, a attempt.Attempt, how way)
 			Reason: fmt.Sprintf("it did not end %s after its time-out of %s: its machine may be gone", overdue, limit)}, false)
 	}
 	return port.Run{State: port.Running, Started: began, Reason: st.Reason}, nil
+}
+
+// notGiven says why an attempt has no task: somebody is at it, or whoever was had no luck, or has ended.
+func (r *remote) notGiven(a attempt.Attempt) string {
+	if held, err := sandbox.Held(filepath.Dir(a.Dir) + ".lock"); err == nil && !held {
+		return "it is not given to " + r.Name + " yet: the next pass does so"
+	}
+	return "it is being given to " + r.Name
 }
 
 // overdue is how long after its time-out a run may take to end and to write what it made.
