@@ -38,6 +38,19 @@ func TestMakeTestsWithoutACompilerOfC(t *testing.T) {
 	}
 }
 
+// TestNoLinkIsCommitted: a checkout would put it in the place of a folder that make has filled, and what is in there would be gone.
+func TestNoLinkIsCommitted(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "git", "-C", "../..", "ls-files", "--stage").Output()
+	if err != nil {
+		t.Skip("this is no checkout of Git's: ", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "120000 ") {
+			t.Errorf("a link is committed: %s", line)
+		}
+	}
+}
+
 // TestMakeWritesManualsAndCompletions: by the targets' own commands, with this program in place of the one that they build.
 func TestMakeWritesManualsAndCompletions(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
