@@ -72,6 +72,7 @@ var large = map[string]string{
 	"reconciler/machine/kube/kubetest":     "one cluster: its controllers share one lock and one store",
 	"reconciler/machine/wall":              "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                      "one pass; what a kind needs is in execute",
+	"reconciler/pass/execute":              "the steps of one plan, one file a kind, which share what was made so far and one lock",
 	"reconciler/port/porttest":             "the suites of all ports, which share how runs are awaited and stores are filled",
 	"schemas":                              "every kind, and how a file of them is read",
 	"templates":                            "every text that people read, beside one another",

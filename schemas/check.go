@@ -35,6 +35,7 @@ func (s *Training) check(c *checker, d *document) {
 		d.problem("spec.candidates", "is empty; name a candidate, or remove it for the one named default")
 	}
 	s.Search.check(c, d, d.has("spec.candidates"))
+	s.Stop().check(d, s.External != nil)
 	apart(d, "spec.candidates", s.Candidates, strings.ToLower, "letter case aside")
 	s.Retrain.check(c, d)
 	if len(d.problems) == 0 { // else there may be other candidates than are meant

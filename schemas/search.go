@@ -17,7 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-// Search makes the candidates of a training. One of its fields is given.
+// Search makes the candidates of a training. One of grid, random and ask is given.
 type Search struct {
 	// Grid tries each combination: it maps a parameter to its values.
 	Grid map[string][]any `json:"grid,omitempty" part:"recipe"`
@@ -25,6 +25,8 @@ type Search struct {
 	Random *RandomSearch `json:"random,omitempty" part:"recipe"`
 	// Ask tries what a command says by what the trials before came to.
 	Ask *AskedSearch `json:"ask,omitempty" part:"recipe"`
+	// Stop ends trials early that are behind the others.
+	Stop *EarlyStop `json:"stop,omitempty" part:"recipe"`
 }
 
 // RandomSearch draws combinations. What it draws depends on the seed, the trial's number and the parameter's name alone: with more trials, those before stay the same, and are not run again.

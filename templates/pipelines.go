@@ -131,6 +131,9 @@ func (x *exporter) command(n *nodes.Node, r schemas.Runnable) error {
 	if n.Ask != nil {
 		return fault.WithHint(fault.New(fault.Invalid, "%s searches by asking a command (spec.search.ask), which no step of a pipeline does", n.Ask.Training), "leave it to vishwa apply, or write the best parameters as a candidate")
 	}
+	if n.Recipe.Stop != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "%s may be ended early by what other trials come to (spec.search.stop), which no step of a pipeline does", n.Ref), "leave it to vishwa apply, or remove spec.search.stop")
+	}
 	work, _ := r.Command()
 	outputs, model := r.Writes()
 	if r.Delegates() != nil || work == nil {

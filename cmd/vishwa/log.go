@@ -177,6 +177,9 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	line("Key", e.Key.Short())
 	line("Approved", strings.Join(e.Approved, ", "))
 	line("Why", e.Reason)
+	if s := e.Stopped(); s != nil {
+		line("Stopped", s.String())
+	}
 	if e.Model != nil {
 		line("Model", string(e.Model.Artifact.Digest)+" from "+e.Model.Candidate.String())
 	}

@@ -186,9 +186,12 @@ func notes(r pass.Row) (out []string) {
 		out = append(out, "live")
 	}
 	switch {
+	case r.Stopped != "":
+		out = append(out, r.Stopped)
 	case r.Metrics == nil:
 		out = append(out, "not trained")
-	case !r.Made:
+	}
+	if !r.Made && (r.Metrics != nil || r.Stopped != "") {
 		out = append(out, "trained before the last change")
 	}
 	return out

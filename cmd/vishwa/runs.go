@@ -42,6 +42,7 @@ type shownRun struct {
 	Took     float64            `json:"seconds"`
 	Params   map[string]any     `json:"params,omitempty"`
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
+	Stopped  string             `json:"stopped,omitempty"` // early, and why
 	Logged   *tracking.Document `json:"logged,omitempty"`
 	files    int
 }
@@ -50,6 +51,9 @@ func runOf(e *ledger.Entry) shownRun {
 	r := shownRun{Seq: e.Seq, Ref: e.Ref, Key: string(e.Key), Time: e.Time.UTC(), Revision: e.Revision, For: e.PullRequest.String(), Metrics: e.Metrics}
 	if e.Recipe != nil {
 		r.Params = e.Recipe.Params
+	}
+	if s := e.Stopped(); s != nil {
+		r.Stopped = s.String()
 	}
 	if e.Run != nil {
 		r.Took = e.Run.Finished.Sub(e.Run.Started).Seconds()
@@ -129,6 +133,9 @@ func (a *cli) listRuns(all []shownRun) error {
 	fmt.Fprintln(t, "ENTRY\tRUN\tTIME\tTOOK\tMETRICS")
 	for _, r := range all {
 		var metrics []string
+		if r.Stopped != "" {
+			metrics = []string{harmless.Line(r.Stopped)}
+		}
 		for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
 			if len(metrics) == mostShown {
 				metrics = append(metrics, fmt.Sprintf("%d more", len(r.Metrics)-mostShown))
@@ -223,6 +230,7 @@ func (a *cli) showRun(r shownRun) {
 	line("Key", r.Key)
 	line("Revision", r.Revision)
 	line("For", r.For)
+	line("Stopped", r.Stopped)
 	for _, name := range slices.Sorted(maps.Keys(r.Params)) {
 		line("Param", fmt.Sprintf("%s %v", name, r.Params[name]))
 	}

@@ -44,6 +44,7 @@ type Row struct {
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
 	Delta    map[string]float64 `json:"delta,omitempty"`
 	Params   map[string]any     `json:"params,omitempty"`
+	Stopped  string             `json:"stopped,omitempty"` // early, and why; it is never selected
 }
 
 // Leaderboards compares the candidates of every declared model. A candidate that is not
@@ -105,6 +106,9 @@ func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	r.Live = b.Live != "" && r.Model == b.Live
 	if e.Recipe != nil {
 		r.Params = e.Recipe.Params
+	}
+	if s := e.Stopped(); s != nil {
+		r.Stopped = s.String()
 	}
 	if b.Was != nil {
 		r.Delta = map[string]float64{}

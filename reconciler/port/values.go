@@ -58,8 +58,10 @@ type Recipe struct {
 	Image   string                   `json:"image,omitempty"` // container image, by digest
 	Nodes   int                      `json:"nodes,omitempty"` // where there is more than one
 	// Personal are the columns that a log of predictions treats as personal.
-	Personal []string        `json:"personal,omitempty"`
-	Spec     json.RawMessage `json:"spec,omitempty"` // the rest of the declared spec, canonical JSON
+	Personal []string `json:"personal,omitempty"`
+	// Stop is the rule by which a trial may be ended early: what came of it under another rule, or none, is another thing.
+	Stop *schemas.EarlyStop `json:"stop,omitempty"`
+	Spec json.RawMessage    `json:"spec,omitempty"` // the rest of the declared spec, canonical JSON
 }
 
 // Key names the recipe.

@@ -90,7 +90,7 @@ func models(p *pass.Proposal, base *pass.Intent, branch string) (out []templates
 		for _, row := range b.Rows {
 			whole = whole && row.Made
 		}
-		if whole {
+		if whole && b.Rows[0].Stopped == "" {
 			best := b.Rows[0]
 			c.Candidate, c.Digest, c.Now = best.Ref, best.Model, best.Metrics
 		}

@@ -63,7 +63,7 @@ func (b *builder) training(d *schemas.Declaration, spec *schemas.Training) {
 		return
 	}
 	b.place(&every, spec.RunsOn, spec.External)
-	every.Inputs = spec.Inputs
+	every.Inputs, every.Recipe.Stop = spec.Inputs, spec.Stop()
 	says := b.asks(d, spec)
 	for name, c := range all {
 		n := every

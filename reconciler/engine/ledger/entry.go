@@ -108,22 +108,24 @@ type Entry struct {
 	Recipe  *port.Recipe             `json:"recipe,omitempty"`
 	Outputs map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
 	// Asked is what a run of a search says: the parameters of each trial of its round.
-	Asked     map[string]map[string]any `json:"asked,omitempty"`
-	Metrics   map[string]float64        `json:"metrics,omitempty"`
-	Run       *Run                      `json:"run,omitempty"`
-	Model     *Model                    `json:"model,omitempty"`    // select, deploy
-	Scores    []Score                   `json:"scores,omitempty"`   // select: of the model and of the one that was served, on the same rows
-	Stack     *Stack                    `json:"stack,omitempty"`    // provision, retire
-	Release   *Release                  `json:"release,omitempty"`  // deploy, retire
-	Package   *port.Packed              `json:"package,omitempty"`  // pack, retire
-	Findings  []Finding                 `json:"findings,omitempty"` // what policies said
-	Approval  *Approval                 `json:"approval,omitempty"`
-	Failure   *Failure                  `json:"failure,omitempty"`
-	Observed  *Observed                 `json:"observed,omitempty"`
-	Rollout   *Rollout                  `json:"rollout,omitempty"`   // rollout, and the deploy that it ends with
-	Watched   *Watched                  `json:"watched,omitempty"`   // observe, of a monitor
-	Duplicate bool                      `json:"duplicate,omitempty"` // another entry under the same key came first
-	Again     bool                      `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place
+	Asked map[string]map[string]any `json:"asked,omitempty"`
+	// Trial is how a trial stood against the others while it ran, where its search may end trials early.
+	Trial     *Trial             `json:"trial,omitempty"`
+	Metrics   map[string]float64 `json:"metrics,omitempty"`
+	Run       *Run               `json:"run,omitempty"`
+	Model     *Model             `json:"model,omitempty"`    // select, deploy
+	Scores    []Score            `json:"scores,omitempty"`   // select: of the model and of the one that was served, on the same rows
+	Stack     *Stack             `json:"stack,omitempty"`    // provision, retire
+	Release   *Release           `json:"release,omitempty"`  // deploy, retire
+	Package   *port.Packed       `json:"package,omitempty"`  // pack, retire
+	Findings  []Finding          `json:"findings,omitempty"` // what policies said
+	Approval  *Approval          `json:"approval,omitempty"`
+	Failure   *Failure           `json:"failure,omitempty"`
+	Observed  *Observed          `json:"observed,omitempty"`
+	Rollout   *Rollout           `json:"rollout,omitempty"`   // rollout, and the deploy that it ends with
+	Watched   *Watched           `json:"watched,omitempty"`   // observe, of a monitor
+	Duplicate bool               `json:"duplicate,omitempty"` // another entry under the same key came first
+	Again     bool               `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place
 }
 
 // PullRequest says for which pull request something was done: its code was not reviewed

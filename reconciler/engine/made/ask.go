@@ -19,6 +19,8 @@ type told struct {
 	Name   string         `json:"name"`
 	Params map[string]any `json:"params"`
 	Value  *float64       `json:"value"` // of the metric; null where it reports none
+	// Stopped is the step at which it was ended early: the value is the best that it had by then, where it was ended by the same metric.
+	Stopped int64 `json:"stopped,omitempty"`
 }
 
 // Told is what a round of a search is told of the trials before, as the file that it reads.
@@ -59,6 +61,11 @@ func row(ask *graph.Ask, ref schemas.Ref, e *ledger.Entry) ([]byte, error) {
 	}
 	if v, there := e.Metrics[ask.Search.Metric]; there {
 		t.Value = &v
+	}
+	if s := e.Stopped(); s != nil {
+		if t.Stopped = s.Step; s.Metric == ask.Search.Metric {
+			t.Value = s.Best
+		}
 	}
 	raw, err := digest.Canonical(t)
 	if err != nil {

@@ -42,6 +42,9 @@ func changes(was, now port.Recipe) (out []string) {
 	out = append(out, params(was.Params, now.Params)...)
 	out = append(out, inputs(was, now)...)
 	out = append(out, fields(was.Spec, now.Spec)...)
+	if !reflect.DeepEqual(was.Stop, now.Stop) {
+		out = append(out, "rule of early stopping changed")
+	}
 	if !slices.Equal(was.Personal, now.Personal) {
 		out = append(out, "columns that its log treats as personal changed")
 	}

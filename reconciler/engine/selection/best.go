@@ -12,7 +12,7 @@ import (
 )
 
 // Best is the candidate that is selected and the entry of its training: the one with the best metric, or, with several objectives, the one of
-// their Pareto front that the tie-break takes; among equals, the first by name. Without lists those that do not report all the metrics. No
+// their Pareto front that the tie-break takes; among equals, the first by name. A trial that was ended early is none of them. Without lists those that do not report all the metrics. No
 // candidate that does leaves the entry nil.
 func Best(candidates map[string]schemas.Ref, by schemas.Selection, made func(schemas.Ref) *ledger.Entry) (best schemas.Ref, trained *ledger.Entry, without []schemas.Ref) {
 	all := by.All()
@@ -22,7 +22,7 @@ func Best(candidates map[string]schemas.Ref, by schemas.Selection, made func(sch
 	for _, name := range slices.Sorted(maps.Keys(candidates)) {
 		ref := candidates[name]
 		e := made(ref)
-		if e == nil {
+		if e == nil || e.Stopped() != nil {
 			continue
 		}
 		if upward(all, e.Metrics) == nil {

@@ -32,11 +32,11 @@ func (a *execution) run(ctx context.Context, j *job) error {
 		return err
 	}
 	outputs := r.Outputs
-	if work.Model {
+	if work.Model && r.Model != nil { // what was stopped early has none
 		outputs = map[string]port.Artifact{"model": *r.Model}
 	}
 	e := a.base(done(j), j)
-	e.Outputs, e.Metrics = outputs, r.Metrics
+	e.Outputs, e.Metrics, e.Trial = outputs, r.Metrics, j.stood
 	e.Run = ranOn(work, r)
 	if j.node.Ask != nil {
 		if err := a.asked(ctx, j, &e); err != nil {
@@ -66,8 +66,13 @@ func ranOn(work port.Job, r *port.Result) *ledger.Run {
 func (a *execution) tried(ctx context.Context, j *job, work port.Job) (*port.Result, error) {
 	retries := plan.Retries(j.node.Decl)
 	for tries := a.Facts.Failed[j.Key].N; ; {
-		r, err := a.follow(ctx, work)
-		if err != nil || r.Cause == "" {
+		w := a.watch(j)
+		r, err := a.follow(ctx, work, w)
+		if err == nil && w.stands(j, r) {
+			return r, nil
+		}
+		w.forget()
+		if err != nil {
 			return r, err
 		}
 		kind := fault.Invalid
@@ -169,8 +174,8 @@ func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
 var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass finds it")
 
 // follow starts a run and stays with it until it is done, passing on its log. A
-// caller who gives up stops it, or hands it back.
-func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, error) {
+// caller who gives up stops it, or hands it back; where w has it stopped, it is.
+func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*port.Result, error) {
 	r, err := a.Runner.Start(ctx, work)
 	if err != nil {
 		return nil, err
@@ -178,19 +183,20 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 	failpoint.At(failpoint.RunBegun)
 	var offset int64
 	var rest []byte
-	show := func() {
+	show := func() (more bool) {
 		piece, err := a.Runner.Logs(context.WithoutCancel(ctx), work.Key, offset)
 		if err != nil || len(piece) == 0 {
-			return // the log is shown where it can be; the result tells its tail
+			return false // the log is shown where it can be; the result tells its tail
 		}
 		offset += int64(len(piece))
 		rest = append(rest, piece...)
 		for {
 			line, after, ok := bytes.Cut(rest, []byte("\n"))
 			if !ok {
-				return
+				return true
 			}
 			a.sendEvent(work.Ref, Output, string(line))
+			w.line(string(line))
 			rest = after
 		}
 	}
@@ -213,8 +219,14 @@ func (a *execution) follow(ctx context.Context, work port.Job) (*port.Result, er
 			return nil, err
 		}
 		show()
+		if w.stops() {
+			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
+				return nil, err
+			}
+		}
 	}
-	show()
+	for show() {
+	}
 	if len(rest) > 0 {
 		a.sendEvent(work.Ref, Output, string(rest))
 	}

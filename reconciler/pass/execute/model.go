@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -23,6 +24,9 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	best, trained, without := selection.Best(j.node.Candidates(), spec.By, a.of)
 	for _, ref := range without {
 		a.sendEvent(j.Ref, Output, ref.String()+" does not report "+a.lacks(spec.By, ref)+" (spec.select): it is not compared")
+	}
+	if n := a.endedEarly(j); n > 0 {
+		a.sendEvent(j.Ref, Output, plural.Of(n, "trial")+" of "+spec.From.String()+" ended early (spec.search.stop): not compared")
 	}
 	if trained == nil {
 		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s; %s", j.Ref, spec.From, wanted(spec.By), a.reported(j))
@@ -54,6 +58,16 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, append(e.Findings, found...)
 	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
 	return a.record(ctx, j, e)
+}
+
+// endedEarly is how many of the candidates of j were.
+func (a *execution) endedEarly(j *job) (n int) {
+	for _, ref := range j.node.Candidates() {
+		if a.of(ref).Stopped() != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // wanted are the metrics that a selection goes by.

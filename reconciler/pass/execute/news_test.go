@@ -35,7 +35,7 @@ func TestWhatARunWaitsForAndHowFarItIsAreToldOnce(t *testing.T) {
 		{State: port.Waiting, Reason: third}, {State: port.Waiting, Reason: third}, {State: port.Running}, {State: port.Running, Reason: far},
 		{State: port.Running, Reason: far}, {State: port.Running, Reason: "80% done"}, {State: port.Done, Result: &port.Result{}},
 	}}}}
-	if _, err := a.follow(t.Context(), port.Job{}); err != nil {
+	if _, err := a.follow(t.Context(), port.Job{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"waits: " + third, "now: " + far, "now: 80% done"}; !slices.Equal(told, want) {

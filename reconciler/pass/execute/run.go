@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/stopping"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
@@ -28,7 +29,8 @@ import (
 func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
 	a := &execution{Config: kit, plan: p, known: made.Known{}, made: map[schemas.Ref]*ledger.Entry{},
 		byKey: map[digest.Digest]*ledger.Entry{}, keys: map[digest.Digest]*sync.Mutex{},
-		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{}}
+		outputs: map[schemas.Ref]map[string]port.Output{}, ended: map[schemas.Ref]chan struct{}{}, how: map[schemas.Ref]EventKind{},
+		trials: map[schemas.Ref]*stopping.Trials{}}
 	if a.Repeats == nil {
 		a.Repeats = &repeats.Known{}
 	}
@@ -68,6 +70,7 @@ type execution struct {
 	keys    map[digest.Digest]*sync.Mutex
 	outputs map[schemas.Ref]map[string]port.Output
 	how     map[schemas.Ref]EventKind
+	trials  map[schemas.Ref]*stopping.Trials // of each training that may end some early
 }
 
 // adopt takes in what the plan keeps.
@@ -84,6 +87,7 @@ func (a *execution) adopt() {
 		if e != nil {
 			a.known.Add(n, e)
 			a.made[s.Ref] = e
+			a.stood(n, e)
 			a.outputs[s.Ref] = a.Changes[s.Ref].Outputs
 		}
 	}
@@ -164,6 +168,7 @@ type job struct {
 	recipe port.Recipe
 	seq    int64
 	came   string           // what it came to, where that is not why it was done
+	stood  *ledger.Trial    // how it stood against other trials while it ran
 	found  []ledger.Finding // while acting, that deny nothing and that the plan did not tell
 }
 
@@ -194,6 +199,7 @@ func (a *execution) adoptMade(n *graph.Node, e *ledger.Entry) {
 	defer a.mu.Unlock()
 	a.known.Add(n, e)
 	a.made[n.Ref] = e
+	a.stood(n, e)
 	if a.byKey[e.Key] == nil {
 		a.byKey[e.Key] = e
 	}

@@ -1,0 +1,103 @@
+// Package stopping says which trials of a search are ended while they run: those that are behind what the others had come to by the same step.
+// It goes by what was reported so far, in the order in which that came; what it decided is recorded, and is never decided anew.
+package stopping
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// Trials are those of one search.
+type Trials struct {
+	by     *schemas.EarlyStop
+	checks map[string][]ledger.Check
+	best   map[string]*float64 // of each that runs, so far; nil: it has reported no number
+}
+
+// New has the trials of a search that ends them by a rule.
+func New(by *schemas.EarlyStop) *Trials {
+	return &Trials{by: by, checks: map[string][]ledger.Check{}, best: map[string]*float64{}}
+}
+
+// Know takes in what a trial came to that is recorded.
+func (t *Trials) Know(trial string, checks []ledger.Check) { t.checks[trial] = checks }
+
+// Forget takes out a trial that begins anew, or came to nothing.
+func (t *Trials) Forget(trial string) {
+	delete(t.checks, trial)
+	delete(t.best, trial)
+}
+
+// Checks are what a trial had come to at each comparison.
+func (t *Trials) Checks(trial string) []ledger.Check { return t.checks[trial] }
+
+// Report takes in the value of a trial that runs, and tells whether it is to be ended. A value that is no finite number counts as none. Where
+// it comes past several comparisons at once, the last of them counts.
+func (t *Trials) Report(trial string, step int64, value float64) *ledger.Stopped {
+	if finite := !math.IsNaN(value) && !math.IsInf(value, 0); finite && (t.best[trial] == nil || t.up(&value) > t.up(t.best[trial])) {
+		t.best[trial] = &value
+	}
+	had := t.checks[trial]
+	for {
+		at, more := t.by.Check(len(had))
+		if !more || at > step {
+			break
+		}
+		had = append(had, ledger.Check{Step: at, Best: t.best[trial]})
+	}
+	if len(had) == len(t.checks[trial]) {
+		return nil
+	}
+	t.checks[trial] = had
+	return t.judge(trial, len(had)-1)
+}
+
+// up is a value where more is better; none is worse than all.
+func (t *Trials) up(v *float64) float64 {
+	switch {
+	case v == nil:
+		return math.Inf(-1)
+	case t.by.Maximizes():
+		return *v
+	}
+	return -*v
+}
+
+// judge holds a trial against the others at the nth comparison.
+func (t *Trials) judge(trial string, n int) *ledger.Stopped {
+	own := t.checks[trial][n]
+	var others []float64 // the best first
+	for name, checks := range t.checks {
+		if name != trial && len(checks) > n {
+			others = append(others, t.up(checks[n].Best))
+		}
+	}
+	slices.SortFunc(others, func(x, y float64) int { return cmp.Compare(y, x) })
+	bound, on := 0.0, 0
+	if m := t.by.Median; m != nil {
+		if len(others) < m.Others() {
+			return nil
+		}
+		bound = others[len(others)/2]
+		if len(others)%2 == 0 {
+			bound = bound/2 + others[len(others)/2-1]/2 // halves, as the sum may be larger than any number
+		}
+	} else {
+		on = max(1, (len(others)+1)/int(t.by.ASHA.Shares()))
+		if len(others) < on {
+			return nil
+		}
+		bound = others[on-1] // as many are as good or better: where it is worse, it is not among the best
+	}
+	if !(t.up(own.Best) < bound) {
+		return nil
+	}
+	if !t.by.Maximizes() {
+		bound = -bound
+	}
+	return &ledger.Stopped{Metric: t.by.Metric, Step: own.Step, Best: own.Best, Bound: bound, Of: len(others), On: on}
+}

@@ -1,0 +1,83 @@
+// What a run reports while it goes on: a line that it prints, as one object of JSON, as Python prints a dictionary, or as XGBoost and LightGBM
+// print an iteration.
+
+package tracking
+
+import (
+	"errors"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Report is the value of a metric in a printed line, by its dotted name; false where the line says nothing of it. The step is that which
+// the line names, or -1. A value that is NaN or infinite is NaN.
+func Report(line, metric string) (step int64, value float64, ok bool) {
+	line = strings.TrimSpace(line)
+	if len(line) > mostLine {
+		return 0, 0, false
+	}
+	if strings.HasPrefix(line, "[") {
+		return iteration(line, metric)
+	}
+	v := dictionary(line)
+	if v == nil && strings.HasPrefix(line, "{") {
+		quote := `"`
+		if !strings.Contains(line, quote) {
+			quote = "'" // as Python prints it
+		}
+		v = dictionary(notNumbers.ReplaceAllString(line, "${1}"+quote+"NaN"+quote))
+	}
+	step = -1
+	for _, at := range []string{"step", "epoch"} {
+		if n, is := v[at].(float64); is && n > -(1<<53) && n < 1<<53 {
+			step = int64(n)
+			break
+		}
+	}
+	err := leaves("", ".", v, 0, func(name string, v any) error {
+		if name != metric {
+			return nil
+		}
+		switch v := v.(type) {
+		case float64:
+			value, ok = v, true
+		case string:
+			if ok = v == "NaN"; ok {
+				value = math.NaN()
+			}
+		}
+		return errFound
+	})
+	return step, value, ok && errors.Is(err, errFound)
+}
+
+var errFound = errors.New("found")
+
+// notNumbers are what JSON has no number for, as Python writes them.
+var notNumbers = regexp.MustCompile(`([:,\[]\s*)[-+]?(?:NaN|nan|Infinity|inf)\b`)
+
+// iteration reads [12]<tab>validation_0-rmse:0.31 and [12]<tab>valid_0's l2: 0.31.
+func iteration(line, metric string) (step int64, value float64, ok bool) {
+	number, rest, ends := strings.Cut(line[1:], "]")
+	step, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	if !ends || err != nil || step < 0 || step >= 1<<53 {
+		return 0, 0, false
+	}
+	for _, field := range strings.Split(rest, "\t") {
+		at := strings.LastIndexByte(field, ':')
+		if at < 0 || strings.TrimSpace(field[:at]) != metric {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(field[at+1:]), 64)
+		if err != nil && !isRange(err) {
+			return 0, 0, false
+		}
+		if math.IsInf(value, 0) {
+			value = math.NaN()
+		}
+		return step, value, true
+	}
+	return 0, 0, false
+}
