@@ -57,6 +57,7 @@ type Report struct {
 	Approvals []Approval
 	Records   []Record
 	Answers   []Answer
+	Again     bool      // somebody who may asked for another pass of the branch
 	Commands  []string  // that can be given now, such as "/vishwa train"
 	Earlier   []Earlier // plans of this pull request before this one, newest first
 	Full      string    // URL of the whole report, or what to call to see it

@@ -24,8 +24,9 @@ func (a *cli) rollbackVerb() *cobra.Command {
 		Short: "Serve an earlier release of a deployment again",
 		Long: `Serve the release that was there before, or the one of --to ENTRY, exactly as the ledger
 recorded it: its code, its settings and its signed model. Nothing is trained, and no new
-approval is needed; today's rules judge it. The deployment is suspended, so that no apply
-undoes the rollback. Then correct the branch, and let it go on: vishwa resume REF.
+approval is needed; today's rules judge it. The deployment is suspended first, so that no
+apply undoes the rollback, whatever is interrupted. Then correct the branch, and let it go
+on: vishwa resume REF. Run twice, it goes back one release; --to goes further.
 
 It needs the model in the store, the history of the branch, and an environment that is
 still the same.`,
@@ -71,6 +72,9 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 	}
 	if len(result.Outcomes) == 0 {
 		fmt.Fprintf(a.out, "Nothing to do: the release of entry %d is what is served.\n", o.To.Seq)
+		if to == 0 {
+			fmt.Fprintf(a.out, "It was rolled back to that. To go further back: vishwa rollback %s --to ENTRY; vishwa log %[1]s --action deploy lists its releases.\n", o.To.Ref)
+		}
 		return nil
 	}
 	if err := result.Err(); err != nil {
@@ -97,7 +101,11 @@ func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledg
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s was never deployed: there is nothing to roll back", ref), "vishwa status lists the deployments")
 	}
 	if to == 0 {
-		if e := ledger.ReleaseBefore(all); e != nil {
+		facts, err := s.Ledger.Facts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if e := ledger.RollsBackTo(all, facts.Suspension(ref) != nil); e != nil {
 			return e, nil
 		}
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "%s", way)

@@ -209,7 +209,7 @@ func (s *ManagedRepository) session(ctx context.Context, e review.Scope) (*revie
 		if s.o.Lease != nil { // its runs have a lease of their own: a deployment does not wait for them
 			o.Isolation.Lease = &mirror.Lease{Mirror: s.mirror, Holder: s.o.Lease.Holder, Duration: s.o.Lease.Duration, Ref: fmt.Sprintf("refs/vishwa/pull/%d", e.PullRequest.Pull)}
 		}
-	} else {
+	} else if !e.Beside {
 		o.Lease = s.lease
 	}
 	h, err := Open(ctx, o)

@@ -108,7 +108,7 @@ func (s *ManagedRepository) recorded(e ledger.Entry) {
 	was := s.served.deployed[e.Ref]
 	switch {
 	case e.Action == ledger.Deploy:
-		s.served.deployed[e.Ref] = standing{key: e.Key, down: was.down, suspended: was.suspended}
+		s.served.deployed[e.Ref] = standing{key: e.Key, down: was.down, suspended: was.suspended && !e.Rollback()}
 	case e.Action == ledger.Retire:
 		delete(s.served.deployed, e.Ref)
 	case e.Action == ledger.Observe && e.Observed != nil && was.key != "":

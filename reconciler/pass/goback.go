@@ -1,4 +1,4 @@
-// Who may have a deployment go back by a word on the forge.
+// Who may have a deployment go back, or on, by a word on the forge.
 
 package pass
 
@@ -11,9 +11,10 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// MayGoBack refuses the word of whoever has login on forge where the environment of ref asks for approvals, now or before, and theirs would
-// not count there. Going back is a change of what is served that waits for nobody: so it is not any writer's to ask for.
-func (h *Reconciler) MayGoBack(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref, forge, login string) error {
+// MaySay refuses the word of by, whose Seq is set here, where the environment of ref asks for approvals, now or before, and theirs would
+// not count there. Going back is a change of what is served that waits for nobody: so it is not any writer's to ask for, and nor is
+// going on from there.
+func (h *Reconciler) MaySay(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref, by guard.Speaker) error {
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return err
@@ -22,7 +23,8 @@ func (h *Reconciler) MayGoBack(ctx context.Context, in *Intent, rev port.Revisio
 	w.Facts = facts
 	guards, err := h.guards(ctx, w, ref)
 	if err != nil {
-		return fmt.Errorf("look who may have %s go back: %w", ref, err)
+		return fmt.Errorf("look who may decide what %s serves: %w", ref, err)
 	}
-	return guard.Speaks(guards, ref, guard.Speaker{Forge: forge, Login: login, Seq: facts.Count}, h.Now())
+	by.Seq = facts.Count
+	return guard.Speaks(guards, ref, by, h.Now())
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -34,7 +35,11 @@ func TestWhereApprovalsAreAskedForApproversAloneHaveADeploymentGoBack(t *testing
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = h.MayGoBack(t.Context(), in, rev, ref("deployment/s"), "github", c.login)
+			err = h.MaySay(t.Context(), in, rev, ref("deployment/s"), guard.Speaker{Forge: "github", Login: c.login})
+			on := h.MaySay(t.Context(), in, rev, ref("deployment/s"), guard.Speaker{Forge: "github", Login: c.login, Asks: guard.GoOn})
+			if fault.Of(on) != fault.Of(err) || on != nil && !strings.Contains(fault.HintOf(on), "vishwa resume deployment/s") {
+				t.Errorf("going on: %v: %s", on, fault.HintOf(on))
+			}
 			if c.says == "" {
 				if err != nil {
 					t.Error(err)
@@ -54,7 +59,7 @@ func TestWhereApprovalsAreAskedForApproversAloneHaveADeploymentGoBack(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.MayGoBack(t.Context(), in, rev, ref("deployment/s"), "github", "mallory"); fault.Of(err) != fault.Denied {
+	if err := h.MaySay(t.Context(), in, rev, ref("deployment/s"), guard.Speaker{Forge: "github", Login: "mallory"}); fault.Of(err) != fault.Denied {
 		t.Errorf("of what is served, under a guard that is new: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -25,8 +26,8 @@ type Rollback struct {
 	Confirm func(plan.Plan) error // asked before anything is done; an error stops
 }
 
-// Rollback serves the release of an earlier entry again and suspends its deployment, so
-// that no apply undoes it. Today's rules judge it; a release that its revision no longer
+// Rollback suspends a deployment and serves the release of an earlier entry of it again, so
+// that no apply undoes it, whatever is interrupted in between. Today's rules judge it; a release that its revision no longer
 // makes, or whose model is not in the store, is a Conflict and nothing is done.
 func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
@@ -58,10 +59,12 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if err != nil {
 		return Result{Plan: p}, err
 	}
-	work := p.Work()
-	if len(work) == 0 {
-		return Result{Plan: p}, h.stays(ctx, rev, o)
+	if len(p.Work()) == 0 {
+		if p, err = h.unrecorded(ctx, p, o.To); err != nil || len(p.Work()) == 0 {
+			return Result{Plan: p}, err
+		}
 	}
+	work := p.Work()
 	if s := work[0]; len(work) > 1 || s.Ref != o.To.Ref || !s.Restores {
 		return Result{Plan: p}, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
 			"revert the commit that changed it, and apply that")
@@ -71,29 +74,61 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 			return Result{Plan: p}, err
 		}
 	}
+	held := false
+	if work[0].Held == "" { // else nothing of it is done
+		if held, err = h.hold(ctx, rev, o); err != nil {
+			return Result{Plan: p}, err
+		}
+	}
 	services.rollback = &o
 	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}
-	if out.Err() != nil {
-		return out, nil
-	}
-	if _, err := h.enter(ctx, ledger.Suspend, rev, o.To.Ref, fmt.Sprintf("rolled back to entry %d: %s", o.To.Seq, o.Reason)); err != nil {
-		return out, fault.WithHint(fmt.Errorf("%s is rolled back, and its suspension cannot be recorded: %w", o.To.Ref, err), "before the next apply: vishwa suspend %s --reason TEXT", o.To.Ref)
+	if err := out.Err(); err != nil && held {
+		return out, h.letGo(ctx, rev, o, err)
 	}
 	return out, nil
 }
 
-// stays suspends what serves as it is to, where the ledger says that another release does: whoever had it go back was killed before they
-// recorded that, and the next pass would undo it.
-func (h *Reconciler) stays(ctx context.Context, rev port.Revision, o Rollback) error {
+// unrecorded is p with a step that records what serves as it is to, where the ledger says that another release does: whoever had it go
+// back was killed before they recorded that.
+func (h *Reconciler) unrecorded(ctx context.Context, p plan.Plan, to *ledger.Entry) (plan.Plan, error) {
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
-		return err
+		return p, err
 	}
-	if last := facts.Latest[o.To.Ref]; last == nil || last.Key == o.To.Key || facts.Suspension(o.To.Ref) != nil {
-		return nil
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Ref == to.Ref && s.Key == to.Key })
+	if last := facts.Latest[to.Ref]; last == nil || last.Key == to.Key || i < 0 {
+		return p, nil
 	}
-	_, err = h.enter(ctx, ledger.Suspend, rev, o.To.Ref, fmt.Sprintf("rolled back to entry %d: %s", o.To.Seq, o.Reason))
-	return err
+	p.Steps = slices.Clone(p.Steps)
+	p.Steps[i].Do, p.Steps[i].Restores, p.Steps[i].Why = plan.Remake, true, "is served, but not recorded"
+	return p, nil
+}
+
+// hold suspends what is to go back, before anything of it does: a pass that comes after whoever is killed on the way undoes nothing.
+// It tells whether nothing held it before.
+func (h *Reconciler) hold(ctx context.Context, rev port.Revision, o Rollback) (bool, error) {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return false, err
+	}
+	was, why := facts.Suspension(o.To.Ref), fmt.Sprintf("rollback to entry %d: %s", o.To.Seq, o.Reason)
+	if was != nil && was.Reason == why {
+		return false, nil
+	}
+	_, err = h.enter(ctx, ledger.Suspend, rev, o.To.Ref, why)
+	return was == nil, err
+}
+
+// letGo takes back the suspension of a rollback that failed, so that what is declared goes on. What is to be tried again, and what the
+// release serves after already, stays held.
+func (h *Reconciler) letGo(ctx context.Context, rev port.Revision, o Rollback, failed error) error {
+	if k := fault.Of(failed); k != fault.Transient && k != fault.Cancelled {
+		if live, err := h.Server.Observe(ctx, o.To.Ref.Name); err == nil && live.Key != o.To.Key {
+			_, err = h.enter(ctx, ledger.Resume, rev, o.To.Ref, fmt.Sprintf("the rollback to entry %d failed", o.To.Seq))
+			return err
+		}
+	}
+	return fault.WithHint(fmt.Errorf("%s is suspended, and its rollback is not done: %w", o.To.Ref, failed), "run the same rollback again; to give it up: vishwa resume %s", o.To.Ref)
 }
 
 // asOf is what e's revision declared, under the rules and the trust of the tracked

@@ -25,14 +25,16 @@ const (
 	Cancel  Verb = "cancel"  // stop the pull request's runs
 	// Rollback, below a merged pull request, has a deployment serve what it served before.
 	Rollback Verb = "rollback"
-	Explain  Verb = "explain" // say why a step is done, or why not
-	Help     Verb = "help"
+	// Resume, there too, lets a suspended deployment go on.
+	Resume  Verb = "resume"
+	Explain Verb = "explain" // say why a step is done, or why not
+	Help    Verb = "help"
 )
 
 // Command is one line that begins with /vishwa, outside of code.
 type Command struct {
 	Verb Verb
-	Ref  schemas.Ref // of rollback; of retry and explain, where zero is all
+	Ref  schemas.Ref // of rollback and resume; of retry and explain, where zero is all
 	Line int         // in the comment, from 1
 	Text string      // the line as it was written, shortened
 	Err  error       // why the line is not understood, of the kind Invalid with its way out; Verb is then empty
@@ -67,6 +69,7 @@ func Usage() []Use {
 		{word + " approve", "count as your approval of the plan that is shown"},
 		{word + " apply", "carry out the tracked branch again, after the merge"},
 		{word + " rollback REF", "have a deployment serve what it served before, after the merge"},
+		{word + " resume REF", "let a deployment go on that is suspended, by a rollback or by somebody"},
 		{word + " help", "list the commands"},
 	}
 }
@@ -77,7 +80,7 @@ const (
 	mostParsed = 20       // commands of one comment that are understood
 )
 
-var verbs = []Verb{Plan, Train, Apply, Approve, Retry, Cancel, Rollback, Explain, Help}
+var verbs = []Verb{Plan, Train, Apply, Approve, Retry, Cancel, Rollback, Resume, Explain, Help}
 
 // Parse finds the commands of a comment: lines that begin with /vishwa and stand
 // neither in code, however it is marked, nor in an HTML comment, nor in a block quote.
@@ -124,10 +127,11 @@ func understand(words []string) (Verb, schemas.Ref, error) {
 		return "", none, invalid("there is no command "+quoted(words[0]), way)
 	}
 	words = words[1:]
-	takesRef := verb == Retry || verb == Explain || verb == Rollback
+	needsRef := verb == Rollback || verb == Resume
+	takesRef := needsRef || verb == Retry || verb == Explain
 	switch {
-	case len(words) == 0 && verb == Rollback:
-		return "", none, invalid("rollback takes a deployment", "write "+word+" rollback deployment/NAME")
+	case len(words) == 0 && needsRef:
+		return "", none, invalid(string(verb)+" takes a deployment", "write "+word+" "+string(verb)+" deployment/NAME")
 	case len(words) == 0:
 		return verb, none, nil
 	case !takesRef:

@@ -36,6 +36,7 @@ func TestACommandStandsAtTheStartOfALineOutsideOfCode(t *testing.T) {
 		"several":                        {"/vishwa plan\n/vishwa cancel\n\n/vishwa help", "1:plan 2:cancel 4:help"},
 		"a ref":                          {"/vishwa retry training/enrollment", "1:retry training/enrollment"},
 		"a deployment":                   {"/vishwa rollback deployment/a", "1:rollback deployment/a"},
+		"one that goes on":               {"/vishwa resume deployment/a", "1:resume deployment/a"},
 		"a candidate":                    {"/vishwa explain training/enrollment:xgboost", "1:explain training/enrollment:xgboost"},
 		"a ref left out":                 {"/vishwa retry\n/vishwa explain", "1:retry 2:explain"},
 		"in the middle of a line":        {"please /vishwa apply", ""},
@@ -100,7 +101,7 @@ func TestACommandStandsAtTheStartOfALineOutsideOfCode(t *testing.T) {
 
 func TestWhatIsNotUnderstoodSaysTheWayOut(t *testing.T) {
 	for body, want := range map[string]string{
-		"/vishwa":                    "plan, train, apply, approve, retry, cancel, rollback, explain, help",
+		"/vishwa":                    "plan, train, apply, approve, retry, cancel, rollback, resume, explain, help",
 		"/vishwa aprove":             "did you mean /vishwa approve?",
 		"/vishwa rm -rf":             "plan, train, apply",
 		"/vishwa plan it":            "alone on its line",
@@ -108,6 +109,7 @@ func TestWhatIsNotUnderstoodSaysTheWayOut(t *testing.T) {
 		"/vishwa retry trainnig/a:b": "did you mean training/a:b?",
 		"/vishwa retry a/b c/d":      "one command a line",
 		"/vishwa rollback":           "write /vishwa rollback deployment/NAME",
+		"/vishwa resume":             "write /vishwa resume deployment/NAME",
 		"> a\n/vishwa apply":         "empty line",
 	} {
 		got := Parse(body)

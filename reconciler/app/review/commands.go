@@ -26,6 +26,7 @@ type order struct {
 	void    bool   // an approval that does not count, for the reason in refuse
 	puzzles bool   // it names nothing that there is, or it could not be done
 	said    string // what became of it, where that is said
+	goesOn  bool   // what it let go on is due
 }
 
 // counts tells whether the order is to be followed. Code of an author who may not run
@@ -64,7 +65,7 @@ func (v *pullRequest) listen(ctx context.Context, base *pass.Intent) error {
 }
 
 // weighty are the verbs that nobody may put into another's mouth.
-var weighty = []chatops.Verb{chatops.Train, chatops.Apply, chatops.Approve, chatops.Retry, chatops.Rollback}
+var weighty = []chatops.Verb{chatops.Train, chatops.Apply, chatops.Approve, chatops.Retry, chatops.Rollback, chatops.Resume}
 
 // refusal says why who gave o may not, or "".
 func (v *pullRequest) refusal(ctx context.Context, base *pass.Intent, o order) (string, error) {

@@ -84,7 +84,7 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 		r.Stage = templates.Deployed
 		return r, nil // all was said
 	}
-	if err := v.rollBack(ctx); err != nil {
+	if err := v.backAndOn(ctx); err != nil {
 		return r, err
 	}
 	p, err := h.Review(ctx, v.base, v.rev)
@@ -119,6 +119,7 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 		r.Commands = commands(p, r.Stage, chatops.Retry, chatops.Explain, chatops.Approve, chatops.Help)
 	}
 	v.answers(&r, p)
+	r.Again = slices.ContainsFunc(v.orders, func(o order) bool { return o.counts(v.careful) && (o.Verb == chatops.Apply || o.goesOn) })
 	if err := v.publish(ctx, &r); err != nil {
 		return r, err
 	}
@@ -126,9 +127,5 @@ func (v *pullRequest) merged(ctx context.Context) (templates.Report, error) {
 }
 
 // Asks tells whether something below a merged pull request asks for another pass
-// on its branch: an approval or /vishwa apply.
-func Asks(r templates.Report) bool {
-	return r.Stage == templates.Merged || slices.ContainsFunc(r.Answers, func(a templates.Answer) bool {
-		return a.Command == "/vishwa "+string(chatops.Apply)
-	})
-}
+// on its branch: an approval, or what somebody said who may, /vishwa apply or /vishwa resume.
+func Asks(r templates.Report) bool { return r.Stage == templates.Merged || r.Again }

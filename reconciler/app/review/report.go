@@ -253,6 +253,8 @@ func (v *pullRequest) answers(r *templates.Report, p *pass.Proposal) {
 			a.Text = o.said
 		case o.Verb == chatops.Rollback && !v.pull.Merged:
 			a.Text = "there is nothing to roll back before the merge: say it below a pull request that was merged"
+		case o.Verb == chatops.Resume && !v.pull.Merged:
+			a.Text = "nothing goes on by a pull request that is not merged: say it below one that was"
 		case o.Verb == chatops.Help:
 			a.Text = help()
 		case o.Verb == chatops.Explain && v.pull.Merged && !o.fresh:

@@ -1,4 +1,4 @@
-// Rolling back below a merged pull request: what people ask for there is done on the tracked branch, once a comment.
+// Rolling back and going on below a merged pull request: what people ask for there is done on the tracked branch, once a comment.
 
 package review
 
@@ -6,30 +6,35 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// rollBack does what people ask for. What cannot be done is said in the answer; an error is a reason to try again.
-func (v *pullRequest) rollBack(ctx context.Context) error {
-	var h *Session
+// backAndOn has deployments go back, and on again, as people ask for it, in their order. What cannot be done is said in the answer; an
+// error is a reason to try again.
+func (v *pullRequest) backAndOn(ctx context.Context) error {
+	var h *Session // beside passes: who ends a trial, or lets something go on, waits for none
 	for i := range v.orders {
 		o := &v.orders[i]
-		if o.Verb != chatops.Rollback || !o.fresh || !o.counts(v.careful) {
+		asks, ours := asking[o.Verb]
+		if !ours || !o.fresh || !o.counts(v.careful) {
 			continue
 		}
 		if h == nil {
 			var err error
-			if h, err = v.Open(ctx, Scope{Branch: v.pull.Base}); err != nil {
+			if h, err = v.Open(ctx, Scope{Branch: v.pull.Base, Beside: true}); err != nil {
 				return err
 			}
 			defer h.Close()
 		}
-		err := h.MayGoBack(ctx, v.base, v.rev, o.Ref, "github", o.remark.By.Login)
+		err := h.MaySay(ctx, v.base, v.rev, o.Ref, guard.Speaker{Forge: "github", Login: o.remark.By.Login, Asks: asks})
 		if err != nil && fault.Of(err) != fault.Denied {
 			return err
 		}
@@ -37,18 +42,54 @@ func (v *pullRequest) rollBack(ctx context.Context) error {
 			o.refuse = advised(err)
 			continue
 		}
-		reason := fmt.Sprintf("asked for by github:%s in comment %d", o.remark.By.Login, o.remark.ID)
-		said, err := rolledBack(ctx, h, o.Ref, reason)
+		said, err := v.carried(ctx, h, o)
 		switch k := fault.Of(err); {
 		case err == nil:
-			o.said = said
+			o.said, o.goesOn = said, o.Verb == chatops.Resume
 		case k == fault.Transient || k == fault.Cancelled:
-			return fmt.Errorf("roll back %s: %w", o.Ref, err)
+			return fmt.Errorf("%s %s: %w", o.Verb, o.Ref, err)
 		default:
 			o.said, o.puzzles = advised(err), true
 		}
 	}
 	return nil
+}
+
+// asking is what the commands say of a deployment.
+var asking = map[chatops.Verb]guard.Asked{chatops.Rollback: guard.GoBack, chatops.Resume: guard.GoOn}
+
+// carried does what o asks for.
+func (v *pullRequest) carried(ctx context.Context, h *Session, o *order) (string, error) {
+	reason := fmt.Sprintf("asked for by github:%s in comment %d", o.remark.By.Login, o.remark.ID)
+	if !o.Ref.Kind.Traits().Serves {
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s is not a deployment: %s is for those", o.Ref, o.Verb), "name a deployment")
+	}
+	if o.Verb == chatops.Resume {
+		return resumed(ctx, h, o, reason)
+	}
+	return v.rolledBack(ctx, h, o.Ref, reason)
+}
+
+// resumed lets a deployment go on that was suspended before o was said: what was suspended later was not meant.
+func resumed(ctx context.Context, h *Session, o *order, reason string) (string, error) {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch e := facts.Suspension(o.Ref); {
+	case e == nil:
+		return fmt.Sprintf("%s is not suspended: what the branch declares of it goes on", o.Ref), nil
+	case e.Time.After(o.remark.Time.Add(time.Second)): // the forge tells whole seconds
+		return "", fault.WithHint(fault.New(fault.Conflict, "%s was %s (entry %d), after this was said", o.Ref, plan.Suspended(e), e.Seq), "say it once more where that is meant")
+	}
+	rev, err := h.Repo.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := h.Resume(ctx, rev, o.Ref, reason); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s goes on: the next pass makes it what the branch declares, as far as rules and approvals let it", o.Ref), nil
 }
 
 // advised is an error with what to do about it.
@@ -59,12 +100,10 @@ func advised(err error) string {
 	return err.Error()
 }
 
-// rolledBack has what served before ref's newest release serve again, or ends what is tried beside it. It is done once for one reason:
-// whoever was killed before they answered does not go back one release further.
-func rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string) (string, error) {
-	if !ref.Kind.Traits().Serves {
-		return "", fault.WithHint(fault.New(fault.Invalid, "%s is not a deployment: nothing of it is rolled back", ref), "name a deployment")
-	}
+// rolledBack has what served before ref's newest release serve again, or ends what is tried beside it. It is done once for one reason,
+// and once where it serves suspended what it was rolled back to: whoever was killed before they answered, and whoever asks at the same
+// time as somebody else, does not go back one release further.
+func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string) (string, error) {
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return "", err
@@ -87,30 +126,37 @@ func rolledBack(ctx context.Context, h *Session, ref schemas.Ref, reason string)
 	if err != nil {
 		return "", err
 	}
+	suspended := facts.Suspension(ref) != nil
 	for _, e := range releases {
 		if !strings.HasSuffix(e.Reason, reason) {
 			continue
 		}
-		if last := facts.Latest[ref]; last == nil || last.Seq != e.Seq {
+		switch last := facts.Latest[ref]; {
+		case last == nil || last.Seq != e.Seq:
 			return fmt.Sprintf("%s went back to the release of entry %d, and another was released since, by entry %d: ask once more where that is not meant", ref, e.Release.Restores, seqOf(last)), nil
+		case suspended:
+			return servesAgain(ref, e.Release.Restores), nil
 		}
-		if facts.Suspension(ref) == nil { // it was killed before it said so
-			if _, err := h.Suspend(ctx, rev, ref, e.Reason); err != nil {
-				return "", err
-			}
-		}
-		return servesAgain(ref, e.Release.Restores), nil
+		return fmt.Sprintf("%s serves the release of entry %d again, and somebody has let it go on since", ref, e.Release.Restores), nil
 	}
-	to := ledger.ReleaseBefore(releases)
+	to := ledger.RollsBackTo(releases, suspended)
 	if to == nil {
 		return "", fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "vishwa log %s --action deploy lists its releases", ref)
 	}
-	result, err := h.Rollback(ctx, pass.Rollback{To: to, Reason: reason})
+	acting, err := v.Open(ctx, Scope{Branch: v.pull.Base})
+	if err != nil {
+		return "", err
+	}
+	defer acting.Close()
+	result, err := acting.Rollback(ctx, pass.Rollback{To: to, Reason: reason})
 	if err == nil {
 		err = result.Err()
 	}
 	if err != nil {
 		return "", err
+	}
+	if last := facts.Latest[ref]; last != nil && last.Rollback() && last.Key == to.Key && suspended {
+		return fmt.Sprintf("%s was rolled back already, to the release of entry %d, and serves that; to go further back, somebody who has a key runs vishwa rollback %s --to ENTRY --reason TEXT", ref, to.Seq, ref), nil
 	}
 	return servesAgain(ref, to.Seq), nil
 }
@@ -123,5 +169,5 @@ func seqOf(e *ledger.Entry) int64 {
 }
 
 func servesAgain(ref schemas.Ref, entry int64) string {
-	return fmt.Sprintf("%s serves the release of entry %d again, and is suspended, so that no pass undoes it; correct the branch; then somebody who has a key runs vishwa resume %s", ref, entry, ref)
+	return fmt.Sprintf("%s serves the release of entry %d again, and is suspended, so that no pass undoes it; correct the branch, then say /vishwa resume %s", ref, entry, ref)
 }

@@ -30,6 +30,7 @@ type Scope struct {
 	Branch      string              // tracked branch, whose settings count
 	PullRequest *ledger.PullRequest // nil: for the branch itself
 	Merged      bool                // the pull request is merged: the branch itself is looked at
+	Beside      bool                // of the branch itself: beside whatever pass is under way, without the lease that a deployment takes
 }
 
 // Session is a reconciler that is closed after use.

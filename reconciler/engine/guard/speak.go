@@ -15,6 +15,20 @@ import (
 type Speaker struct {
 	Forge, Login string
 	Seq          int64
+	Asks         Asked
+}
+
+// Asked is what somebody says of a deployment.
+type Asked int
+
+const (
+	GoBack Asked = iota // it serves what it served before
+	GoOn                // it is suspended no more
+)
+
+var asked = map[Asked]struct{ what, command string }{
+	GoBack: {"have it go back", "vishwa rollback %s --reason TEXT"},
+	GoOn:   {"let it go on", "vishwa resume %s"},
 }
 
 // Speaks refuses what by says of ref where their approval would not count before each of guards. One person is enough. Without guards it
@@ -25,8 +39,8 @@ func Speaks(guards []Guard, ref schemas.Ref, by Speaker, now time.Time) error {
 		if why == "" {
 			continue
 		}
-		return fault.WithHint(fault.New(fault.Denied, "%s is in %s, whose approvers alone have it go back: %s", ref, g.Place, why),
-			"ask one of them, or somebody who has a key: vishwa rollback %s --reason TEXT", ref)
+		return fault.WithHint(fault.New(fault.Denied, "%s is in %s, whose approvers alone %s: %s", ref, g.Place, asked[by.Asks].what, why),
+			"ask one of them, or somebody who has a key: "+asked[by.Asks].command, ref)
 	}
 	return nil
 }

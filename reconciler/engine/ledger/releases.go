@@ -20,6 +20,15 @@ func ReleaseBefore(releases []Entry) *Entry {
 	return nil
 }
 
+// RollsBackTo is the release that a rollback serves again where it names none: the one before the newest of releases. Where that
+// one was rolled back to and is suspended still, it is it: who asks twice, or two who ask at once, go back one release.
+func RollsBackTo(releases []Entry, suspended bool) *Entry {
+	if n := len(releases); n > 0 && suspended && releases[n-1].Rollback() {
+		return ReleaseOf(releases, releases[n-1].Seq)
+	}
+	return ReleaseBefore(releases)
+}
+
 // ReleaseOf is the release that entry seq of releases made; of a rollback, the one that it
 // serves again. Nil: seq is not among them.
 func ReleaseOf(releases []Entry, seq int64) *Entry {

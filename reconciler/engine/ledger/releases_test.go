@@ -35,6 +35,20 @@ func TestARollbackGoesToTheReleaseBeforeTheServedOne(t *testing.T) {
 		if e := ReleaseBefore(c.releases); e != nil {
 			got = e.Seq
 		}
+		again := int64(-1)
+		if e := RollsBackTo(c.releases, true); e != nil {
+			again = e.Seq
+		}
+		if n := len(c.releases); n > 0 && c.releases[n-1].Rollback() { // asked twice, it goes back once
+			if served := ReleaseOf(c.releases, c.releases[n-1].Seq); again != served.Seq {
+				t.Errorf("%s: asked again, %d, want %d", name, again, served.Seq)
+			}
+		} else if again != got {
+			t.Errorf("%s: suspended, %d, want %d", name, again, got)
+		}
+		if e := RollsBackTo(c.releases, false); (e == nil) != (got < 0) || e != nil && e.Seq != got {
+			t.Errorf("%s: let go on, %+v, want %d", name, e, got)
+		}
 		if got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
