@@ -16,11 +16,13 @@ MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
 REGISTRY      := v3.1.2
 CRANE         := v0.21.7
 ORAS          := v1.3.0
+CONFTEST      := v0.71.1
 TENSORFLOW    := tensorflow-cpu==2.21.0
 TRITON        := nvidia-pytriton==0.7.0 numpy==1.26.4
 MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
 ONNXRUNTIME   := onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6
 PANDAS        := pandas==3.1.1
+POLARS        := polars==2.1.0
 PYARROW       := pyarrow==26.0.1
 EVIDENTLY     := evidently==0.7.23 scipy==1.17.1 numpy==2.4.6 pandas==2.3.3
 WHYLOGS       := whylogs==1.6.4 numpy==1.26.4 pandas==2.2.3 scipy==1.17.1 ipython==9.18.1 pybars3==0.9.7
@@ -212,17 +214,20 @@ debian-torch:
 debian-kubernetes:
 	@.ci/servers/apt.sh kubernetes
 
-bench: build $(TOOLS)/bin/evidently ## the figures of docs/benchmarks.md
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./...
+# ROWS="version plan" are some of them; SCALE=0.01 and PAIRS=1 are a trial of small sizes, which is shown and not kept.
+BENCH = VISHWA_BENCH_SCALE=$(SCALE) VISHWA_BENCH_PAIRS=$(PAIRS) VISHWA_BENCH_DIR=$(BENCH_DIR) VISHWA_BENCH_BIN=$(BIN) $(GO) run ./cmd/internal/benchmarks
+bench: build ## the tables of docs/benchmarks.md that need no server, measured anew (ROWS=, SCALE=, PAIRS=, BENCH_DIR=)
+	$(BENCH) $(ROWS)
+
+bench-tables: ## the tables of docs/benchmarks.md, written anew from the results that are kept
+	$(GO) run ./cmd/internal/benchmarks -kept
 
 # With the packages that tests of the program itself build, which is why it has their flags.
 bench-guard: ## what commands cost, counted, against cmd/vishwa/testdata/costs.json (UPDATE=-update writes it)
 	VISHWA_BENCH_GUARD=1 CGO_ENABLED=0 $(GO) test -trimpath -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
 
-FILES ?= 100000
-bench-data: tools $(TOOLS)/bin/minio $(TOOLS)/bin/s5cmd ## data's commands beside DVC, s5cmd, md5sum and pandas; BENCH_DIR= is best in memory
-	$(TOOLS)/dvc/bin/pip install --quiet $(PANDAS)
-	VISHWA_BENCH_FILES=$(FILES) VISHWA_BENCH_DIR=$(BENCH_DIR) $(GO) test -run '^$$' -bench Beside -benchtime 1x -timeout 60m ./cmd/vishwa
+bench-data: build $(addprefix $(TOOLS)/bin/,dvc model_signing minio s5cmd frames) ## data's tables, beside DVC, s5cmd, sums, model_signing, pandas and polars (ROWS=, SCALE=, PAIRS=; BENCH_DIR= is best in memory)
+	$(BENCH) $(or $(ROWS),data)
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME
@@ -257,6 +262,9 @@ completions: build ## completions for bash, zsh and fish, in dist/completions
 tools: $(PROVISIONER) $(TOOLS)/bin/cosign $(TOOLS)/bin/model_signing $(TOOLS)/bin/act $(TOOLS)/bin/actionlint $(TOOLS)/bin/dvc $(TOOLS)/bin/pyarrow ## install cosign, model_signing, act, actionlint, dvc and pyarrow into .tools/
 	@command -v git >/dev/null || { echo "git is missing: apt-get install git"; exit 1; }
 	@command -v ssh-keygen >/dev/null || { echo "ssh-keygen is missing: apt-get install openssh-client"; exit 1; }
+
+# As messages name a tool that is not there: make .tools/bin/conftest.
+.tools/%: $(TOOLS)/% ;
 
 $(TOOLS)/optuna/bin/optuna:
 	python3 -m venv $(TOOLS)/optuna
@@ -323,6 +331,13 @@ $(TOOLS)/bin/pyarrow:
 	$(TOOLS)/pyarrow/bin/pip install --quiet $(PYARROW)
 	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../pyarrow/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
 
+# A Python that has pandas and polars, which profiles are measured beside.
+$(TOOLS)/bin/frames:
+	mkdir -p $(TOOLS)/bin
+	$(PYTHON) -m venv $(TOOLS)/frames
+	$(TOOLS)/frames/bin/pip install --quiet $(PANDAS) $(POLARS)
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../frames/bin/python" "$$@"\n' > $@.new && chmod +x $@.new && mv $@.new $@
+
 # Pythons that have the servers. The package that has MLServer read models of XGBoost wants the one with NCCL, so that it is installed next to the other.
 $(TOOLS)/runtimes/mlserver/bin/mlserver:
 	mkdir -p $(TOOLS)/runtimes
@@ -374,6 +389,9 @@ $(TOOLS)/bin/oras:
 
 $(TOOLS)/bin/crane:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/google/go-containerregistry/cmd/crane@$(CRANE)
+
+$(TOOLS)/bin/conftest:
+	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/open-policy-agent/conftest@$(CONFTEST)
 
 # Without service discovery, which is most of what there is to build.
 $(TOOLS)/bin/prometheus $(TOOLS)/bin/promtool:

@@ -1,20 +1,16 @@
-// What people wait for when nothing is to be done: the real program, over
-// generated repositories whose ledger holds every fact.
+// Generated repositories whose ledger holds every fact, for benchmarks of the real program.
 
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/made"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
 )
 
 // estate is a generated repository with the program and its surroundings.
@@ -88,13 +84,26 @@ spec:
   policy: {paths: [policy]}
 `
 
+// newPlace is a repository in a folder of its own, in which nothing is yet.
+func newPlace(program, base string) estate {
+	return estate{program: program, dir: filepath.Join(base, "repository"), env: map[string]string{
+		"PATH": os.Getenv("PATH"), "HOME": base, "VISHWA_KEYS": filepath.Join(base, "keys"), "VISHWA_KEY_PASSWORD": "benchmark", "GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org",
+	}}
+}
+
+// begin commits what was written, with keys that are trusted.
+func (s estate) begin(b *testing.B) {
+	s.run(b, "git", "init", "-q", "-b", "main")
+	s.run(b, s.program, "keys", "generate")
+	s.run(b, "git", "add", ".")
+	s.run(b, "git", "commit", "-q", "-m", "Declare the estate")
+}
+
 // newEstate declares n things in pipelines of four, a file each, and ten pipelines
 // a team, which share code; and records every fact.
 func newEstate(b *testing.B, program, base string, n int) estate {
-	s := estate{program: program, dir: filepath.Join(base, "repository"), env: map[string]string{
-		"PATH": os.Getenv("PATH"), "HOME": base, "VISHWA_KEY_PASSWORD": "benchmark", "GIT_CONFIG_NOSYSTEM": "1",
-		"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org",
-	}}
+	s := newPlace(program, base)
 	if _, err := os.Stat(filepath.Join(base, "complete")); err == nil {
 		return s
 	}
@@ -112,10 +121,7 @@ func newEstate(b *testing.B, program, base string, n int) estate {
 			s.write(b, fmt.Sprintf("src/train-%d.py", team), fmt.Sprintf("TEAM = %d\n", team))
 		}
 	}
-	s.run(b, "git", "init", "-q", "-b", "main")
-	s.run(b, program, "keys", "generate")
-	s.run(b, "git", "add", ".")
-	s.run(b, "git", "commit", "-q", "-m", "Declare the estate")
+	s.begin(b)
 	s.record(b)
 	s.run(b, "git", "gc", "-q")
 	if err := os.WriteFile(filepath.Join(base, "complete"), nil, 0o644); err != nil {
@@ -134,45 +140,18 @@ func (s estate) write(b *testing.B, name, text string) {
 	}
 }
 
-// run runs a program in the estate and returns what it printed and its largest
-// resident set, in KiB.
-func (s estate) run(b *testing.B, program string, args ...string) (printed string, peak int64) {
-	b.Helper()
-	c := exec.Command(program, args...)
-	c.Dir = s.dir
+// command is a program that is run in the estate.
+func (s estate) command(b *testing.B, args ...string) beside.Command {
+	c := beside.Command{B: b, Dir: s.dir, Args: args}
 	for _, k := range slices.Sorted(maps.Keys(s.env)) {
 		c.Env = append(c.Env, k+"="+s.env[k])
 	}
-	var out bytes.Buffer
-	c.Stdout, c.Stderr = &out, &out
-	err := c.Start()
-	if err == nil {
-		peak = follow(c.Process.Pid, func() { err = c.Wait() })
-	}
-	if err != nil {
-		b.Fatalf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, out.String())
-	}
-	return out.String(), peak
+	return c
 }
 
-// follow is the largest resident set of a process, in KiB, while wait waits for it.
-// What wait4 tells is no use: a child's count begins with its parent's memory.
-func follow(pid int, wait func()) (peak int64) {
-	done := make(chan struct{})
-	go func() { wait(); close(done) }()
-	for {
-		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // gone when the process is
-		if _, after, ok := strings.Cut(string(status), "VmHWM:"); ok {
-			if n, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64); err == nil {
-				peak = max(peak, n)
-			}
-		}
-		select {
-		case <-done:
-			return peak
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
+func (s estate) run(b *testing.B, args ...string) {
+	b.Helper()
+	s.command(b, args...).Run()
 }
 
 // record appends an entry for every node of the graph, as if all had been made.
@@ -250,57 +229,4 @@ func (s estate) forget(b *testing.B) {
 	if err := os.RemoveAll(filepath.Join(s.env["HOME"], ".cache", "vishwa")); err != nil {
 		b.Fatal(err)
 	}
-}
-
-// BenchmarkPlan is `vishwa plan` where nothing is to be done: warm, with the folded
-// ledger of the last command; cold, with every entry verified anew. It reports
-// seconds of wall time, the median, and the largest resident set, in MiB. With
-// VISHWA_BENCH_DIR the generated repositories are kept there between runs.
-func BenchmarkPlan(b *testing.B) {
-	if _, err := exec.LookPath("git"); err != nil {
-		b.Fatal("git is not installed: apt-get install git")
-	}
-	program := built.Program(b, "vishwa", b.TempDir())
-	for _, n := range []int{100, 1_000, 10_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			base := b.TempDir()
-			if keep := os.Getenv("VISHWA_BENCH_DIR"); keep != "" {
-				base = filepath.Join(keep, fmt.Sprint(n))
-			}
-			began := time.Now()
-			s := newEstate(b, program, base, n)
-			b.Logf("generated in %s", time.Since(began).Round(time.Second))
-			s.run(b, program, "plan")
-			b.Run("warm", func(b *testing.B) { s.measure(b, func() {}) })
-			b.Run("cold", func(b *testing.B) { s.measure(b, func() { s.forget(b) }) })
-		})
-	}
-	b.Run("version", func(b *testing.B) {
-		s := estate{program: program, dir: b.TempDir(), env: map[string]string{}}
-		s.time(b, func() {}, "version")
-	})
-}
-
-func (s estate) measure(b *testing.B, before func()) {
-	if out := s.time(b, before, "plan"); !strings.Contains(out, "Nothing to do") {
-		b.Fatalf("the plan is not empty:\n%s", out[:min(len(out), 2000)])
-	}
-}
-
-func (s estate) time(b *testing.B, before func(), args ...string) (out string) {
-	var took []time.Duration
-	var peak int64
-	for len(took) < 5 || b.Loop() {
-		before()
-		began := time.Now()
-		text, most := s.run(b, s.program, args...)
-		took = append(took, time.Since(began))
-		peak, out = max(peak, most), text
-	}
-	slices.Sort(took)
-	b.ReportMetric(took[len(took)/2].Seconds(), "s")
-	b.ReportMetric(took[len(took)-1].Seconds(), "max-s")
-	b.ReportMetric(float64(peak)/1024, "peak-MiB")
-	b.ReportMetric(0, "ns/op")
-	return out
 }
