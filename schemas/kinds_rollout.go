@@ -19,6 +19,8 @@ type Rollout struct {
 	After *After `json:"after,omitempty" part:"placement"`
 	// Canary lets a new release take over step by step, next to the one that serves; without it, it takes over at once.
 	Canary *Canary `json:"canary,omitempty" part:"placement"`
+	// BlueGreen begins a new release complete next to the one that serves, and then gives it all requests at once; in place of canary.
+	BlueGreen *BlueGreen `json:"blueGreen,omitempty" part:"placement"`
 	// Analyses compare the two while both serve, by name: what is found worse is rolled back at once, at whichever step.
 	Analyses map[string]Analysis `json:"analyses,omitempty" part:"placement"`
 	// Revert says how the commits are reverted that made a release which was rolled back: by a pull request, by a commit directly on the tracked branch, or by people alone.
@@ -27,7 +29,27 @@ type Rollout struct {
 
 // Reverts tells whether it is proposed to revert what was rolled back, and whether that is committed without a pull request.
 func (r *Rollout) Reverts() (proposed, direct bool) {
-	return r != nil && r.Canary != nil && r.Revert != "none", r != nil && r.Revert == "commit"
+	return r.Tries() && r.Revert != "none", r != nil && r.Revert == "commit"
+}
+
+// Tries tells whether a new release stands next to the one that serves before it takes its place.
+func (r *Rollout) Tries() bool { return r != nil && (r.Canary != nil || r.BlueGreen != nil) }
+
+// Steps are those that a new release is tried by, as a canary's: of blueGreen, with its switch among them.
+func (r *Rollout) Steps() []CanaryStep {
+	if r.BlueGreen == nil {
+		return r.Canary.Steps
+	}
+	none, all := 0, 100
+	out := []CanaryStep{{SetWeight: &none}}
+	for _, s := range r.BlueGreen.BeforeSwitch {
+		out = append(out, CanaryStep{Pause: s.Pause, Analysis: s.Analysis})
+	}
+	out = append(out, CanaryStep{SetWeight: &all})
+	for _, s := range r.BlueGreen.AfterSwitch {
+		out = append(out, CanaryStep{Pause: s.Pause, Analysis: s.Analysis})
+	}
+	return out
 }
 
 // Canary is how a new release takes over.
@@ -43,6 +65,23 @@ type CanaryStep struct {
 	// Pause waits.
 	Pause *Pause `json:"pause,omitempty" part:"placement"`
 	// Analysis names the analyses that must find the new release no worse before it goes on.
+	Analysis []string `json:"analysis,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
+}
+
+// BlueGreen is how a new release takes over all at once. It answers first those alone who ask for it by its key; and the old one goes
+// on next to it, after the switch too, until the last step is done.
+type BlueGreen struct {
+	// BeforeSwitch are steps that are done before the new release has the requests.
+	BeforeSwitch []SwitchStep `json:"beforeSwitch,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
+	// AfterSwitch are steps that are done while it has them, and the old one can have them back at once.
+	AfterSwitch []SwitchStep `json:"afterSwitch,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
+}
+
+// SwitchStep is one step before or after a switch: it pauses, or waits for analyses.
+type SwitchStep struct {
+	// Pause waits.
+	Pause *Pause `json:"pause,omitempty" part:"placement"`
+	// Analysis names the analyses, each of a gauge, that must find the new release within bounds before it goes on.
 	Analysis []string `json:"analysis,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
 }
 
@@ -135,8 +174,8 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 	if r == nil {
 		return
 	}
-	if len(r.Freeze) == 0 && r.After == nil && r.Canary == nil && len(r.Analyses) == 0 && r.Revert == "" && !d.has("spec.rollout.freeze") {
-		d.problem("spec.rollout", "says nothing; give freeze, after or canary, or remove it")
+	if len(r.Freeze) == 0 && r.After == nil && !r.Tries() && len(r.Analyses) == 0 && r.Revert == "" && !d.has("spec.rollout.freeze") {
+		d.problem("spec.rollout", "says nothing; give freeze, after, canary or blueGreen, or remove it")
 	}
 	r.checkCanary(c, d)
 	for i, f := range r.Freeze {
@@ -185,12 +224,19 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 			d.problem(at+".log", "reads the log of predictions, and the deployment has none; declare it, as spec.log: {}")
 		}
 	}
-	if r.Canary == nil {
+	switch {
+	case r.Canary != nil && r.BlueGreen != nil:
+		d.problem("spec.rollout.blueGreen", "gives a new release all requests at once, and canary some; give one of the two")
+		return
+	case r.BlueGreen != nil:
+		r.checkBlueGreen(c, d, names)
+		return
+	case r.Canary == nil:
 		if r.Revert != "" {
-			d.problem("spec.rollout.revert", "reverts what a canary was rolled back from, and no canary is given; give one, or remove it")
+			d.problem("spec.rollout.revert", "reverts what a canary was rolled back from, and neither canary nor blueGreen is given; give one, or remove it")
 		}
 		if len(names) > 0 {
-			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and no canary is given; give one, or remove them")
+			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and neither canary nor blueGreen is given; give one, or remove them")
 		}
 		return
 	}
@@ -211,10 +257,39 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 		if step.Pause != nil {
 			c.duration(d, at+".pause.duration", step.Pause.Duration)
 		}
-		for k, name := range step.Analysis {
-			if _, declared := r.Analyses[name]; !declared {
-				d.problem(fmt.Sprintf("%s.analysis.%d", at, k), "%s is none of the analyses%s", short(name), meantOr(name, names, "declare it in spec.rollout.analyses"))
+		r.checkNamed(d, at, step.Analysis, names)
+	}
+}
+
+// checkBlueGreen checks the steps around a switch. While one of the two has all requests, the other has none that it could be compared by.
+func (r *Rollout) checkBlueGreen(c *checker, d *document, names []string) {
+	for _, name := range names {
+		if a := r.Analyses[name]; a.Gauge == nil && a.given() == 1 {
+			d.problem("spec.rollout.analyses."+name, "compares requests of both releases, and with blueGreen one of them has none; give a gauge, or canary in place of blueGreen")
+		}
+	}
+	if len(r.BlueGreen.BeforeSwitch) == 0 && len(r.BlueGreen.AfterSwitch) == 0 {
+		d.problem("spec.rollout.blueGreen", "waits for nothing, before the switch or after it; give beforeSwitch or afterSwitch, or remove it")
+	}
+	for field, steps := range map[string][]SwitchStep{"beforeSwitch": r.BlueGreen.BeforeSwitch, "afterSwitch": r.BlueGreen.AfterSwitch} {
+		for i, step := range steps {
+			at := fmt.Sprintf("spec.rollout.blueGreen.%s.%d", field, i)
+			if d.has(at+".pause") == d.has(at+".analysis") {
+				d.problem(at, "does %s; give one of pause and analysis in each step", map[bool]string{true: "two things", false: "nothing"}[d.has(at+".pause")])
 			}
+			if step.Pause != nil {
+				c.duration(d, at+".pause.duration", step.Pause.Duration)
+			}
+			r.checkNamed(d, at, step.Analysis, names)
+		}
+	}
+}
+
+// checkNamed checks the analyses that the step at a path names.
+func (r *Rollout) checkNamed(d *document, at string, named, names []string) {
+	for k, name := range named {
+		if _, declared := r.Analyses[name]; !declared {
+			d.problem(fmt.Sprintf("%s.analysis.%d", at, k), "%s is none of the analyses%s", short(name), meantOr(name, names, "declare it in spec.rollout.analyses"))
 		}
 	}
 }

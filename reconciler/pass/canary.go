@@ -56,7 +56,7 @@ func (d *stepServices) Rollout(ctx context.Context, ref schemas.Ref) (*ledger.En
 	return facts.Rollouts[ref], nil
 }
 
-// untriable are findings of the deployments of p that declare a canary and whose server tries none. What tries them
+// untriable are findings of the deployments of p that declare a canary, or blueGreen, and whose server tries none. What tries them
 // is asked, and not its name.
 func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	splits, can := h.Server.(port.Splitter)
@@ -73,8 +73,8 @@ func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) 
 			continue
 		}
 		out = append(out, ledger.Finding{Rule: "rollout/target", Level: ledger.Denied, Ref: s.Ref,
-			Message: "it declares a canary, and target " + spec.Serves().Target + " serves one release at a time",
-			Hint:    "remove spec.rollout.canary, or name a target that serves two side by side: processes of this machine do"})
+			Message: "its releases are to be tried next to the one that serves, and target " + spec.Serves().Target + " serves one release at a time",
+			Hint:    "remove spec.rollout.canary or blueGreen, or name a target that serves two side by side: processes of this machine do"})
 	}
 	return out
 }

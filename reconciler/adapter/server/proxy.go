@@ -25,7 +25,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 )
 
-// Headers on every answer, so that it can be explained and verified.
+// Headers on every answer, so that it can be explained and verified. On a request, HeaderRelease asks for a release that has no part
+// of the requests.
 const (
 	HeaderModel   = "X-Vishwa-Model"   // digest of the model that answered
 	HeaderRelease = "X-Vishwa-Release" // key of the release that answered
@@ -198,7 +199,7 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = keptOpen{r.Body}
 	}
 	for {
-		to := p.gate.enter(wait, v.at)
+		to := p.gate.enter(wait, v.at, r.Header.Get(HeaderRelease))
 		b := to.to
 		v.move(to)
 		if b == nil {

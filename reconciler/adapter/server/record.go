@@ -76,6 +76,9 @@ func (r *record) asked(raw []byte, w http.ResponseWriter) {
 
 // by says who answers.
 func (r *record) by(v *visit) {
+	if r != nil && v.arm == armAsked { // somebody tries it: that says nothing of what it is asked when it serves
+		r.skip = true
+	}
 	if r != nil && v.at != nil {
 		r.x.Model, r.x.Release, r.x.Arm = string(v.at.model), string(v.at.key), v.arm
 	}

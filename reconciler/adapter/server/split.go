@@ -35,7 +35,7 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 		}
 		if o.Declared != 0 && o.Declared != had.Port {
 			return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: it declares port %d, and what serves answers at %d: two releases that share the requests share the port", r.Name, o.Declared, had.Port),
-				"declare port %d, or none; or have it serve at once at its own: remove spec.rollout.canary until it does", had.Port)
+				"declare port %d, or none; or have it serve at once at its own: remove spec.rollout.canary, or blueGreen, until it does", had.Port)
 		}
 		if was, err := s.place.readTrial(l.key, r.Name); err == nil && was.Order.Key == r.Key && o.alike(was.Order) {
 			live, err := s.demand(ctx, demand{Order: o, LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true, Try: &attempt{Weight: weight}}, r.Name)

@@ -19,6 +19,8 @@ const (
 	armStable   = port.ArmStable
 	armBaseline = port.ArmBaseline
 	armCanary   = port.ArmCanary
+
+	armAsked = "asked" // one that has no part of the requests, and was asked for by its key: it is neither counted nor logged
 )
 
 // whole is what the parts of all releases come to.
@@ -114,11 +116,15 @@ func (g *trafficSwitch) change(do func()) {
 }
 
 // enter finds who answers and counts the request as under way there. Where nobody
-// does, or only the one that has just refused, it waits until ctx is done.
-func (g *trafficSwitch) enter(ctx context.Context, not *backend) route {
+// does, or only the one that has just refused, it waits until ctx is done. Of several releases, key asks for one that has no
+// part of the requests; it means nothing elsewhere, as whoever asks does not choose what is compared.
+func (g *trafficSwitch) enter(ctx context.Context, not *backend, key string) route {
 	for {
 		g.mu.Lock()
-		r := g.choose(not)
+		r, is := g.named(key, not)
+		if !is {
+			r = g.choose(not)
+		}
 		if r.to != nil && r.to != not {
 			r.to.busy.Add(1)
 			g.mu.Unlock()
@@ -138,6 +144,31 @@ func (g *trafficSwitch) enter(ctx context.Context, not *backend) route {
 			not = nil
 		}
 	}
+}
+
+// named is the process of the release of key, where that one is asked for by it alone. None answers in its place.
+func (g *trafficSwitch) named(key string, not *backend) (r route, is bool) {
+	if key == "" || len(g.beside) == 0 {
+		return route{}, false
+	}
+	rest := whole
+	for _, p := range g.beside {
+		rest -= p.weight
+		if p.arm == armCanary && p.weight == 0 && string(p.unit.order.Key) == key {
+			return answering(p.unit, not), true
+		}
+	}
+	if g.unit != nil && rest == 0 && string(g.unit.order.Key) == key {
+		return answering(g.unit, not), true
+	}
+	return route{}, false
+}
+
+func answering(u *instance, not *backend) route {
+	if u.back == nil || u.back == not {
+		return route{}
+	}
+	return route{to: u.back, arm: armAsked}
 }
 
 // choose draws who answers next. A release beside that has no process, or whose process has just refused, is

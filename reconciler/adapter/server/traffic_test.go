@@ -50,7 +50,7 @@ func newTrio(t *testing.T) *trio {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.units[arm] = &instance{gate: s.gate}
+		s.units[arm] = &instance{gate: s.gate, order: order{Key: digest.Of([]byte(arm))}}
 		s.gate.seat(s.units[arm], newBackend(at.Host, digest.Of([]byte(arm)), digest.Of([]byte("model of "+arm)), (&net.Dialer{}).DialContext))
 	}
 	s.gate.point(s.units[armStable])
@@ -172,6 +172,61 @@ func armsIn(t *testing.T, dir string) map[string]int {
 }
 
 // TestTheLogSaysWhichArmAnswered: so that releases can be compared by it.
+// TestAReleaseWithoutRequestsAnswersWhoAsksForIt: before a switch and after it, and it is not counted; elsewhere nobody chooses who answers.
+func TestAReleaseWithoutRequestsAnswersWhoAsksForIt(t *testing.T) {
+	s := newTrio(t)
+	asked := func(arm string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.front.URL, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set(HeaderRelease, string(digest.Of([]byte(arm))))
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		body, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSuffix(strings.TrimPrefix(string(body), `{"`), `": 1}`)
+	}
+	switched := func(weight int) {
+		s.gate.split([]part{{s.units[armCanary], armCanary, weight}, {s.units[armBaseline], armBaseline, min(weight, whole-weight)}})
+	}
+	if by := asked(armCanary); by != armStable {
+		t.Errorf("what is not there is answered by %s", by)
+	}
+	switched(0)
+	if by, _ := s.ask(50); by[armStable] != 50 {
+		t.Errorf("before the switch: %v", by)
+	}
+	if by := asked(armCanary); by != armCanary {
+		t.Errorf("before the switch, the new one is asked for, and %s answers", by)
+	}
+	s.ends[armCanary].Close()
+	if by := asked(armCanary); strings.Contains(by, armStable) || !strings.Contains(by, "not running") {
+		t.Errorf("another answers for one that is asked for: %q", by)
+	}
+	if got := s.counted(armCanary); got != "0 of 0" {
+		t.Errorf("what it is tried by counts: %s", got)
+	}
+	switched(20)
+	if by := asked(armCanary); by != armStable && by != armBaseline {
+		t.Errorf("who has a part of the requests is chosen by who asks: %q", by)
+	}
+	s = newTrio(t)
+	switched(100)
+	if by, _ := s.ask(50); by[armCanary] != 50 {
+		t.Errorf("after the switch: %v", by)
+	}
+	if by := asked(armStable); by != armStable {
+		t.Errorf("after the switch, the old one is asked for, and %s answers", by)
+	}
+}
+
 func TestTheLogSaysWhichArmAnswered(t *testing.T) {
 	s := newTrio(t)
 	dir := t.TempDir()
@@ -183,9 +238,19 @@ func TestTheLogSaysWhichArmAnswered(t *testing.T) {
 	s.ask(2)
 	s.split(25)
 	s.ask(100)
+	s.split(0)
+	if r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.front.URL, strings.NewReader("{}")); err != nil {
+		t.Fatal(err)
+	} else {
+		r.Header.Set(HeaderRelease, string(digest.Of([]byte(armCanary))))
+		a, err := http.DefaultClient.Do(r)
+		if err != nil || a.Body.Close() != nil || a.Header.Get(HeaderRelease) != string(digest.Of([]byte(armCanary))) {
+			t.Fatalf("%v, %v", a, err)
+		}
+	}
 	log.Close()
 	by := armsIn(t, dir)
-	if by[armOnly] != 2 || by[armCanary] != 25 || by[armBaseline] != 25 || by[armStable] != 50 {
+	if by[armOnly] != 2 || by[armCanary] != 25 || by[armBaseline] != 25 || by[armStable] != 50 || len(by) != 4 { // and who was asked for by its key is none of them
 		t.Errorf("logged: %v", by)
 	}
 }

@@ -51,11 +51,15 @@ func (s Step) GoesOn() bool { return s.Move != nil && s.Move.Do != rollout.Begin
 // CanaryOf is how releases of n are tried, and the digest of that; false where they are not.
 func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	spec, ok := n.Decl.Spec.(schemas.RolledOut)
-	if !ok || spec.Rolls() == nil || spec.Rolls().Canary == nil {
+	if !ok || !spec.Rolls().Tries() {
 		return rollout.Canary{}, "", false
 	}
 	how := spec.Rolls()
-	name, err := digest.JSON(map[string]any{"canary": how.Canary, "analyses": how.Analyses})
+	of := map[string]any{"canary": how.Canary, "analyses": how.Analyses}
+	if how.BlueGreen != nil {
+		of = map[string]any{"blueGreen": how.BlueGreen, "analyses": how.Analyses}
+	}
+	name, err := digest.JSON(of)
 	if err != nil {
 		panic(err) // numbers and strings always encode
 	}
@@ -63,7 +67,7 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	for name, a := range how.Analyses {
 		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback", Gauge: a.Gauge != nil}
 	}
-	for _, s := range how.Canary.Steps {
+	for _, s := range how.Steps() {
 		step := rollout.Step{Weight: s.SetWeight, Analyses: s.Analysis}
 		if s.Pause != nil {
 			d := s.Pause.Duration.Or(0)
