@@ -54,9 +54,13 @@ const Closes = 15 * time.Second
 
 // Ask runs Git in the clone, with the user's own configuration, as they would.
 func (o *Clone) Ask(ctx context.Context, in []byte, args ...string) ([]byte, error) {
+	return o.ask(ctx, "git", in, args...)
+}
+
+func (o *Clone) ask(ctx context.Context, program string, in []byte, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "git", append(append([]string{"-C", o.Dir}, quietly...), args...)...)
+	cmd := exec.CommandContext(ctx, program, append(append([]string{"-C", o.Dir}, quietly...), args...)...)
 	cmd.Env = environ()
 	cmd.WaitDelay = Closes
 	var out, said bytes.Buffer
