@@ -95,7 +95,7 @@ deny contains {
 #   id: deployment/approval
 deny contains {
 	"rule": "deployment/approval",
-	"message": sprintf("%s needs %d approval(s) by %s, and has %d", [input.environment.name, needed, roles, count(approvers)]),
+	"message": sprintf("%s needs %s by %s, and has %d", [input.environment.name, approvals(needed), roles, count(approvers)]),
 	"hint": hint_to_approve,
 } if {
 	changes_release
@@ -141,7 +141,7 @@ guarded if {
 #   id: deployment/approval
 note contains {
 	"rule": "deployment/approval",
-	"message": sprintf("%s will need %d approval(s) by %s once the model is known", [input.environment.name, needed, roles]),
+	"message": sprintf("%s will need %s by %s once the model is known", [input.environment.name, approvals(needed), roles]),
 } if {
 	changes_release
 	not step.due
@@ -156,12 +156,17 @@ note contains {
 #   id: deployment/approval
 note contains {
 	"rule": "deployment/approval",
-	"message": sprintf("%s will need %d approval(s) by %s once the model is known", [g.environment, g.needs, concat(" or ", g.roles)]),
+	"message": sprintf("%s will need %s by %s once the model is known", [g.environment, approvals(g.needs), concat(" or ", g.roles)]),
 } if {
 	changes_release
 	not step.due
 	some g in unmet
 }
+
+# approvals counts them in English.
+approvals(1) := "1 approval"
+
+approvals(n) := sprintf("%d approvals", [n]) if n != 1
 
 # A deployment that is kept releases nothing; nor does one that is
 # brought back as it was recorded, after a reboot or a crash.

@@ -142,7 +142,11 @@ func (a *cli) approve(cmd *cobra.Command, p plan.Plan, how approving) error {
 		fmt.Fprintf(a.out, "%s approves plan %s; record it with vishwa approve --record %s\n", who, p.Digest().Short(), how.out)
 		return nil
 	}
-	return a.append(cmd, s, w, signed)
+	err = a.append(cmd, s, w, signed)
+	if k := fault.Of(err); fault.HintOf(err) == "" && (k == fault.Invalid || k == fault.Denied || k == fault.Conflict) {
+		return fault.WithHint(err, "have whoever gave it make it anew: vishwa approve PLAN --out FILE; one that was changed afterwards does not count")
+	}
+	return err
 }
 
 // ofNow has the person say yes where a plan is of another revision than the one that is
@@ -197,7 +201,7 @@ func (a *cli) derived(cmd *cobra.Command, s *station, file plan.Plan) (plan.Plan
 		return file, nil, err
 	}
 	if now.Digest() != file.Digest() {
-		return file, nil, fault.WithHint(fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(plan.Diff(file, now), "\n  ")),
+		return file, nil, fault.WithHint(fault.New(fault.Conflict, "the plan is out of date:\n  %s", strings.Join(plan.Diff(file, now), "\n  ")),
 			"run vishwa plan --out again, and look at what it says now")
 	}
 	return now, w, nil
@@ -300,7 +304,7 @@ func (a *cli) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 		signer, err = ssh.ParsePrivateKeyWithPassphrase(raw, pass)
 	}
 	if err != nil {
-		return nil, none, fault.WithHint(fault.New(fault.Denied, "open the SSH key %s: %s", filepath.Base(path), strings.TrimPrefix(err.Error(), "ssh: ")), "check the passphrase, and that the file is a private key")
+		return nil, none, fault.WithHint(fault.New(fault.Denied, "open the SSH key %s: %s", path, strings.TrimPrefix(err.Error(), "ssh: ")), "check the passphrase, and that the file is a private key")
 	}
 	return signer, none, nil
 }

@@ -91,7 +91,7 @@ func (a *cli) moment(cmd *cobra.Command, s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage(cmd, fmt.Errorf("%q is not a time: want 2006-01-02, 2006-01-02T15:04:05Z or a span such as 36h or 2w", s))
+	return time.Time{}, usage(cmd, fmt.Errorf("%q is not a time: want a date such as 2026-01-31, a time such as 2026-01-31T15:04:05Z, or how long ago, such as 36h or 2w", s))
 }
 
 func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
@@ -267,7 +267,7 @@ elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint
 			if trustFile != "" {
 				raw, err := os.ReadFile(trustFile)
 				if err != nil {
-					return fault.New(fault.Missing, "read trust file: %w", err)
+					return fault.WithHint(fault.New(fault.Missing, "read the trust file: %w", err), "name a trust file that you may read with --trust")
 				}
 				t, problems := trust.Load(raw, trustFile)
 				if len(problems) > 0 {

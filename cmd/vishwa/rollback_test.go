@@ -205,7 +205,7 @@ sed -i "/store:/d" vishwa.yaml; sed -i "s/degree: 2/degree: 3/; s/environment: p
 	t.Run("an approval on another plan", func(t *testing.T) {
 		fresh := newMachine(t, p.remote, p.keys)
 		fresh.sh(`sed -i "s/degree: 2/degree: 4/" vishwa/model.yaml; git commit -qam Other`)
-		fresh.ends(4, `not what the world asks for any more`, "approve", p.clone+"/../plan.json", "--key", p.clone+"/../bob")
+		fresh.ends(4, `the plan is out of date`, "approve", p.clone+"/../plan.json", "--key", p.clone+"/../bob")
 	})
 
 	t.Run("an approval after a place that is not there", func(t *testing.T) {

@@ -53,6 +53,7 @@ var banned = []struct{ word, instead string }{
 	{`\btake(s|n)? up\b`, "continue, accept"},
 	{`\blies (in|below|beside|next|outside)\b`, "is in"},
 	{`[^e] is no (?:number|name|ref|duration|address|list|mapping|folder|file|revision|digest|time|URL|option|date)\b`, "is not a ..."},
+	{`%d \w+\(e?s\)`, "plural.Of: 1 file, 2 files"},
 	{`(^|[^fno] )%d (more )?(files|rows|columns|entries|models|changes|layers|fields|runs|steps|candidates)\b`, "plural.Of, as there may be one"},
 }
 

@@ -124,7 +124,7 @@ func (h *Reconciler) decide(ctx context.Context, w *Snapshot, o ApplyOptions) (p
 	}
 	if o.Agreed != nil && (o.Agreed.Digest() != p.Digest() || o.Agreed.Revision != p.Revision) {
 		moved := plan.Diff(*o.Agreed, p)
-		err := fault.New(fault.Conflict, "the plan is not what the world asks for any more:\n  %s", strings.Join(moved, "\n  "))
+		err := fault.New(fault.Conflict, "the plan is out of date:\n  %s", strings.Join(moved, "\n  "))
 		if o.Agreed.Revision == "" {
 			return p, nil, fault.WithHint(fault.New(fault.Conflict, "the plan previews a work tree that is not committed"), "commit, and run vishwa plan --out again")
 		}

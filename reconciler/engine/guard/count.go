@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -149,7 +150,7 @@ func (g Guard) count(i int, words []Word, hands []port.Hand) Verdict {
 		outside = outside || w.Judged
 	}
 	v.Met = len(people) >= v.Needs
-	v.Message = fmt.Sprintf("%s needs %d approval(s) by %s, and has %d", g.named(), v.Needs, strings.Join(g.Roles, " or "), len(people))
+	v.Message = fmt.Sprintf("%s needs %s by %s, and has %d", g.named(), plural.Of(v.Needs, "approval"), strings.Join(g.Roles, " or "), len(people))
 	v.Hint = "have it approved: vishwa approve PLAN"
 	if g.Reviews {
 		v.Hint = "have it approved: an approving review of the pull request, or vishwa approve PLAN"
@@ -196,7 +197,11 @@ func (v *Verdict) unmanned() {
 	if v.Revision != "" {
 		at += fmt.Sprintf(" as of revision %.7s, before the change,", v.Revision)
 	}
-	v.Message = fmt.Sprintf("%s needs %d approval(s) by %s, and %s names nobody in that role", v.named(), v.Needs, strings.Join(v.Roles, " or "), at)
+	more := ""
+	if v.Needs > v.Need {
+		more = " (one more than usual, as trust.yaml does not know who wrote the change)"
+	}
+	v.Message = fmt.Sprintf("%s needs %s by %s%s, and %s names nobody in that role", v.named(), plural.Of(v.Needs, "approval"), strings.Join(v.Roles, " or "), more, at)
 	v.Hint = "name who may approve below principals of trust.yaml, and the authors too, in a commit of its own, and have it carried out; declare the deployment after that: a change does not name its own approvers"
 }
 
