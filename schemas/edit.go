@@ -27,7 +27,7 @@ const maxEdited = 200_000
 // cannot be written so is an error that says what to write by hand.
 func SetText(raw []byte, ref Ref, field, value string) ([]byte, error) {
 	if !utf8.Valid(raw) || yamlpos.Crowded(raw, maxEdited) >= 0 {
-		return nil, fault.New(fault.Invalid, "the file is no text, or holds too much")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the file is not UTF-8 text, or holds too much to be edited"), "write the change by hand")
 	}
 	spec, which, err := declared(raw, ref)
 	if err != nil {
@@ -65,9 +65,9 @@ func declared(raw []byte, ref Ref) (spec pair, which int, err error) {
 	for which = 0; ; which++ {
 		var doc yaml.Node
 		if err := docs.Decode(&doc); errors.Is(err, io.EOF) {
-			return pair{}, 0, fault.New(fault.Missing, "%s is not declared in the file", ref)
+			return pair{}, 0, fault.WithHint(fault.New(fault.Missing, "%s is not declared in the file", ref), "the file was changed meanwhile: run the command again")
 		} else if err != nil {
-			return pair{}, 0, fault.New(fault.Invalid, "the file cannot be read: %w", err)
+			return pair{}, 0, fault.WithHint(fault.New(fault.Invalid, "the file cannot be read: %w", err), "correct it: vishwa validate tells what is wrong")
 		}
 		if len(doc.Content) != 1 {
 			continue
@@ -85,7 +85,7 @@ func declared(raw []byte, ref Ref) (spec pair, which int, err error) {
 		if spec, ok := lookUp(body, "spec"); ok {
 			return spec, which, nil
 		}
-		return pair{}, 0, fault.New(fault.Invalid, "%s has no spec", ref)
+		return pair{}, 0, fault.WithHint(fault.New(fault.Invalid, "%s has no spec", ref), "add its spec: vishwa validate tells what is missing")
 	}
 }
 
@@ -230,7 +230,7 @@ func allOf(raw []byte) (out []any, err error) {
 // people wrote it; what cannot be written so is an error that says what to write by hand.
 func SetRound(raw []byte, ref Ref, r Round) ([]byte, error) {
 	if !utf8.Valid(raw) || yamlpos.Crowded(raw, maxEdited) >= 0 {
-		return nil, fault.New(fault.Invalid, "the file is no text, or holds too much")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the file is not UTF-8 text, or holds too much to be edited"), "write the change by hand")
 	}
 	out, which, err := withRound(raw, ref, r)
 	if err == nil {

@@ -54,6 +54,9 @@ Private addresses are not read, over HTTP, as an S3 endpoint or as a broker of K
 			for _, one := range all {
 				r.refreshed(one)
 			}
+			if len(all) == 0 && err == nil {
+				fmt.Fprintln(a.out, "No dataset has a source that moves by itself: one with a pin does.")
+			}
 			return err
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -50,7 +51,12 @@ only read.
 
 The credential is a bearer token, or user:password, in VISHWA_TRACKER_MLFLOW or in a file
 that --token names.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.importFrom(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if at, err := url.Parse(o.url); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+				return usage(cmd, fault.WithHint(errors.New("--url is not the address of a server"), "write it as https://mlflow.example.com"))
+			}
+			return a.importFrom(cmd.Context(), o)
+		},
 	}
 	cmd.Flags().StringVar(&o.url, "url", "", "the `URL` of the server, without /api")
 	cmd.Flags().StringVar(&o.token, "token", "", "the credential, as `FILE` in /etc/vishwa, or where VISHWA_TOKENS says")

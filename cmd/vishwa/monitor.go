@@ -228,6 +228,10 @@ func (a *cli) listMonitors(ctx context.Context, s *station, facts *ledger.Facts,
 }
 
 func (a *cli) showMonitors(all []watching) error {
+	if len(all) == 0 {
+		fmt.Fprintln(a.out, "No monitor is declared.")
+		return nil
+	}
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "MONITOR\tVERDICT\tAT\tFOUND")
 	for _, w := range all {

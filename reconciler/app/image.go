@@ -60,7 +60,7 @@ func PinImage(ctx context.Context, root string, o ImageOptions) (PinnedImage, er
 	file := filepath.Join(root, filepath.FromSlash(p.Pos.File))
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return p.PinnedImage, fault.New(fault.Invalid, "read %s: %w", p.Pos.File, err)
+		return p.PinnedImage, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", p.Pos.File, err), "let this user read and write %s", p.Pos.File)
 	}
 	out, err := schemas.SetText(raw, p.of, p.field, p.Image)
 	if err != nil {

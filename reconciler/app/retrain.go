@@ -92,18 +92,18 @@ func trainingBehind(in *pass.Intent, monitor schemas.Ref) (*schemas.Declaration,
 	}
 	d := find(monitor)
 	if d == nil {
-		return nil, nil, fault.New(fault.Missing, "%s is not declared", monitor)
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", monitor), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
 	}
 	spec := d.Spec.(schemas.Watches).Watches()
 	if d = find(spec.Deployment); d == nil {
-		return nil, nil, fault.New(fault.Missing, "%s is not declared", spec.Deployment)
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", spec.Deployment), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
 	}
 	if d = find(d.Spec.(schemas.Serves).Serves().Model); d == nil {
-		return nil, nil, fault.New(fault.Missing, "the model of %s is not declared", spec.Deployment)
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "the model of %s is not declared", spec.Deployment), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
 	}
 	from := d.Spec.(schemas.Selects).Selects().From
 	if d = find(from); d == nil {
-		return nil, nil, fault.New(fault.Missing, "%s is not declared", from)
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", from), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
 	}
 	return d, spec, nil
 }
@@ -165,5 +165,5 @@ func (p *Proposer) pin(ctx context.Context, in *pass.Intent, ref schemas.Ref, o 
 		}
 		return files, []templates.PinText{PinText(got)}, nil
 	}
-	return nil, nil, fault.New(fault.Missing, "%s is not declared", ref)
+	return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", ref), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
 }

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -16,6 +17,10 @@ func inRegistry(p StoreRef) *away {
 		if err := env.MayUse(at.URL); err != nil {
 			return nil, err
 		}
-		return registry.Open(registry.Options{URL: at.URL, PlainHTTP: at.PlainHTTP, Lookup: env.Lookup})
+		b, err := registry.Open(registry.Options{URL: at.URL, PlainHTTP: at.PlainHTTP, Lookup: env.Lookup})
+		if err != nil {
+			return nil, fault.WithHint(fault.New(fault.Of(err), "spec.store.oci of vishwa.yaml: %w", err), "%s", fault.HintOf(err))
+		}
+		return b, nil
 	}}
 }

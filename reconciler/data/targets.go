@@ -129,7 +129,7 @@ func (w *Workspace) unknown(target string, all []Output) error {
 	}
 	err := fault.New(fault.Missing, "%s%s is not data of this repository", target, from)
 	if len(names) == 0 {
-		return fault.WithHint(err, "add it: vishwa data add %s", target)
+		return fault.WithHint(err, "the repository keeps no data yet; files and folders are added with vishwa data add PATH")
 	}
 	return fault.WithHint(err, "name one of: %s", strings.Join(names, ", "))
 }

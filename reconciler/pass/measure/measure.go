@@ -116,7 +116,7 @@ func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (
 		}
 	}
 	if s.spec == nil {
-		return nil, fault.WithHint(fault.New(fault.Missing, "%s is no monitor that is declared", ref), "name one that is; vishwa monitor show lists them")
+		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not a declared monitor", ref), "name one that is: vishwa monitor show lists them")
 	}
 	facts, err := b.Ledger.Facts(ctx)
 	if err != nil {
