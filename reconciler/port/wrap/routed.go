@@ -63,7 +63,7 @@ func (r *route) open() (port.Runner, error) {
 // have been begun by a process that died before it was given to its tool.
 func (r *routed) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	if run, in, err := r.find(ctx, job.Key); err == nil && run.State != port.Done {
-		return in.Start(ctx, job)
+		return foundAt(run.Runner)(in.Start(ctx, job))
 	}
 	if job.RunsOn.Runner == "" || job.RunsOn.Runner == schemas.LocalRunner {
 		return r.local.Start(ctx, job)
@@ -83,7 +83,15 @@ func (r *routed) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	if err != nil {
 		return port.Run{}, fmt.Errorf("%s: runner %s: %w", job.Ref, job.RunsOn.Runner, err)
 	}
-	return in.Start(ctx, job)
+	return foundAt(job.RunsOn.Runner)(in.Start(ctx, job))
+}
+
+// foundAt names the runner that has a run; "" is this machine.
+func foundAt(name string) func(port.Run, error) (port.Run, error) {
+	return func(run port.Run, err error) (port.Run, error) {
+		run.Runner = name
+		return run, err
+	}
 }
 
 // find is the run of a key and who has it: one that is under way before one that has ended,
@@ -135,12 +143,12 @@ func (r *routed) Poll(ctx context.Context, key digest.Digest) (port.Run, error) 
 func (r *routed) Wait(ctx context.Context, key digest.Digest, seen port.RunState, offset int64) (port.Run, error) {
 	run, in, err := r.find(ctx, key)
 	if err != nil && fault.Of(err) == fault.Transient && in != nil {
-		return in.Wait(ctx, key, seen, offset) // it knows how long an outage may last
+		return foundAt(run.Runner)(in.Wait(ctx, key, seen, offset)) // it knows how long an outage may last
 	}
 	if err != nil || run.State != seen || run.State == port.Done {
 		return run, err
 	}
-	return in.Wait(ctx, key, seen, offset)
+	return foundAt(run.Runner)(in.Wait(ctx, key, seen, offset))
 }
 
 func (r *routed) Stop(ctx context.Context, key digest.Digest) error {

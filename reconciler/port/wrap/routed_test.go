@@ -62,8 +62,11 @@ func TestAJobGoesToTheRunnerThatItNames(t *testing.T) {
 			t.Errorf("%v; a runner that nobody needs was opened %d times", err, opened)
 		}
 	}
-	if _, err := r.Start(t.Context(), job("c", "box")); err != nil || len(here.started) != 2 || len(box.started) != 1 {
-		t.Errorf("%v; here %v, box %v", err, here.started, box.started)
+	if run, err := r.Start(t.Context(), job("c", "box")); err != nil || len(here.started) != 2 || len(box.started) != 1 || run.Runner != "box" {
+		t.Errorf("%+v, %v; here %v, box %v", run, err, here.started, box.started)
+	}
+	if run, err := r.Wait(t.Context(), job("c", "").Key, port.Running, 0); err != nil || run.Runner != "box" {
+		t.Errorf("who waits is not told where it is: %+v, %v", run, err)
 	}
 	if _, err := r.Start(t.Context(), job("d", "away")); fault.Of(err) != fault.Transient {
 		t.Errorf("a tool that is away: %v", err)
