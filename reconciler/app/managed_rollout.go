@@ -29,7 +29,7 @@ func (s *ManagedRepository) tryOn(ctx context.Context, d controller.Deployment, 
 		defer h.Close()
 		if !over {
 			err = h.TakeBack(ctx, d.Ref, live, why)
-		} else if ended, wrong := h.EndTried(ctx, d.Ref, live.Beside.Key); !ended && wrong == nil {
+		} else if ended, wrong := h.EndTried(ctx, d.Ref, *live.Beside); !ended && wrong == nil {
 			return
 		} else {
 			err = wrong

@@ -118,7 +118,7 @@ func (h *Reconciler) abort(ctx context.Context, rev port.Revision, o RolloutOrde
 	}
 	if splits, can := h.Server.(port.Splitter); can {
 		// Where another machine tries it, nothing is there to end: that one ends it when it reads the record.
-		_, err := splits.Join(ctx, o.Ref.Name, s.Key, false)
+		_, err := splits.Join(ctx, o.Ref.Name, port.Trial{Key: s.Key}, false)
 		if err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
 			return ledger.Entry{}, err
 		}
@@ -182,7 +182,7 @@ func (h *Reconciler) TakeBack(ctx context.Context, ref schemas.Ref, live port.Li
 		if err != nil {
 			return ledger.Entry{}, err
 		}
-		if _, err := splits.Join(ctx, ref.Name, s.Key, false); err != nil {
+		if _, err := splits.Join(ctx, ref.Name, *live.Beside, false); err != nil {
 			if fault.Of(err) == fault.Conflict { // it was promoted meanwhile, or another is tried
 				err = nil
 			}
@@ -217,15 +217,15 @@ func (h *Reconciler) takeBackSuperseded(ctx context.Context, w *Snapshot, p plan
 	return took, nil
 }
 
-// EndTried ends what is tried under ref where the ledger, as it is now, says that it was rolled back: by somebody elsewhere, or just
-// before a pass began it. It tells whether there was anything to end.
-func (h *Reconciler) EndTried(ctx context.Context, ref schemas.Ref, tried digest.Digest) (bool, error) {
+// EndTried ends what is tried under ref, as it was found, where the ledger, as it is now, says that it was rolled back: by somebody elsewhere,
+// or just before a pass began it. One that a retry begins meanwhile is another. It tells whether there was anything to end.
+func (h *Reconciler) EndTried(ctx context.Context, ref schemas.Ref, tried port.Trial) (bool, error) {
 	splits, can := h.Server.(port.Splitter)
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil || !can {
 		return false, err
 	}
-	if s := facts.RolloutOf(ref); s.Key != tried || s.Phase != rollout.RolledBack {
+	if s := facts.RolloutOf(ref); s.Key != tried.Key || s.Phase != rollout.RolledBack {
 		return false, nil
 	}
 	_, err = splits.Join(ctx, ref.Name, tried, false)

@@ -23,7 +23,7 @@ func (promoted) Splits(string) bool { return true }
 func (promoted) Split(context.Context, port.Release, int) (port.Live, error) {
 	return port.Live{}, fault.New(fault.Internal, "nobody asks for it")
 }
-func (promoted) Join(context.Context, string, digest.Digest, bool) (port.Live, error) {
+func (promoted) Join(context.Context, string, port.Trial, bool) (port.Live, error) {
 	return port.Live{}, fault.New(fault.Conflict, "it serves")
 }
 
@@ -63,6 +63,7 @@ type besides struct {
 	port.Server
 	tried *port.Trial
 	joins func() // called before a trial ends, once
+	ends  func() // called before any would end
 }
 
 func (*besides) Splits(string) bool { return true }
@@ -77,12 +78,18 @@ func (s *besides) Observe(ctx context.Context, name string) (port.Live, error) {
 }
 
 func (s *besides) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
-	s.tried = &port.Trial{Key: r.Key, Weight: weight, Health: port.Ready}
+	if s.tried == nil || s.tried.Key != r.Key { // else it is another weight
+		s.tried = &port.Trial{Key: r.Key, Health: port.Ready, Since: time.Now()}
+	}
+	s.tried.Weight = weight
 	return s.Observe(ctx, r.Name)
 }
 
-func (s *besides) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
-	if s.tried == nil || s.tried.Key != key {
+func (s *besides) Join(ctx context.Context, name string, of port.Trial, promote bool) (port.Live, error) {
+	if s.ends != nil {
+		s.ends()
+	}
+	if s.tried == nil || s.tried.Key != of.Key || !of.Since.IsZero() && !of.Since.Equal(s.tried.Since) {
 		if s.joins != nil {
 			s.joins()
 		}
@@ -122,11 +129,47 @@ func TestAnAbortEndsWhatAPassBeginsMeanwhile(t *testing.T) {
 
 	// What a pass begins all the same, as it read an older ledger, ends with the next look, and only that.
 	s.tried = &port.Trial{Key: key, Weight: 50, Health: port.Ready}
-	if ended, err := h.EndTried(t.Context(), at, digest.Of([]byte("another"))); ended || err != nil || s.tried == nil {
+	if ended, err := h.EndTried(t.Context(), at, port.Trial{Key: digest.Of([]byte("another"))}); ended || err != nil || s.tried == nil {
 		t.Errorf("another: ended %v, %v", ended, err)
 	}
-	if ended, err := h.EndTried(t.Context(), at, key); !ended || err != nil || s.tried != nil {
+	if ended, err := h.EndTried(t.Context(), at, *s.tried); !ended || err != nil || s.tried != nil {
 		t.Errorf("ended %v, %v; it is still tried: %+v", ended, err, s.tried)
+	}
+}
+
+// TestATrialThatARetryBeginsIsNotEndedWithTheOneBefore: between the look at what is left of the one before and its end.
+func TestATrialThatARetryBeginsIsNotEndedWithTheOneBefore(t *testing.T) {
+	h, w := newHouse(tree(careful()))
+	s := &besides{Server: h.Server}
+	h.Server = s
+	apply(t, h)
+	h.commit(w, two, tree(careful(), with("s.py", "# other\n")))
+	apply(t, h)
+	at := ref("deployment/s")
+	left := *s.tried
+	left.Since, left.Canary = time.Unix(1, 0), port.Asked{Requests: 900, Failed: 800}
+	if _, err := h.AbortRollout(t.Context(), port.Revision{SHA: two}, RolloutOrder{Ref: at, Reason: "too slow"}); err != nil {
+		t.Fatal(err)
+	}
+	s.tried = &left // on a machine that has not read that
+	found := left
+	s.ends = func() {
+		s.ends = nil
+		if _, err := w.Append(t.Context(), ledger.Entry{Action: ledger.Retry, Ref: at, Key: left.Key, Actor: "controller:c"}); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, h)
+	}
+	if ended, err := h.EndTried(t.Context(), at, found); ended || err != nil || s.tried == nil || !s.tried.Since.After(left.Since) {
+		t.Fatalf("ended %v, %v; tried %+v", ended, err, s.tried)
+	}
+	facts, _ := w.Facts(t.Context())
+	if st := facts.RolloutOf(at); !st.Phase.UnderWay() || s.tried.Canary.Requests != 0 {
+		t.Errorf("%+v; what is tried once more begins with %+v", st, s.tried.Canary)
+	}
+	apply(t, h)
+	if facts, _ = w.Facts(t.Context()); !facts.RolloutOf(at).Phase.UnderWay() {
+		t.Errorf("the next pass: %+v", facts.RolloutOf(at))
 	}
 }
 

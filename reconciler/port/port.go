@@ -116,11 +116,12 @@ type Splitter interface {
 	// begun with it, as many, where so many are left. It returns when both answer. For the release that is
 	// tried already it changes the weight alone. Where nothing is served under the name, it is Missing.
 	Split(ctx context.Context, r Release, weight int) (Live, error)
-	// Join ends what is tried under name, where it is the release of key: promote makes it what serves, else what
+	// Join ends what is tried under name, where it is of: its release, and where of has a Since, its trial that began
+	// then and not one since. Promote makes it what serves, else what
 	// serves has all requests again. Where it serves already, a promotion is done; where it does not, and nothing is
 	// tried, the other is. A release that serves cannot go back by this, and another than what is tried is none
 	// of it: both are a Conflict.
-	Join(ctx context.Context, name string, key digest.Digest, promote bool) (Live, error)
+	Join(ctx context.Context, name string, of Trial, promote bool) (Live, error)
 }
 
 // Branch is a branch of the repository that files are delivered on, for somebody else to apply. It is neither the

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -48,9 +49,10 @@ type demand struct {
 
 // attempt is what becomes of a release beside the one that serves.
 type attempt struct {
-	Weight  int  `json:"weight"`
-	End     bool `json:"end,omitempty"`
-	Promote bool `json:"promote,omitempty"` // at its end
+	Weight  int       `json:"weight"`
+	End     bool      `json:"end,omitempty"`
+	Promote bool      `json:"promote,omitempty"` // at its end
+	Since   time.Time `json:"since,omitzero"`    // of what is to end; zero: of whichever trial
 }
 
 // complaint is an error on its way through the socket.

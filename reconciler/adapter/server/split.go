@@ -5,7 +5,6 @@ package server
 import (
 	"context"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -51,10 +50,10 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 }
 
 // Join ends what is tried under name.
-func (s *local) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+func (s *local) Join(ctx context.Context, name string, of port.Trial, promote bool) (port.Live, error) {
 	return s.locked(ctx, name, func(l line, _ order) (port.Live, error) {
-		d := demand{Order: order{Name: name, Key: key}, Revive: true, Try: &attempt{End: true, Promote: promote}}
-		if t, err := s.place.readTrial(l.key, name); err == nil && t.Order.Key == key {
+		d := demand{Order: order{Name: name, Key: of.Key}, Revive: true, Try: &attempt{End: true, Promote: promote, Since: of.Since}}
+		if t, err := s.place.readTrial(l.key, name); err == nil && t.Order.Key == of.Key {
 			d.LogEnv = t.Order.logEnviron(s.cfg.Env.Lookup) // a host that was begun since may lack it
 		}
 		return s.demand(ctx, d, name)

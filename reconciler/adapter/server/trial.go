@@ -197,7 +197,7 @@ func (s *service) join(d demand) error {
 		return fault.WithHint(fault.New(fault.Conflict, "%s serves all requests under %s: it was promoted", d.Order.Key.Short(), s.name), "vishwa rollback serves the release before again")
 	case t == nil && serves == d.Try.Promote:
 		return nil
-	case t == nil || t.canary.order.Key != d.Order.Key:
+	case t == nil || t.canary.order.Key != d.Order.Key || !d.Try.Since.IsZero() && !d.Try.Since.Equal(t.since):
 		return fault.WithHint(fault.New(fault.Conflict, "%s is not tried under %s", d.Order.Key.Short(), s.name), "run vishwa plan: it shows what is")
 	case !d.Try.Promote:
 		s.drop()

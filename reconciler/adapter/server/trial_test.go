@@ -28,7 +28,7 @@ func (s *stage) split(r port.Release, weight int) port.Live {
 
 func (s *stage) join(r port.Release, promote bool) {
 	s.t.Helper()
-	if _, err := s.server.(port.Splitter).Join(s.t.Context(), r.Name, r.Key, promote); err != nil {
+	if _, err := s.server.(port.Splitter).Join(s.t.Context(), r.Name, port.Trial{Key: r.Key}, promote); err != nil {
 		s.t.Fatalf("join, promoted %v: %v", promote, err)
 	}
 }
@@ -74,6 +74,11 @@ func TestAReleaseIsTriedBesideTheOneThatServes(t *testing.T) {
 			t.Errorf("with another weight there is another process, %s", pid)
 		}
 	}
+	older := *now
+	older.Since = now.Since.Add(-time.Minute)
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", older, false); fault.Of(err) != fault.Conflict || s.observe("one").Beside == nil {
+		t.Errorf("with the trial before, another of the same release ends: %v", err)
+	}
 	s.join(two, true)
 	if by := s.answers(l, "/version", 100); by["2"] != 100 {
 		t.Errorf("promoted: %v", by)
@@ -83,7 +88,7 @@ func TestAReleaseIsTriedBesideTheOneThatServes(t *testing.T) {
 	}
 	s.until("the old release is gone", func() bool { return !lives(old) })
 	s.join(two, true) // doing it twice is once
-	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", two.Key, false); fault.Of(err) != fault.Conflict || s.observe("one").Key != two.Key {
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", port.Trial{Key: two.Key}, false); fault.Of(err) != fault.Conflict || s.observe("one").Key != two.Key {
 		t.Errorf("what serves all goes back: %v", err)
 	}
 	s.killHost()
@@ -146,7 +151,7 @@ func TestTheOldReleaseIsBackWithinTenSeconds(t *testing.T) {
 	if got := s.observe("one"); got.Key != one.Key || got.Beside != nil {
 		t.Errorf("it is over: %+v", got)
 	}
-	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", two.Key, true); fault.Of(err) != fault.Conflict {
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", port.Trial{Key: two.Key}, true); fault.Of(err) != fault.Conflict {
 		t.Errorf("what is not tried any more is promoted: %v", err)
 	}
 }

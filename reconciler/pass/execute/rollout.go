@@ -101,6 +101,11 @@ func (a *execution) move(ctx context.Context, t *trying) error {
 	if m.Do == rollout.Promote {
 		return a.promote(ctx, t)
 	}
+	if b := t.live.Beside; m.Do == rollout.Begin && b != nil && b.Key == m.Key { // what was seen of it before says nothing of it now
+		if _, err := t.server.Join(ctx, t.Ref.Name, *b, false); err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict {
+			return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
+		}
+	}
 	live, err := t.server.Split(ctx, *t.release, m.Weight)
 	if err != nil {
 		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
@@ -156,7 +161,7 @@ func (a *execution) undecided(ctx context.Context, t *trying) error {
 func (a *execution) outrun(ctx context.Context, t *trying) error {
 	now, err := a.Rollout(ctx, t.Ref)
 	if err == nil && (now == nil || now.Key != t.Move.Key || !now.Rollout.Phase.UnderWay()) {
-		_, err = t.server.Join(ctx, t.Ref.Name, t.Move.Key, false)
+		_, err = t.server.Join(ctx, t.Ref.Name, port.Trial{Key: t.Move.Key}, false)
 	}
 	if err != nil && fault.Of(err) != fault.Missing && fault.Of(err) != fault.Conflict { // these: it is not tried
 		return err
@@ -174,7 +179,7 @@ func follows(last *ledger.Entry) int64 {
 
 // promote has the release that is tried serve all requests, and records it as deployed.
 func (a *execution) promote(ctx context.Context, t *trying) error {
-	live, err := t.server.Join(ctx, t.Ref.Name, t.Key, true)
+	live, err := t.server.Join(ctx, t.Ref.Name, port.Trial{Key: t.Key}, true)
 	if err != nil {
 		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
@@ -195,7 +200,7 @@ func (a *execution) takeBack(ctx context.Context, t *trying) error {
 			return untimely{plan.InCanary + "it did not answer, and does so again"}
 		}
 	}
-	if _, err := t.server.Join(ctx, t.Ref.Name, t.Move.Key, false); err != nil {
+	if _, err := t.server.Join(ctx, t.Ref.Name, port.Trial{Key: t.Move.Key}, false); err != nil {
 		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
 	failpoint.At(failpoint.Moved)

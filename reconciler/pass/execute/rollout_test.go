@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -37,7 +36,7 @@ func (s *splitter) Split(ctx context.Context, r port.Release, weight int) (port.
 	return s.Observe(ctx, r.Name)
 }
 
-func (s *splitter) Join(ctx context.Context, name string, _ digest.Digest, promote bool) (port.Live, error) {
+func (s *splitter) Join(ctx context.Context, name string, _ port.Trial, promote bool) (port.Live, error) {
 	s.beside = nil
 	return s.Observe(ctx, name)
 }

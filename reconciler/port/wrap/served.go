@@ -139,14 +139,14 @@ func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.L
 }
 
 // Join asks whoever serves something under name.
-func (s *serving) Join(ctx context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+func (s *serving) Join(ctx context.Context, name string, of port.Trial, promote bool) (port.Live, error) {
 	for _, o := range s.all {
 		splits, can := o.(port.Splitter)
 		if !can {
 			continue
 		}
 		if there, err := o.Observe(ctx, name); err != nil || there != (port.Live{}) {
-			return splits.Join(ctx, name, key, promote)
+			return splits.Join(ctx, name, of, promote)
 		}
 	}
 	return port.Live{}, fault.New(fault.Missing, "nothing is served under %s that could be tried", name)

@@ -123,10 +123,10 @@ func (s *splitter) Split(_ context.Context, r port.Release, weight int) (port.Li
 	return l, nil
 }
 
-func (s *splitter) Join(_ context.Context, name string, key digest.Digest, promote bool) (port.Live, error) {
+func (s *splitter) Join(_ context.Context, name string, of port.Trial, promote bool) (port.Live, error) {
 	l := s.live[name]
 	if l.Beside = nil; promote {
-		l.Key = key
+		l.Key = of.Key
 	}
 	s.live[name] = l
 	return l, nil
@@ -141,10 +141,10 @@ func TestAReleaseIsTriedByTheServerOfItsTarget(t *testing.T) {
 	if _, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Kubernetes: &port.KubernetesRelease{}}, 5); fault.Of(err) != fault.Invalid {
 		t.Fatalf("a target that serves one release at a time: %v", err)
 	}
-	if l, err := s.Join(t.Context(), "one", "b", true); err != nil || l.Key != "b" || host.live["one"].Beside != nil {
+	if l, err := s.Join(t.Context(), "one", port.Trial{Key: "b"}, true); err != nil || l.Key != "b" || host.live["one"].Beside != nil {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	if _, err := s.Join(t.Context(), "other", "b", true); fault.Of(err) != fault.Missing {
+	if _, err := s.Join(t.Context(), "other", port.Trial{Key: "b"}, true); fault.Of(err) != fault.Missing {
 		t.Fatalf("beside nothing: %v", err)
 	}
 }
