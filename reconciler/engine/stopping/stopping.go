@@ -16,11 +16,12 @@ type Trials struct {
 	by     *schemas.EarlyStop
 	checks map[string][]ledger.Check
 	best   map[string]*float64 // of each that runs, so far; nil: it has reported no number
+	judged map[string]int      // how many comparisons of each that runs are behind it
 }
 
 // New has the trials of a search that ends them by a rule.
 func New(by *schemas.EarlyStop) *Trials {
-	return &Trials{by: by, checks: map[string][]ledger.Check{}, best: map[string]*float64{}}
+	return &Trials{by: by, checks: map[string][]ledger.Check{}, best: map[string]*float64{}, judged: map[string]int{}}
 }
 
 // Know takes in what a trial came to that is recorded.
@@ -30,14 +31,14 @@ func (t *Trials) Know(trial string, checks []ledger.Check) { t.checks[trial] = c
 func (t *Trials) Forget(trial string) {
 	delete(t.checks, trial)
 	delete(t.best, trial)
+	delete(t.judged, trial)
 }
 
 // Checks are what a trial had come to at each comparison.
 func (t *Trials) Checks(trial string) []ledger.Check { return t.checks[trial] }
 
-// Report takes in the value of a trial that runs, and tells whether it is to be ended. A value that is no finite number counts as none. Where
-// it comes past several comparisons at once, the last of them counts.
-func (t *Trials) Report(trial string, step int64, value float64) *ledger.Stopped {
+// Report takes in the value of a trial that runs. A value that is no finite number counts as none.
+func (t *Trials) Report(trial string, step int64, value float64) {
 	if finite := !math.IsNaN(value) && !math.IsInf(value, 0); finite && (t.best[trial] == nil || t.up(&value) > t.up(t.best[trial])) {
 		t.best[trial] = &value
 	}
@@ -49,11 +50,18 @@ func (t *Trials) Report(trial string, step int64, value float64) *ledger.Stopped
 		}
 		had = append(had, ledger.Check{Step: at, Best: t.best[trial]})
 	}
-	if len(had) == len(t.checks[trial]) {
+	t.checks[trial] = had
+}
+
+// Judge tells whether a trial that runs is to be ended, once all is taken in that it reported so far. Of the comparisons that it came past
+// since it was judged, the last counts: what it had come to at those before says little of where it is.
+func (t *Trials) Judge(trial string) *ledger.Stopped {
+	n := len(t.checks[trial])
+	if n == t.judged[trial] {
 		return nil
 	}
-	t.checks[trial] = had
-	return t.judge(trial, len(had)-1)
+	t.judged[trial] = n
+	return t.judge(trial, n-1)
 }
 
 // up is a value where more is better; none is worse than all.
@@ -97,7 +105,7 @@ func (t *Trials) judge(trial string, n int) *ledger.Stopped {
 		return nil
 	}
 	if !t.by.Maximizes() {
-		bound = -bound
+		bound = 0 - bound // and no zero with a sign
 	}
 	return &ledger.Stopped{Metric: t.by.Metric, Step: own.Step, Best: own.Best, Bound: bound, Of: len(others), On: on}
 }

@@ -43,7 +43,8 @@ func TestTrialsThatAreBehindAreStopped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			trials := New(c.by)
 			for _, r := range c.reports {
-				got := trials.Report(r.trial, r.step, r.value)
+				trials.Report(r.trial, r.step, r.value)
+				got := trials.Judge(r.trial)
 				if (got != nil) != (r.stops != "") || got != nil && !strings.Contains(got.String(), r.stops) {
 					t.Errorf("%v: %v", r, got)
 				}
@@ -61,15 +62,45 @@ func TestWhatIsRecordedDecides(t *testing.T) {
 	first.Report("a", 3, 0.95)
 	second := New(by)
 	second.Know("a", first.Checks("a"))
-	if got := second.Report("b", 1, 0.8); got == nil || got.Of != 1 || got.Bound != 0.9 {
+	second.Report("b", 1, 0.8)
+	if got := second.Judge("b"); got == nil || got.Of != 1 || got.Bound != 0.9 {
 		t.Errorf("against what is recorded: %v", got)
 	}
 	second.Forget("b")
-	if got := second.Report("b", 1, 0.91); got != nil {
+	second.Report("b", 1, 0.91)
+	if got := second.Judge("b"); got != nil {
 		t.Errorf("begun anew: %v", got)
 	}
 	if got := second.Checks("b"); len(got) != 1 || *got[0].Best != 0.91 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestATrialIsJudgedByWhereItIs: one that is found as it runs, or whose lines come many at a time, is judged by the last comparison that it
+// came past, and once by each.
+func TestATrialIsJudgedByWhereItIs(t *testing.T) {
+	trials := New(&schemas.EarlyStop{Metric: "loss", Goal: "minimize", Median: &schemas.MedianStop{}})
+	for _, other := range []string{"a", "b", "c", "d"} {
+		for step := range int64(10) {
+			trials.Report(other, step+1, 1)
+		}
+	}
+	for step := range int64(10) { // worse than all others at first, and then better than any
+		trials.Report("slow", step+1, 10/float64((step+1)*(step+1)))
+	}
+	if got := trials.Judge("slow"); got != nil {
+		t.Errorf("the best of all: %v", got)
+	}
+	for _, other := range []string{"a", "b", "c", "d"} {
+		trials.Report(other, 10, 0.01)
+		trials.Report(other, 11, 0.01)
+	}
+	if got := trials.Judge("slow"); got != nil {
+		t.Errorf("judged twice by one comparison: %v", got)
+	}
+	trials.Report("slow", 11, 1)
+	if got := trials.Judge("slow"); got == nil || got.Step != 11 {
+		t.Errorf("behind by now: %v", got)
 	}
 }
 

@@ -173,6 +173,9 @@ func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
 // themselves: the next pass finds them under their keys.
 var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass finds it")
 
+// mostLine is how much of a line without an end is held.
+const mostLine = 1 << 20
+
 // follow starts a run and stays with it until it is done, passing on its log. A
 // caller who gives up stops it, or hands it back; where w has it stopped, it is.
 func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*port.Result, error) {
@@ -192,8 +195,11 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 		rest = append(rest, piece...)
 		for {
 			line, after, ok := bytes.Cut(rest, []byte("\n"))
-			if !ok {
+			if !ok && len(rest) < mostLine {
 				return true
+			}
+			if !ok { // it is shown in pieces, and not held until it ends
+				line, after = rest, nil
 			}
 			a.sendEvent(work.Ref, Output, string(line))
 			w.line(string(line))
@@ -218,7 +224,9 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 		if err != nil {
 			return nil, err
 		}
-		show()
+		for more := show(); more && w != nil && ctx.Err() == nil; { // all that there is
+			more = show()
+		}
 		if w.stops() {
 			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
 				return nil, err

@@ -60,7 +60,7 @@ func (w *watched) forget() {
 
 // line takes in a line that the run printed.
 func (w *watched) line(text string) {
-	if w == nil || w.stopped != nil {
+	if w == nil || w.told {
 		return
 	}
 	step, value, ok := tracking.Report(text, w.metric)
@@ -72,16 +72,20 @@ func (w *watched) line(text string) {
 	}
 	w.a.mu.Lock()
 	defer w.a.mu.Unlock()
-	w.stopped = w.a.among(w.of).Report(w.of.Ref.Output, step, value)
+	w.a.among(w.of).Report(w.of.Ref.Output, step, value)
 }
 
-// stops tells, once, that the run is to be stopped.
+// stops tells, once, that the run is to be stopped. It is asked when all lines are taken in that there are: of a run that went on
+// while nobody watched, what it has come to counts, and not how it began.
 func (w *watched) stops() bool {
-	if w == nil || w.stopped == nil || w.told {
+	if w == nil || w.told {
 		return false
 	}
-	w.told = true
-	return true
+	w.a.mu.Lock()
+	defer w.a.mu.Unlock()
+	w.stopped = w.a.among(w.of).Judge(w.of.Ref.Output)
+	w.told = w.stopped != nil
+	return w.told
 }
 
 // stands tells whether r, how the run of j ended, is what is recorded of it, and notes in j how it stood: one that was to be stopped may
