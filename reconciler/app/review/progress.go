@@ -103,6 +103,9 @@ func (w *watched) over(told []templates.Run) []templates.Run {
 			if !run.Started.IsZero() {
 				out[i].Text = "since " + run.Started.UTC().Format("15:04:05 UTC")
 			}
+			if run.Runner != "" {
+				out[i].Text = strings.TrimPrefix(out[i].Text+" on "+run.Runner, " ")
+			}
 			if run.Reason != "" {
 				out[i].Text = strings.TrimPrefix(out[i].Text+": "+run.Reason, ": ")
 			}

@@ -64,6 +64,7 @@ func TestTheCommentTellsHowRunsStandWhileTheyAreUnderWay(t *testing.T) {
 		"made ready": {port.Run{State: port.Waiting}, "| waiting | its software environment is being made |"},
 		"queued":     {port.Run{State: port.Waiting, Reason: "position 3 in queue team-a"}, "| waiting | position 3 in queue team-a |"},
 		"told":       {port.Run{State: port.Running, Started: began, Reason: "40% done, loss <0.2>"}, "| running | since 10:20:30 UTC: 40% done, loss `<0.2>` |"},
+		"elsewhere":  {port.Run{State: port.Running, Started: began, Runner: "gpu", Reason: "40% done"}, "| running | since 10:20:30 UTC on gpu: 40% done |"},
 		"running":    {port.Run{State: port.Running, Started: began}, "| running | since 10:20:30 UTC |"},
 		"ended":      {port.Run{State: port.Done, Result: &port.Result{Started: began, Finished: began.Add(90 * time.Second)}}, "| done | took 1m30s |"},
 		"failed":     {port.Run{State: port.Done, Result: &port.Result{Cause: port.Exit, Message: "ended with exit code 1"}}, "**failed** | ended with exit code 1 |"},
