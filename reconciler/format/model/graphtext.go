@@ -9,88 +9,160 @@ import (
 	"strings"
 )
 
-// isGraphText tells the text form of a SavedModel, a MetaGraphDef or a GraphDef, by its name, as TensorFlow
-// goes by it, or by the messages that it must have.
+// isGraphText tells the text form of a SavedModel, a MetaGraphDef or a GraphDef: by its name, as TensorFlow
+// goes by it, or where all of it is fields of protobuf's text format, and among them are the messages that it
+// must have.
 func isGraphText(f file) bool {
 	if strings.EqualFold(path.Base(f.path), "saved_model.pbtxt") {
 		return true
 	}
-	t := graphTokens{src: bufio.NewReaderSize(f.part(0, f.size), 64<<10)}
-	nodes, ops := false, false
-	for t.next() {
-		switch {
-		case t.name == "meta_graphs" && t.opens, t.name == "graph_def" && t.opens:
-			return true
-		case t.name == "node" && t.opens:
-			nodes = true
-		case t.name == "op" && t.quoted:
-			ops = true
-		}
-		if nodes && ops {
-			return true
-		}
-	}
-	return false
+	r := fieldReader{src: bufio.NewReaderSize(f.part(0, f.size), 64<<10), open: []within{{}}}
+	return r.walk() && r.graph
 }
 
-// graphTokens reads the names of fields in protobuf's text format: past comments and strings.
-type graphTokens struct {
-	src    *bufio.Reader
-	name   string
-	opens  bool // a message, or a list of them, follows
-	quoted bool // a string follows
+// fieldReader reads protobuf's text format (protobuf.dev/reference/protobuf/textformat-spec), and takes
+// somewhat more for it than the readers of TensorFlow do: what it does not take, no reader takes.
+type fieldReader struct {
+	src   *bufio.Reader
+	open  []within // what is open, the innermost last
+	name  string   // of the field whose value follows
+	graph bool     // a message was seen that a graph has
 }
 
-// next is the next name that something follows, with or without a colon.
-func (t *graphTokens) next() bool {
-	word := make([]byte, 0, 16)
-	ended := false // the word is, by what separates
+// within is a message or a list that is open.
+type within struct {
+	end  byte // that closes it; 0: the file
+	node bool // it is a node of a graph, or a list of them
+}
+
+// mostOpen is how deep messages may lie: the readers give up far before.
+const mostOpen = 1 << 16
+
+// walk tells whether all of the file is fields.
+func (r *fieldReader) walk() bool {
+	value, colon := false, false // one follows, and may be no message
 	for {
-		c, err := t.src.ReadByte()
-		if err != nil {
+		c, word, ok := r.token()
+		in := r.open[len(r.open)-1]
+		switch {
+		case !ok:
 			return false
+		case c == 0:
+			return len(r.open) == 1 && !value
+		case c == '{' || c == '<' || c == '[' && (value || in.end == ']'):
+			if !value && in.end != ']' || len(r.open) > mostOpen {
+				return false
+			}
+			r.opens(c)
+			value = false
+		case c == '[': // the name of an extension
+			if !r.extension() {
+				return false
+			}
+			r.name, value, colon = "", true, false
+		case c == in.end:
+			if value {
+				return false
+			}
+			r.open = r.open[:len(r.open)-1]
+		case c == ':':
+			if !value {
+				return false
+			}
+			colon = true
+		case c == '"' && !value && in.end != ']': // a string goes on with the next
+		case (c == '"' || c == 'a') && value && !colon:
+			return false
+		case c == '"':
+			r.graph = r.graph || in.node && r.name == "op"
+			value = false
+		case c == ',' || c == ';' || c == '-':
+		case c != 'a':
+			return false
+		case value || in.end == ']':
+			value = false
+		default:
+			r.name, value, colon = word, true, false
 		}
-		switch {
-		case c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9':
-			if ended {
-				word, ended = word[:0], false
-			}
-			if len(word) < maxName {
-				word = append(word, c)
-			}
-			continue
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == ':':
-			ended = true
-			continue
-		case c == '#':
-			t.skip('\n')
-			ended = true
-			continue
-		case c == '"' || c == '\'':
-			t.skip(c)
-			if len(word) == 0 {
-				continue
-			}
-			t.name, t.opens, t.quoted = string(word), false, true
-			return true
-		case len(word) > 0 && (c == '{' || c == '<' || c == '['):
-			t.name, t.opens, t.quoted = string(word), true, false
-			return true
-		}
-		word, ended = word[:0], false
 	}
 }
 
-// skip reads past the end of a comment or of a string; a string ends with its line, too.
-func (t *graphTokens) skip(end byte) {
+// opens goes into a message or a list, of the field that was named last.
+func (r *fieldReader) opens(c byte) {
+	in := r.open[len(r.open)-1]
+	next := within{end: map[byte]byte{'{': '}', '<': '>', '[': ']'}[c], node: in.end == ']' && in.node}
+	if in.end != ']' {
+		next.node = r.name == "node" || r.name == "node_def"
+		r.graph = r.graph || r.name == "meta_graphs" || r.name == "graph_def"
+	}
+	r.open, r.name = append(r.open, next), ""
+}
+
+// extension reads past a name in brackets.
+func (r *fieldReader) extension() bool {
 	for {
-		c, err := t.src.ReadByte()
-		if err != nil || c == end || c == '\n' {
-			return
+		if c, err := r.src.ReadByte(); err != nil || c == ']' {
+			return err == nil
 		}
-		if c == '\\' && end != '\n' {
-			if _, err := t.src.ReadByte(); err != nil {
-				return
+	}
+}
+
+// token is the next: a mark, '"' of a string, 'a' of a word or a number, 0 at the end.
+func (r *fieldReader) token() (c byte, word string, ok bool) {
+	for {
+		c, err := r.src.ReadByte()
+		switch {
+		case err != nil:
+			return 0, "", true
+		case c == '#':
+			for c != '\n' && err == nil {
+				c, err = r.src.ReadByte()
+			}
+		case c <= ' ' || c >= 0x80: // space of any kind, and the mark at the beginning
+		case c == '"' || c == '\'':
+			return '"', "", r.quoted(c)
+		case inWord(c):
+			return 'a', r.word(c), true
+		default:
+			return c, "", true
+		}
+	}
+}
+
+func inWord(c byte) bool {
+	return c == '_' || c == '.' || c == '+' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+}
+
+// word reads to the end of one; of a long one the first part is told.
+func (r *fieldReader) word(c byte) string {
+	word := []byte{c}
+	for {
+		c, err := r.src.ReadByte()
+		if err != nil {
+			return string(word)
+		}
+		if !inWord(c) && (c != '-' || word[len(word)-1]|0x20 != 'e') { // 1e-3
+			_ = r.src.UnreadByte()
+			return string(word)
+		}
+		if len(word) < maxName {
+			word = append(word, c)
+		}
+	}
+}
+
+// quoted reads past the end of a string, which is in its line.
+func (r *fieldReader) quoted(end byte) bool {
+	for {
+		c, err := r.src.ReadByte()
+		switch {
+		case err != nil || c == '\n':
+			return false
+		case c == end:
+			return true
+		case c == '\\':
+			if c, err = r.src.ReadByte(); err != nil || c == '\n' {
+				return false
 			}
 		}
 	}

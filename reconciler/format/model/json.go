@@ -161,9 +161,9 @@ func (j *jsonReader) object(depth int) bool {
 			return false
 		}
 		at := -1
+		j.builds = j.builds || builder(string(key)) // of a long one by how it begins
 		if !long {
 			at = o.index(string(key))
-			j.builds = j.builds || builder(string(key))
 		}
 		if c, err = j.next(); err != nil || c != ':' {
 			return false
