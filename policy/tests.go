@@ -139,7 +139,12 @@ func (r *Report) cover(mods []module, reached *cover.Cover, all bool) {
 		}
 		fc := FileCoverage{File: m.key(), BuiltIn: !m.team, Coverage: f.Coverage}
 		for _, n := range f.NotCovered {
-			fc.NotCovered = append(fc.NotCovered, Lines{n.Start.Row, max(n.Start.Row, n.End.Row)})
+			l := Lines{n.Start.Row, max(n.Start.Row, n.End.Row)}
+			if last := len(fc.NotCovered) - 1; last >= 0 && l.From <= fc.NotCovered[last].To { // expressions of one line
+				fc.NotCovered[last].To = max(fc.NotCovered[last].To, l.To)
+				continue
+			}
+			fc.NotCovered = append(fc.NotCovered, l)
 		}
 		hit, missed = hit+f.CoveredLines, missed+f.NotCoveredLines
 		r.Files = append(r.Files, fc)
