@@ -37,6 +37,8 @@ func (r *remote) conclude(ctx context.Context, a attempt.Attempt, l launch, st p
 	case err == nil:
 	case fault.Of(err) == fault.Missing:
 		res = r.untold(l, st, gone)
+	case ctx.Err() != nil: // whoever asks has no more time, and what was made is still there
+		return port.Run{}, fault.New(fault.Cancelled, "read the result of %s: %w", l.Job.Ref, err)
 	case fault.Of(err) == fault.Transient, fault.Of(err) == fault.Cancelled:
 		return port.Run{}, fmt.Errorf("read the result of %s: %w", l.Job.Ref, err)
 	default:

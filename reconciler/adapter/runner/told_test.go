@@ -1,8 +1,14 @@
 package runner_test
 
 import (
+	"context"
+	"errors"
+	"io"
 	"testing"
+	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -47,5 +53,42 @@ func TestWhatIsGivenToNobodyIsTold(t *testing.T) {
 	}
 	if said := reason(); said != "it is not given to elsewhere yet: the next pass does so" {
 		t.Errorf("afterwards: %s", said)
+	}
+}
+
+// slow is a store that takes nothing until whoever asks has no more time, and says nothing of that.
+type slow struct{ port.Store }
+
+func (s slow) Put(ctx context.Context, _ io.Reader) (digest.Digest, int64, error) {
+	<-ctx.Done()
+	return "", 0, errors.New("broken pipe")
+}
+
+// TestWhoAsksInPassingLosesNothing: one who has too little time to fetch what a run made leaves it to the next.
+func TestWhoAsksInPassingLosesNothing(t *testing.T) {
+	b := newRemoteBench(t)
+	job := b.job(`echo made > "$VISHWA_OUTPUT_MADE"`)
+	job.Outputs = map[string]string{"made": "made"}
+	if _, err := b.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	b.processes.mu.Lock()
+	var ended []chan struct{}
+	for _, x := range b.processes.all {
+		ended = append(ended, x.ended)
+	}
+	b.processes.mu.Unlock()
+	for _, x := range ended {
+		<-x
+	}
+	hasty := b.cfg
+	hasty.Store = slow{b.cfg.Store}
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	if run, err := runner.Remote(hasty).Poll(ctx, job.Key); fault.Of(err) != fault.Cancelled {
+		t.Errorf("in passing: %+v, %v", run, err)
+	}
+	if r := porttest.AwaitRun(t, b.Runner, job.Key, porttest.IsDone).Result; r.Cause != "" || r.Outputs["made"].Size != 5 {
+		t.Errorf("afterwards: %+v", r)
 	}
 }
