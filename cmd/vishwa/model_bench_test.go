@@ -34,7 +34,8 @@ func modelPlace(b *testing.B, program string) (c *comparison, s estate, size int
 	c = newComparison(b, program)
 	s, size = newPlace(program, c.dir), beside.Size(3_000_000_000)
 	s.write(b, "vishwa.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: large}\nspec: {}\n")
-	s.write(b, "train.sh", fmt.Sprintf("head -c %d /dev/zero > \"$VISHWA_MODEL_DIR/weights.bin\" && echo '{\"score\": 1}' > \"$VISHWA_METRICS\"\n", size))
+	header := fmt.Sprintf(`{"w":{"dtype":"U8","shape":[%[1]d],"data_offsets":[0,%[1]d]}}`, size)
+	s.write(b, "train.sh", fmt.Sprintf("{ printf '\\%03o\\0\\0\\0\\0\\0\\0\\0%s'; head -c %d /dev/zero; } > \"$VISHWA_MODEL_DIR/weights.safetensors\" && echo '{\"score\": 1}' > \"$VISHWA_METRICS\"\n", len(header), header, size))
 	s.write(b, "vishwa/large.yaml", fmt.Sprintf(largeModel, 0))
 	s.begin(b)
 	return c, s, size
@@ -76,12 +77,12 @@ func verifyRow(b *testing.B, program string) {
 			same = theirs + " " + rest
 		}
 	}
-	if _, err := os.Stat(filepath.Join(release, "model", "weights.bin")); err != nil || same == "" {
+	if _, err := os.Stat(filepath.Join(release, "model", "weights.safetensors")); err != nil || same == "" {
 		b.Fatalf("%v: no command of model_signing in\n%s", err, out)
 	}
 	other := s.command(b, "/bin/sh", "-c", same).Side("model_signing")
 	other.Goals = map[string]float64{"wall-ratio": 1.5}
-	sum := s.command(b, openssl, "dgst", "-sha256", filepath.Join(release, "model", "weights.bin")).Side("openssl sha256")
+	sum := s.command(b, openssl, "dgst", "-sha256", filepath.Join(release, "model", "weights.safetensors")).Side("openssl sha256")
 	sum.Goals = map[string]float64{"wall-ratio": 0.95}
 	beside.Compare(b, beside.Case{Work: fmt.Sprintf("verify a model of %d MB", size/1e6), Ours: s.command(b, program, "verify", filepath.Join(release, "model")).Side("vishwa"), Others: []beside.Side{other, sum}})
 }

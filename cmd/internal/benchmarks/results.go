@@ -22,6 +22,9 @@ type results struct {
 	lines  []result
 }
 
+// spaced undoes what porttest/beside makes of spaces.
+var spaced = strings.NewReplacer("__", "_", "_", " ")
+
 var processors = regexp.MustCompile(`-\d+$`)
 
 // parse reads the format of Go's benchmarks (golang.org/design/14313-benchmark-format).
@@ -56,7 +59,7 @@ func parse(text string) (results, error) {
 
 // name takes a benchmark's name apart: BenchmarkBeside/ROW/WORK/SIDE-2, or BenchmarkOther/WORK-2.
 func (l *result) name(of string) {
-	parts := strings.Split(strings.ReplaceAll(processors.ReplaceAllString(of, ""), "_", " "), "/")
+	parts := strings.Split(spaced.Replace(processors.ReplaceAllString(of, "")), "/")
 	if _, ok := l.metrics["pairs"]; ok && len(parts) > 2 {
 		l.side, parts = parts[len(parts)-1], parts[:len(parts)-1]
 	}

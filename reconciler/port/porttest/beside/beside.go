@@ -78,7 +78,7 @@ func Compare(b *testing.B, c Case) {
 	costs := turns(sides)
 	grown := c.Growth.exponents(c.Size, sides, costs)
 	for i, s := range sides {
-		b.Run(strings.ReplaceAll(c.Work+"/"+s.Name, " ", "_"), func(b *testing.B) {
+		b.Run(unspaced.Replace(c.Work+"/"+s.Name), func(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(float64(len(costs[i])), "pairs")
 			report(b, costs[i], costs[0], i > 0)
@@ -91,6 +91,9 @@ func Compare(b *testing.B, c Case) {
 		})
 	}
 }
+
+// unspaced makes a name of words that of a benchmark, from which it is read again.
+var unspaced = strings.NewReplacer("_", "__", " ", "_")
 
 // turns is what each run of each side took. The first of all is not kept: it finds caches cold that the others find warm.
 func turns(sides []Side) [][]Cost {
