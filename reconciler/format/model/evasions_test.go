@@ -41,6 +41,8 @@ func TestFormatsThatRunCodeFromTextAreFound(t *testing.T) {
 		"torchtune":                               {"config.yaml", "m: {_component_: os.system}\n", YAML, CallByName},
 		"Transformers, a pipeline of the model's": {"config.json", `{"custom_pipelines": {"t": {"impl": "p.P"}}}`, JSON, RemoteCode},
 		"PEFT, a library by name":                 {"adapter_config.json", `{"auto_mapping": {"parent_library": "x"}}`, JSON, RemoteCode},
+		"MLServer's settings":                     {"m/model-settings.json", `{"name": "m", "implementation": "os.system"}`, JSON, CallByName},
+		"settings of something else":              {"settings.json", `{"implementation": "fast"}`, JSON, ""},
 		"a class and its path":                    {"a.json", `{"class_path": "/usr/share/java"}`, JSON, ""},
 	} {
 		got := Inspect(c.path, bytes.NewReader([]byte(c.content)), int64(len(c.content)))

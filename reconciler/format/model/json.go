@@ -26,6 +26,7 @@ var names = []string{
 	"class_name", "config", "module", "registered_name", "learner", "version", "chat_template", "auto_map",
 	"__class__", "__module__", "__loader__", "file", "weight_map",
 	"custom_pipelines", "auto_mapping", "_target_", "_component_", "class_path", "init_args",
+	"implementation",
 }
 
 // builds are the members by which jsonpickle imports what they name, and calls it. Those of its others hold data.
@@ -41,9 +42,9 @@ func builder(name string) bool {
 // object is what is known of a JSON object: of each of names, how often it stands there
 // and its value where that is a string. One that comes twice differs by reader.
 type object struct {
-	times [19]int
-	value [19]string
-	odd   [19]bool // not a string
+	times [20]int
+	value [20]string
+	odd   [20]bool // not a string
 }
 
 func (o *object) index(name string) int {

@@ -27,7 +27,7 @@ func (s *scan) text(f file, head []byte) string {
 		mark = 3
 	}
 	body := head[mark:]
-	if found := s.json(file{ReaderAt: f.part(mark, f.size-mark), size: f.size - mark}); found != "" {
+	if found := s.json(file{path: f.path, ReaderAt: f.part(mark, f.size-mark), size: f.size - mark}); found != "" {
 		return found
 	}
 	if isPython(f.path, body) {
@@ -126,6 +126,9 @@ func (s *scan) json(f file) string {
 		booster = booster || depth == 0 && o.has("learner") && o.has("version")
 		s.index = s.index || depth == 0 && o.has("weight_map")
 		s.carriedBy(o)
+		if o.has("implementation") && path.Base(f.path) == "model-settings.json" {
+			s.carry(CallByName) // MLServer, as KServe begins it, imports it
+		}
 	}}
 	whole := j.walk()
 	switch {
