@@ -41,8 +41,18 @@ func (c *crossing) revisions(ctx context.Context, w *data.Workspace) (out []data
 	return out
 }
 
+// mostApart is how many outputs that were left out are named.
+const mostApart = 10
+
 func (a *cli) moved(did string, m transfer.Moved) {
 	a.teller.end()
+	for i, left := range m.Apart {
+		if i == mostApart {
+			fmt.Fprintf(a.out, "and %s more\n", plural.Of(len(m.Apart)-i, "output"))
+			break
+		}
+		fmt.Fprintf(a.out, "left out, as its file names another remote: %s\n", left)
+	}
 	if m.Objects == 0 {
 		fmt.Fprintln(a.out, "Everything is up to date.")
 		return

@@ -4,6 +4,7 @@
 package data
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (w *Workspace) Fetch(ctx context.Context, remote string, targets []string, 
 
 // over is what goes over.
 type over struct {
-	remote    string // instead of the outputs' own, or the default
+	remote    string // instead of the default; outputs that name another one are left out, as in DVC
 	targets   []string
 	revisions []Revisions
 }
@@ -127,9 +128,10 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 			}
 			continue
 		}
-		l := load{over.remote, o.Out.Hash == ""}
-		if over.remote == "" {
-			l.remote = o.Out.Remote
+		l := load{cmp.Or(o.Out.Remote, over.remote), o.Out.Hash == ""}
+		if over.remote != "" && l.remote != over.remote {
+			all.Apart = append(all.Apart, fmt.Sprintf("%s (remote %s)", o.Path, l.remote))
+			continue // its file says where it is kept, and nowhere else
 		}
 		if w.versioned(l.remote) {
 			alone.Paths = append(alone.Paths, o.Path)

@@ -60,7 +60,7 @@ func (m *moving) add(n int64) {
 }
 
 func (m *moving) sum() Moved {
-	return Moved{m.objects.Load(), m.bytes.Load(), m.present.Load(), m.come.Load()}
+	return Moved{Objects: m.objects.Load(), Bytes: m.bytes.Load(), Present: m.present.Load(), Come: m.come.Load()}
 }
 
 type lacking struct {

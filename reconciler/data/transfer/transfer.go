@@ -49,6 +49,9 @@ type Moved struct {
 	Bytes   int64 `json:"bytes"`
 	Present int64 `json:"present"` // that were there already
 
+	// Apart are the outputs that were left out, as they name another remote than the one that is meant.
+	Apart []string `json:"apart,omitempty"`
+
 	// Come is how many bytes of what is meant are there: of objects that were, that have come
 	// and that are coming. Only a fetch says so.
 	Come int64 `json:"-"`
