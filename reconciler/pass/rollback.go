@@ -76,14 +76,18 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	}
 	held := false
 	if work[0].Held == "" { // else nothing of it is done
-		if held, err = h.hold(ctx, rev, o); err != nil {
+		if held, err = h.hold(ctx, rev, o, false); err != nil {
 			return Result{Plan: p}, err
 		}
 	}
 	services.rollback = &o
 	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}
-	if err := out.Err(); err != nil && held {
+	switch err := out.Err(); {
+	case err != nil && held:
 		return out, h.letGo(ctx, rev, o, err)
+	case err == nil && !held:
+		_, err = h.hold(ctx, rev, o, true)
+		return out, err
 	}
 	return out, nil
 }
@@ -104,19 +108,19 @@ func (h *Reconciler) unrecorded(ctx context.Context, p plan.Plan, to *ledger.Ent
 	return p, nil
 }
 
-// hold suspends what is to go back, before anything of it does: a pass that comes after whoever is killed on the way undoes nothing.
-// It tells whether nothing held it before.
-func (h *Reconciler) hold(ctx context.Context, rev port.Revision, o Rollback) (bool, error) {
+// hold suspends what is to go back, before anything of it does: a pass that comes after whoever is killed on the way undoes nothing. What
+// is suspended already stays so for the reason that it has, until it is back. It tells whether it suspended it.
+func (h *Reconciler) hold(ctx context.Context, rev port.Revision, o Rollback, back bool) (bool, error) {
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
 		return false, err
 	}
 	was, why := facts.Suspension(o.To.Ref), fmt.Sprintf("rollback to entry %d: %s", o.To.Seq, o.Reason)
-	if was != nil && was.Reason == why {
+	if was != nil && (!back || was.Reason == why) {
 		return false, nil
 	}
 	_, err = h.enter(ctx, ledger.Suspend, rev, o.To.Ref, why)
-	return was == nil, err
+	return err == nil, err
 }
 
 // letGo takes back the suspension of a rollback that failed, so that what is declared goes on. What is to be tried again, and what the

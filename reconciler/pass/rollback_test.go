@@ -127,6 +127,19 @@ func TestARollbackIsHeldBeforeAnythingServesAgain(t *testing.T) {
 	if facts, _ = w.Facts(t.Context()); err != nil || out.Err() == nil || facts.Suspension(at) != nil || w.served[at.Name].Key != second {
 		t.Errorf("%v, %v, suspended by %+v", err, out.Err(), facts.Suspension(at))
 	}
+	// One that somebody suspended stays so for their reason, and says the rollback's once it is done.
+	if _, err := h.Suspend(t.Context(), port.Revision{SHA: two}, at, "the lawyers ask"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = h.Rollback(t.Context(), Rollback{To: first, Reason: "too dear"}); err != nil || out.Err() == nil {
+		t.Errorf("%v, %v", err, out.Err())
+	}
+	if facts, _ = w.Facts(t.Context()); facts.Suspension(at) == nil || facts.Suspension(at).Reason != "the lawyers ask" {
+		t.Errorf("suspended by %+v", facts.Suspension(at))
+	}
+	if _, err := h.Resume(t.Context(), port.Revision{SHA: two}, at, ""); err != nil {
+		t.Fatal(err)
+	}
 	// Killed between what serves and what is recorded, it is suspended already, and the next pass undoes nothing.
 	h.Server = arriving{host{w}, func() error {
 		if facts, _ := w.Facts(t.Context()); facts.Suspension(at) == nil {
@@ -154,7 +167,7 @@ func TestARollbackIsHeldBeforeAnythingServesAgain(t *testing.T) {
 			suspended++
 		}
 	}
-	if facts, _ = w.Facts(t.Context()); facts.Latest[at].Key != first.Key || suspended != 2 {
-		t.Errorf("%+v is recorded, and %d suspensions, of which the first was taken back", facts.Latest[at], suspended)
+	if facts, _ = w.Facts(t.Context()); facts.Latest[at].Key != first.Key || suspended != 3 {
+		t.Errorf("%+v is recorded, and %d suspensions, of which two were taken back", facts.Latest[at], suspended)
 	}
 }
