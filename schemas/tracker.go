@@ -91,8 +91,10 @@ type MLflowTracker struct {
 	Token string `json:"token,omitempty" part:"placement"`
 	// Prefix is put before the names of registered models, where several repositories have one server.
 	Prefix string `json:"prefix,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]{1\\,64}$" part:"placement"`
-	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. Both are reported.
-	OnDrift string `json:"onDrift,omitempty" jsonschema:"enum=heal,enum=keep,default=heal" part:"placement"`
+	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. With propose, a controller takes an alias that was moved to another release for a wish, and makes a pull request that has its environment serve that release; all else is changed back. Each is reported.
+	OnDrift string `json:"onDrift,omitempty" jsonschema:"enum=heal,enum=keep,enum=propose,default=heal" part:"placement"`
+	// Schedule is when a controller looks for aliases that were moved, as a cron expression in UTC; it looks after each pass, too, and when a webhook of MLflow says so. It is for onDrift: propose.
+	Schedule string `json:"schedule,omitempty" jsonschema:"default=*/10 * * * *" part:"placement"`
 }
 
 // ExperimentName is the experiment's name.
@@ -101,6 +103,17 @@ func (t MLflowTracker) ExperimentName() string { return cmp.Or(t.Experiment, "vi
 // Heals tells whether what others changed is changed back.
 func (t MLflowTracker) Heals() bool { return t.OnDrift != "keep" }
 
+// Proposes tells whether an alias that was moved is proposed.
+func (t MLflowTracker) Proposes() bool { return t.OnDrift == "propose" }
+
+// Looks is when a controller looks for aliases that were moved; "" is never by the clock.
+func (t *MLflowTracker) Looks() string {
+	if t == nil || !t.Proposes() {
+		return ""
+	}
+	return cmp.Or(t.Schedule, "*/10 * * * *")
+}
+
 func (t *MLflowTracker) check(d *document, field string) {
 	if t == nil {
 		return
@@ -108,4 +121,8 @@ func (t *MLflowTracker) check(d *document, field string) {
 	if withoutCredential(d, field+".url", t.URL, "give its file in token") {
 		address(d, field+".url", t.URL, "https", "http")
 	}
+	if t.Schedule != "" && !t.Proposes() {
+		d.problem(field+".schedule", "is when it is looked for aliases that are proposed; declare onDrift: propose, or remove it")
+	}
+	schedule(d, field+".schedule", t.Schedule)
 }

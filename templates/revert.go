@@ -74,18 +74,7 @@ func (r RevertText) Body() string {
 		fmt.Fprintf(&b, "- %s\n", seen)
 	}
 	b.WriteString("\nIt takes back:\n\n")
-	for _, c := range r.Commits {
-		fmt.Fprintf(&b, "- %s %s\n", code(c.SHA[:min(len(c.SHA), 12)], 100), prose(c.Subject, 200))
-	}
-	if n := len(r.Beside); n > 0 {
-		b.WriteString("\nThese commits changed more than the release is made of. Look at each, as it goes back, too:\n\n")
-		for _, what := range r.Beside[:min(n, mostBeside)] {
-			fmt.Fprintf(&b, "- %s\n", code(what, 200))
-		}
-		if n > mostBeside {
-			fmt.Fprintf(&b, "- and %d more\n", n-mostBeside)
-		}
-	}
+	takenBack(&b, r.Commits, r.Beside)
 	fmt.Fprintf(&b, "\nEntry %d records it. To try the release once more instead: %s. Closing this without merging it is an answer: it is not proposed again.\n", r.Entry, code("vishwa retry "+r.Deployment.String(), 200))
 	return b.String()
 }

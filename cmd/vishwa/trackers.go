@@ -180,7 +180,10 @@ func (a *cli) trackerDrift(s *station) {
 				continue
 			}
 			then := "is left as it is"
-			if t.Heals {
+			switch {
+			case t.Takes:
+				then = "a controller proposes where it is an alias on another release, and was changed back elsewhere"
+			case t.Heals:
 				then = "was changed back"
 			}
 			fmt.Fprintf(a.out, "\nTracker %s, as of %s, was changed by others, which %s:\n", t.Name, st.Time.Format(time.RFC3339), then)

@@ -46,7 +46,7 @@ func TestTrackers(t *testing.T) {
 	})
 }
 
-// mlflow is: mlflow shows TEXT; mlflow delete, of a run; mlflow refuse STATUS; mlflow unasked, of the
+// mlflow is: mlflow shows TEXT; mlflow delete, of a run; mlflow alias MODEL ALIAS VERSION, which moves it; mlflow refuse STATUS; mlflow unasked, of the
 // server that nobody is to ask.
 func mlflow(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value("mlflow").(*mlflowOf)
@@ -57,6 +57,8 @@ func mlflow(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "delete":
 		s.DeleteOne()
+	case "alias":
+		s.MoveAlias(args[1], args[2], args[3])
 	case "refuse":
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)

@@ -92,16 +92,17 @@ type ManagedRepository struct {
 	branches  []string
 	carried   map[string]string // branch -> revision that was carried out last
 	schedules map[string][]string
-	wakes     map[string]time.Time                 // branch -> when something of it may go on that waits for a time
-	freed     map[string][]schemas.Ref             // branch -> what its last pass freed
-	sources   map[string]map[schemas.Ref]watched   // branch -> dataset -> when it is looked at
-	looked    map[string]map[schemas.Ref]time.Time // branch -> dataset -> when it was
-	monitors  map[string]map[schemas.Ref]string    // branch -> monitor -> when it measures
-	measured  map[string]map[schemas.Ref]time.Time // branch -> monitor -> when this process did, though nothing was news
-	shown     map[schemas.Ref]digest.Digest        // monitor -> evidence that metrics were told
-	calendars map[string]bool                      // branch -> some training is proposed by a calendar
-	proposed  map[string]time.Time                 // branch and training -> the time of its calendar that was proposed
-	ending    map[string]bool                      // branch -> a monitor is gone whose incidents may have to end
+	wakes     map[string]time.Time                  // branch -> when something of it may go on that waits for a time
+	freed     map[string][]schemas.Ref              // branch -> what its last pass freed
+	sources   map[string]map[schemas.Ref]watched    // branch -> dataset -> when it is looked at
+	refused   map[string]map[port.TrackerMoved]bool // branch -> what trackers were told and people closed
+	looked    map[string]map[schemas.Ref]time.Time  // branch -> dataset -> when it was
+	monitors  map[string]map[schemas.Ref]string     // branch -> monitor -> when it measures
+	measured  map[string]map[schemas.Ref]time.Time  // branch -> monitor -> when this process did, though nothing was news
+	shown     map[schemas.Ref]digest.Digest         // monitor -> evidence that metrics were told
+	calendars map[string]bool                       // branch -> some training is proposed by a calendar
+	proposed  map[string]time.Time                  // branch and training -> the time of its calendar that was proposed
+	ending    map[string]bool                       // branch -> a monitor is gone whose incidents may have to end
 	swept     time.Time
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
@@ -131,6 +132,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		return nil, err
 	}
 	s := &ManagedRepository{o: o, branches: o.Branches, carried: map[string]string{}, firsts: map[string]string{}, schedules: map[string][]string{}, wakes: map[string]time.Time{}, freed: map[string][]schemas.Ref{},
+		refused: map[string]map[port.TrackerMoved]bool{},
 		sources: map[string]map[schemas.Ref]watched{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
 		calendars: map[string]bool{}, proposed: map[string]time.Time{}, tracking: newTrackings()}

@@ -41,6 +41,11 @@ func refreshing(in *pass.Intent) map[schemas.Ref]watched {
 	if in.Project != nil && in.Project.Images.Schedule != "" {
 		out[schemas.ProjectRef] = watched{schedule: in.Project.Images.Schedule}
 	}
+	if in.Project != nil {
+		if times := in.Project.Trackers.MLflow.Looks(); times != "" {
+			out[mlflowRef] = watched{schedule: times}
+		}
+	}
 	for _, d := range in.Decls {
 		if spec, ok := d.Spec.(schemas.Data); ok {
 			if src := spec.Data().Source; src.Mutable() && src.Refresh != nil && src.Refresh.Schedule != "" {
@@ -50,6 +55,9 @@ func refreshing(in *pass.Intent) map[schemas.Ref]watched {
 	}
 	return out
 }
+
+// mlflowRef is MLflow among what is looked at on schedule: the pass that it brings about shows trackers what landed, and sees what was moved.
+var mlflowRef = schemas.Ref{Kind: schemas.ProjectRef.Kind, Name: "mlflow"}
 
 // due are the datasets of a branch whose time has come since they were looked at last;
 // what this process has not looked at yet is due.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -45,5 +46,28 @@ func TestAHintIsAboutSourcesOfItsPlace(t *testing.T) {
 		if !slices.Equal(branches, c.branches) || !slices.Equal(due, c.due) {
 			t.Errorf("%s: %v and %v, want %v and %v", name, branches, due, c.branches, c.due)
 		}
+	}
+}
+
+// TestAliasesAreLookedForByTheClockAndByWebhooks: where they are proposed, and nowhere else.
+func TestAliasesAreLookedForByTheClockAndByWebhooks(t *testing.T) {
+	now := time.Date(2026, 11, 29, 3, 5, 0, 0, time.UTC)
+	for onDrift, want := range map[string]string{"": "", "heal": "", "keep": "", "propose": "*/10 * * * *"} {
+		in := &pass.Intent{Project: &schemas.Project{Trackers: schemas.Trackers{MLflow: &schemas.MLflowTracker{URL: "https://mlflow.example.com", OnDrift: onDrift}}}}
+		s := &ManagedRepository{sources: map[string]map[schemas.Ref]watched{"main": refreshing(in)}, looked: map[string]map[schemas.Ref]time.Time{"main": {mlflowRef: now}}}
+		s.o.Env.Now = func() time.Time { return now.Add(time.Minute) }
+		if got := s.sources["main"][mlflowRef].schedule; got != want || len(s.due("main")) > 0 {
+			t.Errorf("%q: on %q, and due: %v", onDrift, got, s.due("main"))
+		}
+		if branches := s.Notice([]controller.Hint{{}}); (len(branches) == 1) != (want != "") {
+			t.Errorf("%q: a webhook leads to %v", onDrift, branches)
+		}
+		s.o.Env.Now = func() time.Time { return now.Add(10 * time.Minute) }
+		if due := s.due("main"); due[mlflowRef] != (want != "") {
+			t.Errorf("%q: due later: %v", onDrift, due)
+		}
+	}
+	if len(refreshing(&pass.Intent{Project: &schemas.Project{}})) > 0 {
+		t.Error("a project without a tracker has one")
 	}
 }

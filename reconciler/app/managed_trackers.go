@@ -126,7 +126,7 @@ func (s *ManagedRepository) showTrackers(ctx context.Context, branch string) {
 }
 
 // showBranch shows a branch once, and tells whether it is worth another try.
-func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read *track.Reading) (again bool) {
+func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read *track.Reading) (more bool) {
 	ctx, cancel := context.WithTimeout(ctx, trackTime)
 	defer cancel()
 	h, err := s.beside(ctx, branch, false)
@@ -135,7 +135,7 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read 
 		return fault.Of(err) == fault.Transient
 	}
 	defer h.Close()
-	h.read = read
+	h.read, h.declined = read, s.declines(branch)
 	all, err := h.Track(ctx, false)
 	if err != nil {
 		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.HintOf(err))
@@ -145,14 +145,21 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read 
 		switch {
 		case t.Err() != nil:
 			s.o.Env.Log.WarnContext(ctx, "a tracker does not show what landed", "tracker", t.Tracker, "branch", branch, "error", t.Error, "hint", t.Hint, "tries", t.Tries)
-			k := fault.Of(t.Err())
-			again = again || k == fault.Transient || k == fault.Conflict
+			more = more || again(t.Err())
 		case t.Writes > 0:
 			s.o.Env.Log.InfoContext(ctx, "a tracker was shown what landed", "tracker", t.Tracker, "branch", branch, "runs", t.Runs, "requests", t.Writes)
+		}
+		declined, err := s.promote(ctx, branch, t.Tracker, t.moved)
+		if declined {
+			_, err = h.Track(ctx, false) // puts it back
+		}
+		if err != nil {
+			s.o.Env.Log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", t.Tracker, "branch", branch, "error", err, "hint", fault.HintOf(err))
+			more = more || again(err)
 		}
 		for _, d := range t.Drift {
 			s.o.Env.Log.WarnContext(ctx, "a tracker was changed by others", "tracker", t.Tracker, "what", d)
 		}
 	}
-	return again
+	return more
 }

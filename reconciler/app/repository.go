@@ -98,6 +98,7 @@ type Repository struct {
 
 	trackersOf func(*schemas.Project) []Shown
 	read       *track.Reading // for trackers; nil: nothing yet
+	declined   func(port.TrackerMoved) bool
 }
 
 // NoProject is the error of a repository that declares nothing.

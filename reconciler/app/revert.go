@@ -60,12 +60,15 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 	if err != nil {
 		return Proposed{}, err
 	}
-	sha, err := p.sameRevert(ctx, was, &text, want)
+	u := undoing{ref, made, text.Message(), back.Time}
+	same, err := p.sameUndoing(ctx, was, u, want)
 	if err != nil {
 		return Proposed{}, err
 	}
+	sha := same.sha
+	text.Theirs, text.Beside = same.theirs, same.beside
 	if sha == "" {
-		if sha, err = p.undo(ctx, text, back.Time, want); err != nil {
+		if sha, err = p.undo(ctx, u, want); err != nil {
 			return Proposed{}, err
 		}
 		if text.Beside, err = p.beside(ctx, p.Head, sha, ref); err != nil {
@@ -84,7 +87,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 
 // revertHere takes the commits back on the tracked branch, where nothing else goes back with them: no person reads it before it counts.
 func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at time.Time, want stated) (Proposed, error) {
-	sha, err := p.undo(ctx, text, at, want)
+	sha, err := p.undo(ctx, undoing{text.Deployment, text.Commits, text.Message(), at}, want)
 	if err != nil {
 		return Proposed{}, err
 	}
@@ -100,15 +103,23 @@ func (p *Proposer) revertHere(ctx context.Context, text templates.RevertText, at
 	return Proposed{Branch: p.Base, SHA: sha}, nil
 }
 
+// undoing is a commit that takes others back.
+type undoing struct {
+	deployment schemas.Ref
+	commits    []templates.RevertedCommit
+	message    string
+	at         time.Time
+}
+
 // undo is the commit, where it declares again what serves.
-func (p *Proposer) undo(ctx context.Context, text templates.RevertText, at time.Time, want stated) (string, error) {
-	d := repo.CommitDraft{Parent: p.Head, Message: text.Message(), Time: at, Sign: p.Sign}
-	for _, c := range text.Commits {
+func (p *Proposer) undo(ctx context.Context, u undoing, want stated) (string, error) {
+	d := repo.CommitDraft{Parent: p.Head, Message: u.message, Time: u.at, Sign: p.Sign}
+	for _, c := range u.commits {
 		d.Undo = append(d.Undo, c.SHA)
 	}
 	sha, err := p.Repo.Write(ctx, d)
 	if errors.Is(err, repo.ErrUnchanged) {
-		return "", Unreverted{fmt.Sprintf("without %s every file is as it is now; declare something else", shas(text.Commits))}
+		return "", Unreverted{fmt.Sprintf("without %s every file is as it is now; declare something else", shas(u.commits))}
 	}
 	if fault.Of(err) == fault.Conflict {
 		return "", Unreverted{err.Error() + "; revert by hand: git revert " + strings.Join(d.Undo, " ")}
@@ -116,9 +127,9 @@ func (p *Proposer) undo(ctx context.Context, text templates.RevertText, at time.
 	if err != nil {
 		return "", err
 	}
-	if got, err := p.declares(ctx, sha, text.Deployment); err != nil || got.all == "" || !got.same(want) {
+	if got, err := p.declares(ctx, sha, u.deployment); err != nil || got.all == "" || !got.same(want) {
 		if err == nil {
-			err = Unreverted{fmt.Sprintf("without %s the branch does not declare what serves; declare something else", shas(text.Commits))}
+			err = Unreverted{fmt.Sprintf("without %s the branch does not declare what is to serve; declare something else", shas(u.commits))}
 		}
 		return "", err
 	}
@@ -182,31 +193,37 @@ func (p *Proposer) made(ctx context.Context, ref schemas.Ref, want stated) ([]te
 	return out, err
 }
 
-// sameRevert is the commit of the branch where a controller made it for the same entry, and it declares what serves, or where others have
-// put commits on it; "" elsewhere. It is kept though the tracked branch has moved on: one that people closed stays closed. What goes back
+// undone is a commit of a branch that takes others back, and what is told of it.
+type undone struct {
+	sha    string
+	theirs bool     // others have put commits on it
+	beside []string // what goes back with it
+}
+
+// sameUndoing is the commit of the branch where a controller made it with u's message, and it declares what is to serve, or where others have
+// put commits on it; none elsewhere. It is kept though the tracked branch has moved on: one that people closed stays closed. What goes back
 // with it is told by its own parent then.
-func (p *Proposer) sameRevert(ctx context.Context, tip string, text *templates.RevertText, want stated) (string, error) {
+func (p *Proposer) sameUndoing(ctx context.Context, tip string, u undoing, want stated) (undone, error) {
 	if tip == "" {
-		return "", nil
+		return undone{}, nil
 	}
 	if parent, err := p.below(ctx, tip); err != nil || parent == tip {
-		text.Theirs = err == nil
-		return parent, err
+		return undone{sha: parent, theirs: err == nil}, err
 	}
 	if ours, err := p.ours(ctx, tip); err != nil || !ours {
-		return "", err
+		return undone{}, err
 	}
-	message, err := p.Repo.Message(ctx, tip)
-	if err != nil || message != text.Message() {
-		return "", err
+	is, err := p.Repo.Message(ctx, tip)
+	if err != nil || is != u.message {
+		return undone{}, err
 	}
-	if got, err := p.declares(ctx, tip, text.Deployment); err != nil || got.all == "" || !got.same(want) {
-		return "", err // made by a program that did not look, or before what serves was another release
+	if got, err := p.declares(ctx, tip, u.deployment); err != nil || got.all == "" || !got.same(want) {
+		return undone{}, err // made by a program that did not look, or before what serves was another release
 	}
 	parents, err := p.Repo.Merges(ctx, tip, "", 2)
 	if err != nil || len(parents) < 2 {
-		return "", err
+		return undone{}, err
 	}
-	text.Beside, err = p.beside(ctx, parents[1], tip, text.Deployment)
-	return tip, err
+	beside, err := p.beside(ctx, parents[1], tip, u.deployment)
+	return undone{sha: tip, beside: beside}, err
 }

@@ -30,6 +30,7 @@ import (
 type Shown struct {
 	Name   string
 	Heals  bool
+	Takes  bool   // what others changed of what environments serve is proposed
 	Folder string // of this machine that it is in; "": it is elsewhere
 	port.Tracker
 }
@@ -41,21 +42,21 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
-		out = append(out, Shown{"mlflow", m.Heals(), "", t})
+		out = append(out, Shown{Name: "mlflow", Heals: m.Heals(), Takes: m.Proposes(), Tracker: t})
 	}
 	if a := p.Trackers.Airflow; a != nil {
 		t := airflow.New(*a, airflow.Options{Env: o.Env})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, a.URL, *o.Trackers)
 		}
-		out = append(out, Shown{"airflow", false, "", t})
+		out = append(out, Shown{Name: "airflow", Tracker: t})
 	}
 	if p.Trackers.GTO != nil {
-		out = append(out, Shown{"gto", false, "", tracker.GTO(h.GitLedger)})
+		out = append(out, Shown{Name: "gto", Tracker: tracker.GTO(h.GitLedger)})
 	}
 	if w := p.Trackers.WandB; w != nil {
 		dir := filepath.Join(h.Paths.State, "trackers")
-		out = append(out, Shown{"wandb", w.Heals(), filepath.Join(dir, "wandb"), tracker.WandB(*w, dir, tracker.Options{Env: o.Env})})
+		out = append(out, Shown{Name: "wandb", Heals: w.Heals(), Folder: filepath.Join(dir, "wandb"), Tracker: tracker.WandB(*w, dir, tracker.Options{Env: o.Env})})
 	}
 	return out
 }
@@ -92,6 +93,7 @@ type TrackerState struct {
 	Writes  int       `json:"writes,omitempty"` // requests that changed something, or would
 	Drift   []string  `json:"drift,omitempty"`
 	Notes   []string  `json:"notes,omitempty"`
+	moved   []port.TrackerMoved
 	err     error
 }
 
@@ -166,9 +168,9 @@ func was(all []TrackerState, name string) TrackerState {
 }
 
 func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entries int64, before TrackerState, dry bool) TrackerState {
-	p.Heal = t.Heals
+	p.Heal, p.Propose, p.Declined = t.Heals, t.Takes, h.declined
 	r, err := t.Record(ctx, p, dry)
-	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes}
+	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes, moved: r.Moved}
 	if err != nil {
 		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.HintOf(err), err
 	}

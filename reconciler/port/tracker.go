@@ -24,9 +24,12 @@ type Tracker interface {
 type Projection struct {
 	Ledger string // names the ledger: of two ledgers that one tracker shows, each has its own records
 	Heal   bool   // what others changed is changed back; else it is told and left
-	Runs   []TrackerRun
-	Models []TrackerModel
-	Data   []TrackerData
+	// Propose has an environment that others gave another release of ours left as it is and told as Moved, but for what Declined tells of.
+	Propose  bool
+	Declined func(TrackerMoved) bool
+	Runs     []TrackerRun
+	Models   []TrackerModel
+	Data     []TrackerData
 }
 
 // TrackerData is the data that a dataset has by now, since an entry.
@@ -111,7 +114,16 @@ type Recorded struct {
 	Runs   int      // that were written
 	Writes int      // requests that changed something, or would
 	Drift  []string // what others changed, for people
+	Moved  []TrackerMoved
 	Notes  []string // what could not be shown, for people
+}
+
+// TrackerMoved is an environment that somebody gave another release of a model there than it serves. Who it was is not known.
+type TrackerMoved struct {
+	Model       string // by the name that it is shown by
+	Environment string
+	Serves, To  digest.Digest // keys of versions: what it serves, and what it was given
+	From, At    int           // the tracker's own numbers of them
 }
 
 // Tagger is a Git remote that takes tags.

@@ -162,7 +162,7 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 			s.drift("alias %s of model %s is on version %s, which this repository did not say", alias, name, is)
 			moved = true
 		}
-		if moved && !s.p.Heal {
+		if moved && (!s.p.Heal || given != "" && s.proposed(m, env, given, is, versions)) {
 			continue
 		}
 		if is != want {
@@ -177,6 +177,27 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 		}
 	}
 	return s.retire(ctx, name, m, got, stands)
+}
+
+// proposed tells whether an alias that stands on another of our versions is left there, for people to decide.
+func (s *session) proposed(m port.TrackerModel, env, given, is string, versions map[digest.Digest]string) bool {
+	if !s.p.Propose {
+		return false
+	}
+	for _, v := range m.Versions {
+		if versions[v.Key] != is {
+			continue
+		}
+		to := port.TrackerMoved{Model: m.Name, Environment: env, Serves: m.Serves[env], To: v.Key}
+		to.From, _ = strconv.Atoi(given)
+		to.At, _ = strconv.Atoi(is)
+		if s.p.Declined != nil && s.p.Declined(to) {
+			return false
+		}
+		s.out.Moved = append(s.out.Moved, to)
+		return true
+	}
+	return false
 }
 
 // retire takes away the aliases of environments that serve the model no more.

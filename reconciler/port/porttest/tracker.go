@@ -73,6 +73,7 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		return // it shows no models
 	}
 	t.Run("AnAliasFollowsWhatIsServed", func(t *testing.T) { trackerAlias(t, open(t)) })
+	t.Run("AnAliasThatWasMovedMayBeAWish", func(t *testing.T) { trackerMoved(t, open(t)) })
 	t.Run("AVersionThatWasDeletedIsDrift", func(t *testing.T) { trackerDeletedVersion(t, open(t)) })
 	t.Run("AnothersModelIsLeftAlone", func(t *testing.T) { trackerOthers(t, open(t)) })
 }
@@ -294,6 +295,36 @@ func trackerClock(t *testing.T, b TrackerBench) {
 	}
 	if r := b.record(t, p); r.Writes != 0 {
 		t.Errorf("the second time: %+v", r)
+	}
+}
+
+// trackerMoved: where that is declared, an alias that stands on another release is told and left, and all else is healed; what people declined,
+// and what is no release of this ledger, is put back.
+func trackerMoved(t *testing.T, b TrackerBench) {
+	if b.Model == nil {
+		t.Skip("it has no aliases")
+	}
+	p := trackerProjection(t)
+	b.record(t, p)
+	name := p.Models[0].Name
+	p.Heal, p.Propose = true, true
+	if r := b.record(t, p); len(r.Moved) != 0 {
+		t.Errorf("nothing was moved: %+v", r.Moved)
+	}
+	b.MoveAlias(t, name, "production", "2")
+	b.DeleteRun(t, p.Runs[0].Key)
+	want := port.TrackerMoved{Model: name, Environment: "production", Serves: trackerKey(t, "v1"), To: trackerKey(t, "v2"), From: 1, At: 2}
+	for range 2 {
+		if r := b.record(t, p); !slices.Equal(r.Moved, []port.TrackerMoved{want}) || b.Model(t, name).Aliases["production"] != "2" {
+			t.Errorf("moved: %+v; it is on %s", r.Moved, b.Model(t, name).Aliases["production"])
+		}
+	}
+	if shown := b.Show(t, p.Runs[0].Key); len(shown) != 1 {
+		t.Errorf("a deleted run was not healed: %+v", shown)
+	}
+	p.Declined = func(m port.TrackerMoved) bool { return m == want }
+	if r := b.record(t, p); len(r.Moved) != 0 || b.Model(t, name).Aliases["production"] != "1" {
+		t.Errorf("declined: %+v; it is on %s", r.Moved, b.Model(t, name).Aliases["production"])
 	}
 }
 

@@ -135,3 +135,10 @@ func (s *Server) DeleteOne() {
 	defer s.mu.Unlock()
 	s.runs[0].stage = "deleted"
 }
+
+// MoveAlias moves an alias of a registered model to a version, as somebody does by hand.
+func (s *Server) MoveAlias(name, alias, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.models[name].aliases[alias] = version
+}

@@ -1,0 +1,79 @@
+// What registries of others were told to serve is proposed, after they were shown what landed.
+
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging is declined:
+// the next showing changes it back.
+func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string, moved []port.TrackerMoved) (declined bool, err error) {
+	if s.o.Refresh.Off || len(moved) == 0 {
+		return false, nil
+	}
+	at, err := s.standpoint(ctx, branch)
+	if err != nil {
+		return false, err
+	}
+	defer at.h.Close()
+	p, err := s.proposer(ctx, at, "promote")
+	if err != nil {
+		return false, err
+	}
+	log := s.o.Env.Log
+	var failed []error
+	for _, m := range moved {
+		for i := range at.in.Graph.Nodes {
+			n := &at.in.Graph.Nodes[i]
+			spec, serves := n.Decl.Spec.(schemas.Serves)
+			if !serves || spec.Serves().Environment != m.Environment || spec.Serves().Model.Name != m.Model {
+				continue
+			}
+			got, err := p.Promote(ctx, n.Ref, tracker, m, s.propose())
+			var none Unreverted
+			switch {
+			case errors.As(err, &none):
+				log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", tracker, "deployment", n.Ref.String(), "why", none.Why)
+			case err != nil:
+				failed = append(failed, err)
+			case got.URL != "" && got.Pull == 0:
+				s.decline(branch, m)
+				declined = true
+			default:
+				log.InfoContext(ctx, "an alias that was moved is proposed", "tracker", tracker, "deployment", n.Ref.String(), "branch", got.Branch, "revision", got.SHA, "pull", got.Pull)
+			}
+		}
+	}
+	return declined, worst(failed)
+}
+
+// decline notes that people said no.
+func (s *ManagedRepository) decline(branch string, m port.TrackerMoved) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused[branch] == nil {
+		s.refused[branch] = map[port.TrackerMoved]bool{}
+	}
+	s.refused[branch][m] = true
+}
+
+// declines tells whether people said no to what a tracker was told.
+func (s *ManagedRepository) declines(branch string) func(port.TrackerMoved) bool {
+	return func(m port.TrackerMoved) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.refused[branch][m]
+	}
+}
+
+// again tells whether what failed is worth another try.
+func again(err error) bool {
+	k := fault.Of(err)
+	return err != nil && (k == fault.Transient || k == fault.Conflict)
+}
