@@ -173,9 +173,6 @@ func (a *execution) input(ref schemas.Ref) (port.Artifact, error) {
 // themselves: the next pass finds them under their keys.
 var ErrHandedBack = errors.New("handed back: the run goes on, and the next pass finds it")
 
-// mostLine is how much of a line without an end is held.
-const mostLine = 1 << 20
-
 // follow starts a run and stays with it until it is done, passing on its log. A
 // caller who gives up stops it, or hands it back; where w has it stopped, it is.
 func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*port.Result, error) {
@@ -184,34 +181,13 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 		return nil, err
 	}
 	failpoint.At(failpoint.RunBegun)
-	var offset int64
-	var rest []byte
-	show := func() (more bool) {
-		piece, err := a.Runner.Logs(context.WithoutCancel(ctx), work.Key, offset)
-		if err != nil || len(piece) == 0 {
-			return false // the log is shown where it can be; the result tells its tail
-		}
-		offset += int64(len(piece))
-		rest = append(rest, piece...)
-		for {
-			line, after, ok := bytes.Cut(rest, []byte("\n"))
-			if !ok && len(rest) < mostLine {
-				return true
-			}
-			if !ok { // it is shown in pieces, and not held until it ends
-				line, after = rest, nil
-			}
-			a.sendEvent(work.Ref, Output, string(line))
-			w.line(string(line))
-			rest = after
-		}
-	}
+	log := &printing{a: a, work: work, watched: w}
 	for told := ""; r.State != port.Done; {
 		if news := r.News(); news != "" && news != told {
 			told = news
 			a.sendEvent(work.Ref, Output, news)
 		}
-		r, err = a.Runner.Wait(ctx, work.Key, r.State, offset)
+		r, err = a.Runner.Wait(ctx, work.Key, r.State, log.offset)
 		if ctx.Err() != nil {
 			if errors.Is(context.Cause(ctx), ErrHandedBack) {
 				return nil, fault.New(fault.Cancelled, "%s: %w", work.Ref, ErrHandedBack)
@@ -224,8 +200,8 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 		if err != nil {
 			return nil, err
 		}
-		for more := show(); more && w != nil && ctx.Err() == nil; { // all that there is
-			more = show()
+		for more := log.show(ctx); more && w != nil && ctx.Err() == nil; { // all that there is
+			more = log.show(ctx)
 		}
 		if w.stops() {
 			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
@@ -233,11 +209,45 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 			}
 		}
 	}
-	for show() {
+	for log.show(ctx) {
 	}
-	if len(rest) > 0 {
-		a.sendEvent(work.Ref, Output, string(rest))
+	if len(log.rest) > 0 {
+		a.sendEvent(work.Ref, Output, string(log.rest))
 	}
 	failpoint.At(failpoint.RunEnded)
 	return r.Result, nil
+}
+
+// mostLine is how much of a line without an end is held.
+const mostLine = 1 << 20
+
+// printing is what a run prints, as far as it was passed on.
+type printing struct {
+	a       *execution
+	work    port.Job
+	watched *watched
+	offset  int64
+	rest    []byte // of a line that has not ended
+}
+
+// show passes on the next piece of it, and tells whether there may be more.
+func (p *printing) show(ctx context.Context) (more bool) {
+	piece, err := p.a.Runner.Logs(context.WithoutCancel(ctx), p.work.Key, p.offset)
+	if err != nil || len(piece) == 0 {
+		return false // the log is shown where it can be; the result tells its tail
+	}
+	p.offset += int64(len(piece))
+	p.rest = append(p.rest, piece...)
+	for {
+		line, after, ok := bytes.Cut(p.rest, []byte("\n"))
+		if !ok && len(p.rest) < mostLine {
+			return true
+		}
+		if !ok { // it is shown in pieces, and not held until it ends
+			line, after = p.rest, nil
+		}
+		p.a.sendEvent(p.work.Ref, Output, string(line))
+		p.watched.line(string(line))
+		p.rest = after
+	}
 }
