@@ -106,7 +106,7 @@ func parse(mods []module, which func(module) bool) error {
 		}
 	}
 	if err := errors.Join(broken...); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules; nothing is judged by half of them")
+		return fault.WithHint(fault.New(fault.Invalid, "load policy: %w", err), "correct the rules: while one of them cannot be read, nothing is judged")
 	}
 	return nil
 }

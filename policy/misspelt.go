@@ -55,7 +55,7 @@ func misspelt(mods []module) error {
 			if meant == "" || slices.Contains(levels, name) || used[name] {
 				continue
 			}
-			return fault.WithHint(fault.New(fault.Invalid, "load policy: %s: %s is none of the sets %v, and no rule uses it: it judges nothing", r.Location, name, levels),
+			return fault.WithHint(fault.New(fault.Invalid, "load policy: %s: %s is none of the sets %s, and no rule uses it: it judges nothing", r.Location, name, strings.Join(levels, ", ")),
 				"write: %s contains message if { ... }", meant)
 		}
 	}

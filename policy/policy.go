@@ -193,7 +193,7 @@ func parsed(mods []module) map[string]*ast.Module {
 // broken is a compiler's errors, with the ways out that people need.
 func broken(errs ast.Errors) error {
 	err := fault.New(fault.Invalid, "load policy: %w", errs)
-	return fault.WithHint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%v are refused)", refused)
+	return fault.WithHint(err, "correct the rules; they see only the documented input, and reach neither network, machine, chance nor clock (%s are refused)", strings.Join(refused, ", "))
 }
 
 // useless refuses a team's rules that declare no set of findings: they would be no rules at all, most likely by a slip
@@ -210,7 +210,7 @@ func useless(mods []module, team bool) error {
 	if !team {
 		return nil
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %v", levels),
+	return fault.WithHint(fault.New(fault.Invalid, "load policy: the team's rules declare none of the sets %s", strings.Join(levels, ", ")),
 		"write: deny contains message if { ... }")
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // atOnce is how many repositories are looked at side by side.
@@ -60,7 +61,7 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 		}
 	}
 	if wrong > 0 {
-		return fault.WithHint(fault.New(fault.Of(first), "%d of %d things that the controller will need are not available", wrong, len(found)), "fix each as it says above")
+		return fault.WithHint(fault.New(fault.Of(first), "of %s that the controller will need, %d cannot be used", plural.Of(len(found), "thing"), wrong), "fix each as it says above")
 	}
 	return nil
 }

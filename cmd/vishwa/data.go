@@ -47,7 +47,7 @@ func (a *cli) workspace(jobs int) (*data.Workspace, error) { return a.workspaceA
 
 func (a *cli) workspaceAt(dir string, jobs int) (*data.Workspace, error) {
 	if jobs < 0 {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "--jobs is %d", jobs), "give a number from 1 on; without it, the machine says")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "--jobs is %d, and at least one object is moved at once", jobs), "give a number from 1 on, or leave it out: the machine decides")
 	}
 	env, err := a.env()
 	if err != nil {

@@ -198,7 +198,7 @@ func entire(w *data.Workspace) error {
 	defer r.Close()
 	shallow, err := r.Shallow()
 	if err == nil && shallow {
-		err = fault.WithHint(fault.New(fault.Invalid, "the clone is shallow: commits that are not here may need what would go"), "fetch them: git fetch --unshallow")
+		err = fault.WithHint(fault.New(fault.Invalid, "the clone is shallow: commits that are not here may need what would be removed"), "fetch them: git fetch --unshallow")
 	}
 	return err
 }
@@ -247,7 +247,7 @@ func (a *cli) collect(ctx context.Context, u *data.Unused, dry, force bool) erro
 	case u.Empty(): // nothing but what was left half-written goes
 	case !force && !a.terminal:
 		tell()
-		return fault.WithHint(fault.New(fault.Held, "nobody can be asked whether they may go"), "remove them without asking: -f")
+		return fault.WithHint(fault.New(fault.Held, "nobody is at a terminal to say whether they may be removed"), "remove them without asking: -f")
 	case !force:
 		tell()
 		if !a.sure("Remove them?") {

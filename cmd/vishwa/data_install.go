@@ -221,7 +221,7 @@ func (i installer) hooks(ctx context.Context) error {
 		fmt.Fprintf(i.cli.out, "Wrote the hook %s.\n", h[0])
 	}
 	if len(there) > 0 {
-		return fault.WithHint(fault.New(fault.Conflict, "%s exist already, and stay", plural.Of(len(there), "hook")), "add to them:\n  %s", strings.Join(there, "\n  "))
+		return fault.WithHint(fault.New(fault.Conflict, "this clone already has %s of its own, which Vishwa does not change", plural.Of(len(there), "hook")), "add to them:\n  %s", strings.Join(there, "\n  "))
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (a *cli) exportKubeflowVerb() *cobra.Command {
 		Short: "Print the graph as a pipeline of Kubeflow Pipelines",
 		Long: `Print what the work tree declares as one pipeline of Kubeflow Pipelines 2: each dataset is
 a parameter that says where the data lies, each transform and each candidate of a training
-is a step, and so is each model, which chooses the best candidate and holds it against its
+is a step, and so is each model, which chooses the best candidate and checks it against its
 gates. Steps have their code with them, make the environment that their requirements name,
 and check data against its pin. They are lightweight components: an image needs Python 3.8
 or newer, and kfp or the way to a package index. The SDK's local runners carry them out, too.

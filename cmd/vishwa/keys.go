@@ -208,7 +208,7 @@ func withController(old []byte, name, dir string) ([]byte, error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(old, &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file is not YAML mapping"), "correct it, or move it away")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the trust file is not a YAML mapping"), "let it begin with apiVersion: vishwa.dev/v1alpha1, or move it away")
 	}
 	top := doc.Content[0]
 	controllers := child(top, "controllers")

@@ -272,7 +272,7 @@ func (a *cli) monitorDiff() *cobra.Command {
 				}
 			}
 			if len(found) < 2 {
-				return fault.WithHint(fault.New(fault.Missing, "%s has %s, and a difference is of two", refs[0], plural.Of(len(found), "finding")), "measure: vishwa monitor run %s", refs[0])
+				return fault.WithHint(fault.New(fault.Missing, "%s has %s, and a difference needs two", refs[0], plural.Of(len(found), "finding")), "measure: vishwa monitor run %s", refs[0])
 			}
 			was, err := evidenceOf(cmd.Context(), s, found[len(found)-2])
 			if err != nil {

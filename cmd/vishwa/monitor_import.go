@@ -114,7 +114,7 @@ func (a *cli) writeBaseline(b sagemaker.Baseline, name, deployment string) error
 	data, declared := "data/"+name+".csv", "vishwa/"+name+".yaml"
 	for _, path := range []string{data, declared} {
 		if _, err := os.Lstat(filepath.Join(r.Dir(), filepath.FromSlash(path))); err == nil {
-			return fault.WithHint(fault.New(fault.Conflict, "%s is there", path), "give another --name, or remove it")
+			return fault.WithHint(fault.New(fault.Conflict, "%s already exists", path), "give another --name, or remove it")
 		}
 	}
 	var rows bytes.Buffer

@@ -56,7 +56,7 @@ func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.Data
 		}
 		of, ok := spec.(schemas.Data)
 		if !ok {
-			return nil, schemas.Format{}, fault.WithHint(fault.New(fault.Invalid, "%s is no data", ref), "name a dataset")
+			return nil, schemas.Format{}, fault.WithHint(fault.New(fault.Invalid, "%s is not data", ref), "name a dataset")
 		}
 		from := of.Data().Source
 		if from.Predictions != nil {

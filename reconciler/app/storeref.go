@@ -97,7 +97,7 @@ func (p StoreRef) away() (*away, error) {
 			return a, nil
 		}
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "spec.store names no place"), "give dir, or a place that other machines reach, in spec.store")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "spec.store of vishwa.yaml does not say where the store is"), "give it dir, s3, oci or dvc")
 }
 
 // variables are those that hold the credentials of the place.

@@ -100,7 +100,11 @@ func readTrust(tree fs.FS, project *schemas.Project) (*trust.Trust, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", name, err), "add the trust file, or correct spec.trust of vishwa.yaml")
+		way := "add the trust file, or correct spec.trust of vishwa.yaml"
+		if !errors.Is(err, fs.ErrNotExist) {
+			way = "make it a plain file that you may read"
+		}
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", name, err), "%s", cmp.Or(fault.HintOf(err), way))
 	}
 	if _, is := lfs.Parse(raw); is {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: it %s", name, lfs.NotTheFile), "%s", lfs.Way(name))

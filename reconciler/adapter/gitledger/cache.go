@@ -64,7 +64,7 @@ func (l *Ledger) load() error {
 		return nil
 	}
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Internal, "read ledger cache: %w", err), "remove the file")
+		return fault.WithHint(fault.New(fault.Internal, "read ledger cache: %w", err), "let this user read and write the folder of that file, or remove the file: it is made again")
 	}
 	head, body, ok := bytes.Cut(b, []byte("\n"))
 	if !ok || !plumbing.IsHash(string(head)) {

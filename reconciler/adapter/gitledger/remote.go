@@ -111,6 +111,12 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 	case strings.HasPrefix(text, "error creating SSH agent"): // go-git's own, which it does not class
 		return fault.WithHint(fault.New(fault.Transient, "remote %s is asked over SSH, and no SSH agent has a key: SSH_AUTH_SOCK is not set", name),
 			"start an agent and add your key (eval \"$(ssh-agent)\"; ssh-add), or have core.sshCommand of Git name a program; to go on with what is here: --offline")
+	case strings.Contains(text, "dubious ownership"):
+		return fault.WithHint(fault.New(fault.Transient, "Git does not read remote %s, as its folder belongs to somebody else", name),
+			"make the folder your own; or, if you trust whoever owns it: git config --global --add safe.directory FOLDER; to go on with what is here: --offline")
+	case strings.Contains(text, "unable to authenticate"):
+		return fault.WithHint(fault.New(fault.Denied, "remote %s takes none of the SSH keys that it was offered", name),
+			"add the public key of one of them there (ssh-add -l lists them), or have core.sshCommand of Git name a program; to go on with what is here: --offline")
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.WithHint(fault.New(fault.Missing, "reach remote %s: %s", name, text), "install git, which a remote on this machine is served by")
 	default:

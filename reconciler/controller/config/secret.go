@@ -3,7 +3,6 @@
 package config
 
 import (
-	"cmp"
 	"io"
 	"os"
 	"slices"
@@ -32,7 +31,10 @@ func (s Secret) Read(lookup func(string) (string, bool)) ([]byte, error) {
 		text, _ = lookup(s.Env)
 	}
 	if text = strings.TrimRight(text, "\r\n"); text == "" {
-		return nil, fault.WithHint(fault.New(fault.Missing, "the secret in %s is empty or not there", cmp.Or(s.File, s.Env)), "set it")
+		if s.File != "" {
+			return nil, fault.WithHint(fault.New(fault.Missing, "the file of the secret, %s, is empty", s.File), "write the secret to it, and nothing else")
+		}
+		return nil, fault.WithHint(fault.New(fault.Missing, "the variable of the secret, %s, is empty or not set", s.Env), "set it for the controller, or name the secret's file in the configuration")
 	}
 	return []byte(text), nil
 }
