@@ -18,20 +18,22 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// runUnderWay is a run that has not ended, as far as its runner tells.
+// runUnderWay is a run that has not ended, as far as its runner tells, or that nobody has recorded since it ended well.
 type runUnderWay struct {
 	Key    digest.Digest `json:"key"`
 	Runner string        `json:"runner"`
-	State  port.RunState `json:"state,omitempty"` // none where the runner does not tell
-	Since  time.Time     `json:"since,omitzero"`
+	State  port.RunState `json:"state,omitempty"`  // none where the runner does not tell
+	Since  time.Time     `json:"since,omitzero"`   // it was begun or, where it is done, ended
 	Reason string        `json:"reason,omitempty"` // what it waits for, how far it has come, or why nothing is known
 	// Revision is the tracked one, of a run that the work tree declares otherwise.
 	Revision string `json:"revision,omitempty"`
 }
 
-// standing is the state of what it makes.
-func (r runUnderWay) standing() string {
+// standing is the state of what it makes; without it, was.
+func (r runUnderWay) standing(was string) string {
 	switch r.State {
+	case port.Done:
+		return was
 	case port.Running:
 		return "under way"
 	case port.Waiting:
@@ -48,7 +50,10 @@ func (r runUnderWay) String() string {
 	if r.Revision != "" {
 		text += " (as of revision " + r.Revision[:min(7, len(r.Revision))] + ")"
 	}
-	if r.State == "" {
+	switch r.State {
+	case port.Done:
+		return text + ", ended well at " + r.Since.UTC().Format(time.RFC3339)
+	case "":
 		return text + ", state not known: " + r.Reason
 	}
 	if news := (port.Run{State: r.State, Reason: r.Reason}).News(); news != "" {
@@ -60,8 +65,8 @@ func (r runUnderWay) String() string {
 // askedFor bounds how long runners are asked for how their runs stand: what is served is not to wait for a cluster that is gone.
 const askedFor = 15 * time.Second
 
-// notEnded are the runs of p's steps that this machine began and that have not ended.
-func (s *station) notEnded(ctx context.Context, p plan.Plan) (map[digest.Digest]runUnderWay, error) {
+// unrecorded are the runs of p's steps that this machine began and that nobody has recorded.
+func (s *station) unrecorded(ctx context.Context, p plan.Plan) (map[digest.Digest]runUnderWay, error) {
 	short, cancel := context.WithTimeout(ctx, askedFor)
 	defer cancel()
 	g, short := errgroup.WithContext(short)
@@ -73,12 +78,18 @@ func (s *station) notEnded(ctx context.Context, p plan.Plan) (map[digest.Digest]
 		}
 		g.Go(func() error {
 			for _, key := range st.Keys() {
+				if slices.ContainsFunc(st.Evaluations, func(e plan.Evaluation) bool { return e.Key == key && e.Metrics != nil }) {
+					continue // recorded
+				}
 				run, err := s.Runner.Poll(short, key)
 				on := cmp.Or(run.Runner, schemas.LocalRunner)
 				switch kind := fault.Of(err); {
 				case ctx.Err() != nil:
 					return fault.New(fault.Cancelled, "ask for runs: %w", context.Cause(ctx))
-				case kind == fault.Missing, kind == fault.Corrupt, err == nil && run.State == port.Done: // none, or none any more
+				case kind == fault.Missing, kind == fault.Corrupt: // none
+				case err == nil && run.State == port.Done && run.Result.Cause != "": // the ledger tells of it
+				case err == nil && run.State == port.Done: // well, and nobody has recorded it
+					found[i] = append(found[i], runUnderWay{Key: key, Runner: on, State: run.State, Since: run.Result.Finished})
 				case err != nil:
 					found[i] = append(found[i], runUnderWay{Key: key, Runner: on, Reason: err.Error()})
 				default:
@@ -107,7 +118,7 @@ func (s *station) notEnded(ctx context.Context, p plan.Plan) (map[digest.Digest]
 func (s *station) withRuns(ctx context.Context, w *pass.Snapshot, p plan.Plan, all []standing) ([]standing, error) {
 	seen := map[digest.Digest]bool{}
 	add := func(p plan.Plan, revision string) error {
-		known, err := s.notEnded(ctx, p)
+		known, err := s.unrecorded(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -124,7 +135,7 @@ func (s *station) withRuns(ctx context.Context, w *pass.Snapshot, p plan.Plan, a
 					i = len(all) - 1
 				}
 				all[i].Runs = append(all[i].Runs, r)
-				all[i].State, all[i].Since = all[i].Runs[0].standing(), all[i].Runs[0].Since
+				all[i].State, all[i].Since = all[i].Runs[0].standing(all[i].State), all[i].Runs[0].Since
 			}
 		}
 		return nil

@@ -55,22 +55,23 @@ func TestStatusSaysWhereARunIsAndWhatItWaitsFor(t *testing.T) {
 		}}
 	}
 	here := standsSo{runs: map[digest.Digest]port.Run{
-		key("here"):  {State: port.Waiting, Started: began},
-		key("ended"): {State: port.Done, Result: &port.Result{}},
+		key("here"):   {State: port.Waiting, Started: began},
+		key("ended"):  {State: port.Done, Result: &port.Result{Finished: began}},
+		key("failed"): {State: port.Done, Result: &port.Result{Cause: port.Exit, Finished: began}},
 	}}
 	s := &station{&app.Repository{Reconciler: &pass.Reconciler{Runner: wrap.Routed(here, map[string]wrap.Route{"gpu": only(queue, "queued", "scored"), "lost": only(gone, "unknown")})}}}
 	p := plan.Plan{}
-	for _, name := range []string{"here", "queued", "unknown", "ended", "never"} {
+	for _, name := range []string{"here", "queued", "unknown", "ended", "failed"} {
 		p.Steps = append(p.Steps, plan.Step{Ref: ref(name), Do: plan.Make, Key: key(name), Why: "it is new"})
 	}
-	p.Steps = append(p.Steps, plan.Step{Ref: schemas.Ref{Kind: schemas.KindModel, Name: "m"}, Do: plan.Make, Evaluations: []plan.Evaluation{{Key: key("scored")}}})
+	p.Steps = append(p.Steps, plan.Step{Ref: schemas.Ref{Kind: schemas.KindModel, Name: "m"}, Do: plan.Make, Evaluations: []plan.Evaluation{{Key: key("ended"), Metrics: map[string]float64{"auc": 1}}, {Key: key("scored")}}})
 	w := &pass.Snapshot{Observed: plan.Observed{Facts: &ledger.Facts{}}}
 	all, err := s.withRuns(t.Context(), w, p, standings(w, p))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"waits|on this machine, waits: its software environment is being made", "waits|on gpu, waits: position 3 in queue team-a",
-		"unknown|on lost, state not known: runner lost: ask https://cluster.example.com: connection refused", "due", "due", "under way|on gpu, now: 40% done"} {
+		"unknown|on lost, state not known: runner lost: ask https://cluster.example.com: connection refused", "due|on this machine, ended well at 2026-05-01T12:00:00Z", "due", "under way|on gpu, now: 40% done"} {
 		got := []string{all[i].State}
 		for _, r := range all[i].Runs {
 			got = append(got, r.String())
