@@ -152,7 +152,7 @@ test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## 
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
 
 bench-package: $(addprefix $(TOOLS)/bin/,registry crane oras) ## a model into a registry, next to crane and oras (VISHWA_BENCH_MIB); TMPDIR= is best in memory
-	VISHWA_BENCH_MIB=$(or $(VISHWA_BENCH_MIB),2048) $(GO) test -run '^$$' -bench PackAndPush -benchtime 1x -count 2 -timeout 20m ./reconciler/adapter/packager
+	VISHWA_BENCH_MIB=$(or $(VISHWA_BENCH_MIB),2048) $(BENCH) package
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
@@ -162,13 +162,13 @@ test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real e
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
 
 bench-docker: debian-docker ## a run through Docker, beside docker run (as root)
-	VISHWA_REAL=1 $(GO) test -run '^$$' -bench '^BenchmarkDocker' -benchtime 20x -timeout 20m ./reconciler/adapter/launcher/docker
+	VISHWA_REAL=1 $(BENCH) docker
 
 test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue (as root; builds for minutes, once)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubernetes' $(ENGINES)
 
 bench-kubernetes: debian-kubernetes $(KUBERNETES) ## the figures of docs/benchmarks.md that need a real cluster (as root)
-	VISHWA_REAL=1 $(GO) test -run '^$$' -bench '^BenchmarkKubernetes' -benchtime 1x -timeout 40m ./reconciler/adapter/launcher ./reconciler/app
+	VISHWA_REAL=1 $(BENCH) $(or $(ROWS),kubernetes)
 
 test-kubeflow: debian-kubernetes $(KUBERNETES) $(KUBEFLOW) ## what drives Kubeflow, on the same cluster with JobSet and Trainer (as root)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestKubeflow' $(ENGINES)
@@ -203,7 +203,7 @@ test-kafka: $(TOOLS)/kafka/lib ## datasets out of a real broker of Kafka (needs 
 	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(GO) test -count=1 -timeout 24m -run '^TestKafkaItself' -v ./reconciler/adapter/source
 
 bench-kafka: $(TOOLS)/kafka/lib ## a range of ten million messages beside Kafka's console consumer (VISHWA_BENCH_RECORDS)
-	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(GO) test -run '^$$' -bench KafkaBeside -benchtime 1x -timeout 40m ./reconciler/adapter/source
+	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(BENCH) kafka
 
 debian-docker:
 	@.ci/servers/apt.sh docker
@@ -218,6 +218,9 @@ debian-kubernetes:
 BENCH = VISHWA_BENCH_SCALE=$(SCALE) VISHWA_BENCH_PAIRS=$(PAIRS) VISHWA_BENCH_DIR=$(BENCH_DIR) VISHWA_BENCH_BIN=$(BIN) $(GO) run ./cmd/internal/benchmarks
 bench: build ## the tables of docs/benchmarks.md that need no server, measured anew (ROWS=, SCALE=, PAIRS=, BENCH_DIR=)
 	$(BENCH) $(ROWS)
+
+bench-drift: $(TOOLS)/bin/evidently ## drift's table, next to Evidently
+	$(BENCH) drift
 
 bench-tables: ## the tables of docs/benchmarks.md, written anew from the results that are kept
 	$(GO) run ./cmd/internal/benchmarks -kept

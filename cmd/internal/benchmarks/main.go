@@ -137,7 +137,7 @@ var ofResults = regexp.MustCompile(`^(Benchmark\S+\s+\d+\s.*|(goos|goarch|pkg|ve
 // run has a package's tests run the row's benchmark, and returns the results with their head.
 func (r row) run(test string, said io.Writer) (string, error) {
 	cmd := exec.Command(test, "-test.run", "^$", "-test.bench", r.bench, "-test.benchtime", r.times(), "-test.timeout", "3h")
-	cmd.Dir, cmd.Env, cmd.Stderr = r.pkg, append(os.Environ(), r.env...), said
+	cmd.Dir, cmd.Stderr = r.pkg, said
 	began, before := time.Now(), load()
 	out, err := cmd.Output()
 	if err != nil {

@@ -6,9 +6,8 @@ type row struct {
 	group string // rows of a group want a server or much time, and have a target of make of their own
 	what  string
 	pkg   string
-	bench string   // for go test -bench
-	count string   // for -benchtime, once without
-	env   []string // VARIABLE=value
+	bench string // for go test -bench
+	count string // for -benchtime, once without
 }
 
 func (r row) times() string {
@@ -38,4 +37,24 @@ var rows = []row{
 	beside("profile", "data", "profile of a CSV next to pandas and polars"),
 	beside("model-apply", "data", "apply of a large model next to cp and openssl"),
 	beside("model-verify", "data", "verify of a large model next to model_signing and openssl"),
+	{name: "leaderboard", what: "the board of ten thousand trials", pkg: "./reconciler/pass", bench: "^BenchmarkLeaderboardOfTenThousandTrials$", count: "10x"},
+	{name: "isolation", what: "what each level of isolation costs", pkg: vishwa, bench: "^Benchmark(RunStart|Opens|Compute)$", count: "30x"},
+	{name: "replicas", what: "three controllers that share a thousand idle repositories", pkg: "./reconciler/controller", bench: "^BenchmarkReplicas$"},
+	{name: "idle", what: "one controller of a thousand idle repositories", pkg: "./reconciler/controller", bench: "^BenchmarkIdle"},
+	{name: "append", what: "appending to the ledger", pkg: "./reconciler/adapter/gitledger", bench: "^BenchmarkLedger$", count: "40x"},
+	{name: "storm", what: "thirty-two writers of one ledger at once", pkg: "./reconciler/adapter/gitledger", bench: "^BenchmarkStorm$", count: "3x"},
+	{name: "mirror", what: "a first clone and ten thousand refs, next to git", pkg: "./reconciler/adapter/mirror", bench: "^Benchmark(MirrorClone|Refs)$"},
+	{name: "comment", what: "from a push to the comment", pkg: vishwa, bench: "^BenchmarkPushToComment$"},
+	{name: "drift-columns", what: "a drift measurement of many columns", pkg: "./reconciler/app", bench: "^BenchmarkManyColumns$"},
+	{name: "false-alarms", what: "how often drift is called where there is none", pkg: "./reconciler/engine/drift", bench: "^BenchmarkFalseAlarms$"},
+	{name: "drift", group: "drift", what: "drift next to Evidently", pkg: "./reconciler/engine/drift", bench: "^BenchmarkBesideEvidently$"},
+	{name: "decisions", what: "a decision of the rules", pkg: "./policy", bench: "^Benchmark(Decision|Prepare)$", count: "1s"},
+	{name: "sign", what: "signing and verifying a large model", pkg: "./reconciler/adapter/signer", bench: "^BenchmarkLargeModel$"},
+	{name: "proxy", what: "questions through the public port and to the served process itself", pkg: "./reconciler/adapter/server", bench: "^BenchmarkProxy$", count: "3s"},
+	{name: "elsewhere", what: "a thousand runs that are under way elsewhere", pkg: "./reconciler/app", bench: "^BenchmarkThousand"},
+	{name: "package", group: "package", what: "a model into a registry, next to crane and oras", pkg: "./reconciler/adapter/packager", bench: "^BenchmarkPackAndPush$"},
+	{name: "kafka", group: "kafka", what: "a range of a topic, next to Kafka's console consumer", pkg: "./reconciler/adapter/source", bench: "^BenchmarkKafkaBeside$"},
+	{name: "docker", group: "docker", what: "a run through Docker, next to docker run", pkg: "./reconciler/adapter/launcher/docker", bench: "^BenchmarkDockerBeside$", count: "20x"},
+	{name: "kubernetes-queue", group: "kubernetes", what: "tasks under one quota of a cluster, next to kubectl", pkg: "./reconciler/adapter/launcher", bench: "^BenchmarkKubernetesQueue$"},
+	{name: "kubernetes-run", group: "kubernetes", what: "a run on a cluster, next to kubectl, and a changed line", pkg: "./reconciler/app", bench: "^BenchmarkKubernetes(Run|Change)$"},
 }

@@ -124,7 +124,7 @@ func (l result) compared(again bool) string {
 func (l result) figures() string {
 	var all []string
 	for _, unit := range slices.Sorted(maps.Keys(l.metrics)) {
-		if !strings.HasSuffix(unit, "-goal") && unit != "ns/op" {
+		if !strings.HasSuffix(unit, "-goal") && !slices.Contains([]string{"B/op", "allocs/op"}, unit) && (unit != "ns/op" || l.metrics[unit] > 0) {
 			all = append(all, measured(unit, l.metrics[unit]))
 		}
 	}
@@ -174,6 +174,8 @@ func called(unit string) string {
 // shown is a value with its unit.
 func shown(unit string, v float64) string {
 	switch {
+	case strings.HasSuffix(unit, "-s") && v < 0.001:
+		return round(v*1e6) + " µs"
 	case strings.HasSuffix(unit, "-s") && v < 1:
 		return round(v*1000) + " ms"
 	case strings.HasSuffix(unit, "-s"):
@@ -188,6 +190,9 @@ func shown(unit string, v float64) string {
 
 // measured is a value with its unit, and what it is of where the unit says so: p50-ms, or s/run.
 func measured(unit string, v float64) string {
+	if unit == "ns/op" {
+		return "each " + shown("-s", v/1e9)
+	}
 	if of := called(unit); of != strings.ReplaceAll(unit, "-", " ") {
 		return of + " " + shown(unit, v)
 	}
