@@ -187,7 +187,7 @@ func notes(r pass.Row) (out []string) {
 	}
 	switch {
 	case r.Stopped != "":
-		out = append(out, r.Stopped)
+		out = append(out, harmless.Line(r.Stopped))
 	case r.Metrics == nil:
 		out = append(out, "not trained")
 	}

@@ -32,6 +32,7 @@ func TestFormatsThatRunCodeFromTextAreFound(t *testing.T) {
 		"prose of a node and an op":               {"notes.txt", "the node [3] failed, so op 'x' was taken\n", Text, ""},
 		"a list that is called node":              {"conf.yaml", "node: [1, 2]\nop: \"add\"\n", YAML, ""},
 		"a graph as text, all forms of fields":    {"m.txt", "\ufeff[a.b/c] : -1e-3, node : [{ name: 'x' 'y' op\t: # c\n \"Read\" \"File\" }, <>]", SavedModelOps, ""},
+		"a graph as text, a remark in a name":     {"m.txt", "a { [b.c/d # ]\n] { e: 1 } }\ngraph_def { }", SavedModelOps, ""},
 		"a graph as text, of functions":           {"m.txt", "library { function { node_def { op: 'ReadFile' } } }", SavedModelOps, ""},
 		"jsonpickle, in a long key":               {"m.json", `{"json://{\"py/reduce\": [` + strings.Repeat(" ", 2000) + `]}": 1}`, JSONObject, ""},
 		"DOT":                                     {"g.dot", "digraph {\n  node [shape=box]\n  a -> b [label=\"op\"]\n}\n", Text, ""},

@@ -98,11 +98,14 @@ func (r *fieldReader) opens(c byte) {
 	r.open, r.name = append(r.open, next), ""
 }
 
-// extension reads past a name in brackets.
+// extension reads past a name in brackets, which may have remarks between its parts.
 func (r *fieldReader) extension() bool {
 	for {
-		if c, err := r.src.ReadByte(); err != nil || c == ']' {
-			return err == nil
+		switch c, _, ok := r.token(); {
+		case !ok || c == 0:
+			return false
+		case c == ']':
+			return true
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // the line names, or -1. A value that is NaN or infinite is NaN.
 func Report(line, metric string) (step int64, value float64, ok bool) {
 	line = strings.TrimSpace(line)
-	if len(line) > mostLine {
+	if len(line) > mostReport || !strings.Contains(line, metric[strings.LastIndexByte(metric, '.')+1:]) { // most lines say nothing of it
 		return 0, 0, false
 	}
 	if strings.HasPrefix(line, "[") {
@@ -52,6 +52,9 @@ func Report(line, metric string) (step int64, value float64, ok bool) {
 	})
 	return step, value, ok && errors.Is(err, errFound)
 }
+
+// mostReport is how long a line that reports may be: all that a run prints is looked at.
+const mostReport = 8 << 10
 
 var errFound = errors.New("found")
 

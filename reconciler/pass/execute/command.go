@@ -200,9 +200,7 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 		if err != nil {
 			return nil, err
 		}
-		for more := log.show(ctx); more && w != nil && ctx.Err() == nil; { // all that there is
-			more = log.show(ctx)
-		}
+		log.next(ctx)
 		if w.stops() {
 			if err := a.Runner.Stop(context.WithoutCancel(ctx), work.Key); err != nil {
 				return nil, err
@@ -221,13 +219,27 @@ func (a *execution) follow(ctx context.Context, work port.Job, w *watched) (*por
 // mostLine is how much of a line without an end is held.
 const mostLine = 1 << 20
 
+// catchUp is how long what a run printed before it was watched is read at once.
+const catchUp = 10 * time.Second
+
 // printing is what a run prints, as far as it was passed on.
 type printing struct {
 	a       *execution
+	caught  bool // what was there when it began to be watched was read
 	work    port.Job
 	watched *watched
 	offset  int64
 	rest    []byte // of a line that has not ended
+}
+
+// next passes on the next piece of it, and the first time all that there is: a trial is judged by that. One that never ceases to print is
+// judged all the same.
+func (p *printing) next(ctx context.Context) {
+	more := p.show(ctx)
+	for began := p.a.Now(); more && !p.caught && p.watched != nil && ctx.Err() == nil && p.a.Now().Sub(began) < catchUp; {
+		more = p.show(ctx)
+	}
+	p.caught = true
 }
 
 // show passes on the next piece of it, and tells whether there may be more.

@@ -87,3 +87,30 @@ func TestALineWithoutAnEndIsNotHeld(t *testing.T) {
 		t.Errorf("%d bytes told, the longest of %d", all, longest)
 	}
 }
+
+// chatty is a runner of a run that prints whenever it is looked at.
+type chatty struct {
+	printed
+	now time.Time
+}
+
+func (c *chatty) Logs(context.Context, digest.Digest, int64) ([]byte, error) {
+	c.now = c.now.Add(time.Second)
+	return []byte("{\"step\": 1, \"loss\": 9}\n"), nil
+}
+
+// TestATrialThatNeverCeasesToPrintIsJudged: reading what it prints does not keep who watches it.
+func TestATrialThatNeverCeasesToPrintIsJudged(t *testing.T) {
+	n := &graph.Node{Ref: schemas.Ref{Kind: "Training", Name: "t", Output: "found"}}
+	n.Recipe.Stop = &schemas.EarlyStop{Metric: "loss", Goal: "minimize", Median: &schemas.MedianStop{}}
+	run := &chatty{now: time.Unix(0, 0)}
+	a := &execution{Config: Config{Now: func() time.Time { return run.now }, Tell: func(Event) {}, Runner: run}, trials: map[schemas.Ref]*stopping.Trials{}}
+	log := &printing{a: a, watched: a.watch(&job{node: n})}
+	for _, seconds := range []time.Duration{catchUp, time.Second, time.Second} {
+		began := run.now
+		log.next(t.Context())
+		if took := run.now.Sub(began); took > seconds+time.Second {
+			t.Errorf("it was read for %v, at most %v", took, seconds)
+		}
+	}
+}
