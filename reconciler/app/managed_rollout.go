@@ -63,5 +63,5 @@ func (s *ManagedRepository) worse(ctx context.Context, d controller.Deployment, 
 			logged = rollout.Evidence{}
 		}
 	}
-	return canary.Worse(plan.Seen(live.Beside, logged))
+	return canary.Worse(st.rollout, plan.Seen(live.Beside, logged))
 }

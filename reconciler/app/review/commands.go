@@ -76,7 +76,11 @@ func (v *pullRequest) refusal(ctx context.Context, base *pass.Intent, o order) (
 	case o.remark.Edited && slices.Contains(weighty, o.Verb):
 		return "the comment was edited, and others than its author can do that: give the command in a new one", nil
 	}
-	if roles := base.Project.PullRequests.Commands[string(o.Verb)]; len(roles) > 0 {
+	roles := base.Project.PullRequests.Commands[string(o.Verb)]
+	if o.Verb == chatops.Resume && len(roles) == 0 { // who may not have a release go back may not let it go on
+		roles = base.Project.PullRequests.Commands[string(chatops.Rollback)]
+	}
+	if len(roles) > 0 {
 		if who := roleOf(base, by.Login); !slices.ContainsFunc(who, func(r string) bool { return slices.Contains(roles, r) }) {
 			return fmt.Sprintf("%s is for people in the role %s of the tracked branch's trust file", o.Verb, strings.Join(roles, " or ")), nil
 		}

@@ -165,8 +165,8 @@ func (s Step) roll(n *graph.Node, r Rolling) Step {
 		return do(rollout.Revive, r.State.Step, r.State.Weight, "what serves is down: it is brought back first")
 	case r.Live.Health != port.Ready:
 		return s.waits(rollout.Decision{Why: InCanary + "and what serves does not answer: there is nothing to compare with; vishwa rollout promote --full " + s.Ref.String() + " serves it at once"}, r.Now)
-	case underWay && beside != nil && beside.Key == s.Key && canary.Worse(Seen(beside, r.Logged)) != "":
-		return do(rollout.RollBack, r.State.Step, 0, canary.Worse(Seen(beside, r.Logged)))
+	case underWay && beside != nil && beside.Key == s.Key && canary.Worse(r.State, Seen(beside, r.Logged)) != "":
+		return do(rollout.RollBack, r.State.Step, 0, canary.Worse(r.State, Seen(beside, r.Logged)))
 	case !underWay || r.State.Declared != declared:
 		d := rollout.First(canary)
 		why := fmt.Sprintf("%s; begins a canary, %s", s.Why, Stage(canary, d.Step, d.Weight))
@@ -185,7 +185,7 @@ func Superseded(s Step, n *graph.Node, r Rolling) string {
 	if b == nil || !tries || !s.Pending && (s.Key == b.Key || s.Held == "") || r.State.Key != b.Key || !r.State.Phase.UnderWay() {
 		return ""
 	}
-	return canary.Worse(Seen(b, r.Logged))
+	return canary.Worse(r.State, Seen(b, r.Logged))
 }
 
 // next is s with what comes next of a release that is tried.

@@ -158,7 +158,7 @@ func Decide(c Canary, s State, e Evidence, now time.Time) Decision {
 		at.Why = string(s.Phase) + ": " + s.Why
 		return at
 	}
-	if worse := c.Worse(e); worse != "" {
+	if worse := c.Worse(s, e); worse != "" {
 		return Decision{Do: RollBack, Step: s.Step, Why: worse}
 	}
 	switch {
@@ -225,13 +225,21 @@ func First(c Canary) Decision {
 }
 
 // Worse says why the release goes back; "" where it does not. Every analysis that is declared counts
-// from the first request on, whichever step asks for it.
-func (c Canary) Worse(e Evidence) string {
+// from the first request on, whichever step asks for it. Before that a gauge does where its step asks for it: what
+// others show of the requests then is the old release's.
+func (c Canary) Worse(s State, e Evidence) string {
 	if e.Failing != "" {
 		return "it does not answer: " + e.Failing
 	}
+	var asked []string
+	if s.Step < len(c.Steps) {
+		asked = c.Steps[s.Step].Analyses
+	}
 	for _, name := range c.names() {
 		a := c.Analyses[name]
+		if a.Gauge && s.Weight == 0 && !slices.Contains(asked, name) {
+			continue
+		}
 		if verdict, says := a.judge(name, e); verdict == Inferior {
 			return fmt.Sprintf("analysis %s: %s: %s", name, a.Metric, says)
 		}

@@ -172,3 +172,20 @@ func TestAGaugeIsHeldAgainstItsBounds(t *testing.T) {
 		t.Errorf("at the deadline: %+v", d)
 	}
 }
+
+// TestAGaugeSaysNothingOfAReleaseWithoutRequests: what it shows is of the one that serves, which may be what is to be cured. A step may ask
+// for one all the same.
+func TestAGaugeSaysNothingOfAReleaseWithoutRequests(t *testing.T) {
+	none, all, hold := 0, 100, time.Duration(0)
+	c := Canary{Steps: []Step{{Weight: &none}, {Pause: &hold}, {Analyses: []string{"slow"}}, {Weight: &all}, {Pause: &hold}}, Analyses: map[string]Analysis{"slow": {Gauge: true}}}
+	e := Evidence{Gauges: map[string]Reading{"slow": {Known: true, Beyond: true, Says: "0.4, and at most 0.3 is allowed"}}}
+	for step, want := range map[int]Do{1: Hold, 2: RollBack, 4: RollBack} {
+		s := State{Change: Change{Phase: Progressing, Step: step, Weight: c.due(step)}}
+		if d := Decide(c, s, e, time.Time{}); d.Do != want {
+			t.Errorf("step %d: %+v, want %s", step, d, want)
+		}
+	}
+	if d := Decide(c, State{Change: Change{Phase: Progressing, Step: 1}}, Evidence{Failing: "exit code 1"}, time.Time{}); d.Do != RollBack {
+		t.Errorf("one that does not answer: %+v", d)
+	}
+}
