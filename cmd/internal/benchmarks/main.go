@@ -93,18 +93,13 @@ func runAll(names []string) error {
 			failed = append(failed, r.name)
 		}
 	}
-	if !trial {
-		if err := writePage(os.DirFS(".")); err != nil {
-			return err
-		}
-	}
 	if len(failed) > 0 {
 		return fmt.Errorf("not measured: %s", strings.Join(failed, ", "))
 	}
 	return nil
 }
 
-// keep writes a row's results to their file; those of a trial, whose sizes are others, are shown alone.
+// keep writes a row's results to their file, and the page's tables anew; those of a trial, whose sizes are others, are shown alone.
 func keep(name, text string, trial bool) error {
 	if trial {
 		made, err := table([]string{name}, map[string]string{name: text})
@@ -116,7 +111,10 @@ func keep(name, text string, trial bool) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, name+".txt"), []byte(text), 0o644)
+	if err := os.WriteFile(filepath.Join(folder, name+".txt"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	return writePage(os.DirFS("."))
 }
 
 // build compiles the tests of the row's package, once for all its rows.
