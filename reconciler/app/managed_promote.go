@@ -11,11 +11,17 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging is declined:
-// the next showing changes it back.
+// promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging, and what cannot
+// be proposed, is declined: the next showing changes it back.
 func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string, moved []port.TrackerMoved) (declined bool, err error) {
-	if s.o.Refresh.Off || len(moved) == 0 {
+	if len(moved) == 0 {
 		return false, nil
+	}
+	if s.o.Refresh.Off {
+		for _, m := range moved {
+			s.decline(branch, m)
+		}
+		return true, nil
 	}
 	at, err := s.standpoint(ctx, branch)
 	if err != nil {
@@ -39,7 +45,9 @@ func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string,
 			var none Unreverted
 			switch {
 			case errors.As(err, &none):
-				log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", tracker, "deployment", n.Ref.String(), "why", none.Why)
+				log.WarnContext(ctx, "an alias that was moved is not proposed, and put back", "tracker", tracker, "deployment", n.Ref.String(), "why", none.Why)
+				s.decline(branch, m)
+				declined = true
 			case err != nil:
 				failed = append(failed, err)
 			case got.URL != "" && got.Pull == 0:

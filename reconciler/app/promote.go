@@ -21,8 +21,8 @@ import (
 // Promotions begins the names of branches on which releases are proposed that registries of others were told to serve.
 const Promotions = "vishwa/promote/"
 
-// Promote proposes to take back the commits since which ref declares another release than the one that it was given in a tracker. There is
-// one branch a deployment, so that there is one open proposal.
+// Promote proposes to take back the commits since which ref declares another release than the one that it was given in a tracker. Each
+// release has a branch of its own: whoever moves an alias again changes nothing that people read.
 func (p *Proposer) Promote(ctx context.Context, ref schemas.Ref, tracker string, m port.TrackerMoved,
 	ask func(ctx context.Context, p port.Proposal) (int, string, error)) (Proposed, error) {
 	by := p.Facts.ByKey[m.To]
@@ -39,7 +39,7 @@ func (p *Proposer) Promote(ctx context.Context, ref schemas.Ref, tracker string,
 	}
 	text := templates.PromoteText{Deployment: ref, Model: by.Ref, Environment: m.Environment, Tracker: tracker, From: m.From, To: m.At,
 		Release: by.Seq, Digest: by.Model.Artifact.Digest, Commits: made}
-	branch := Promotions + p.Base + "/" + ref.Name
+	branch := Promotions + p.Base + "/" + ref.Name + "/" + by.Key.Short()
 	was, err := p.Tip(ctx, branch)
 	if err != nil {
 		return Proposed{}, err

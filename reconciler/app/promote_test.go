@@ -49,7 +49,7 @@ func (r *reverted) promote(t *testing.T, m port.TrackerMoved) (got Proposed, bod
 func TestAMovedAliasIsProposed(t *testing.T) {
 	r, m := promotable(t, map[string]string{"e.py": "1\ntwo\n3\n4\n5\n"}, map[string]string{"README.md": "# p\n"})
 	got, body, err := r.promote(t, m)
-	if err != nil || got.Branch != "vishwa/promote/main/s" || got.Pull != 7 || r.branches["main"] != r.commits[2] {
+	if err != nil || got.Branch != "vishwa/promote/main/s/"+m.To.Short() || got.Pull != 7 || r.branches["main"] != r.commits[2] {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	for _, want := range []string{"Serve the release of entry 3 with deployment/s", "the alias `staging` of model/m was moved from version 2 to version 1", "Change e.py"} {
