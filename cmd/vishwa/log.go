@@ -203,7 +203,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	if e.Run != nil && e.Run.Isolation != nil {
 		line("Isolated", e.Run.Isolation.String())
 	}
-	if e.Release != nil {
+	if e.Release != nil && e.Action != ledger.Suspend {
 		line("Serves", e.Release.Environment+" at "+e.Release.URL)
 		if e.Rollback() {
 			line("Again", fmt.Sprintf("the release of entry %d", e.Release.Restores))

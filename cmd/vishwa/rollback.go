@@ -83,6 +83,14 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 	if err := a.showServed(ctx, s, result); err != nil {
 		return err
 	}
+	facts, err := s.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	if facts.Suspension(o.To.Ref) == nil {
+		fmt.Fprintf(a.out, "Somebody let %s go on meanwhile: the next apply makes it what the branch declares. Where that is not meant: vishwa suspend %[1]s --reason TEXT\n", o.To.Ref)
+		return nil
+	}
 	fmt.Fprintf(a.out, "%s is suspended, so that no apply undoes this. Correct the branch, then: vishwa resume %[1]s\n", o.To.Ref)
 	return nil
 }
@@ -105,7 +113,7 @@ func (s *station) release(ctx context.Context, ref schemas.Ref, to int64) (*ledg
 		if err != nil {
 			return nil, err
 		}
-		if e := ledger.RollsBackTo(all, facts.Suspension(ref) != nil); e != nil {
+		if e := ledger.RollsBackTo(all, facts.Suspension(ref)); e != nil {
 			return e, nil
 		}
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "%s", way)

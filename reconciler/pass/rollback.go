@@ -51,45 +51,62 @@ func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	declined := false
+	if ask := o.Confirm; ask != nil {
+		o.Confirm = func(p plan.Plan) error {
+			err := ask(p)
+			declined = err != nil
+			return err
+		}
+	}
+	out, held, err := h.goBack(ctx, head, rev, o)
+	failed := err
+	if failed == nil {
+		failed = out.Err()
+	}
+	switch {
+	case failed == nil && len(out.Outcomes) == 0:
+		return out, nil
+	case failed == nil:
+		return out, h.retell(ctx, rev, o)
+	case h.letGo(ctx, rev, o, held, declined, failed):
+		return out, fault.WithHint(fmt.Errorf("%s is suspended, and its rollback is not done: %w", o.To.Ref, failed), "run the same rollback again; to give it up: vishwa resume %s", o.To.Ref)
+	}
+	return out, err
+}
+
+// goBack serves the release again. What it suspended for that is told also where it fails.
+func (h *Reconciler) goBack(ctx context.Context, head *Intent, rev port.Revision, o Rollback) (out Result, held *ledger.Entry, err error) {
 	w, err := h.asOf(ctx, head, rev, o.To)
 	if err != nil {
-		return Result{}, err
+		return Result{}, nil, err
 	}
 	p, services, err := h.prepare(ctx, w, ApplyOptions{Targets: []schemas.Ref{o.To.Ref}})
 	if err != nil {
-		return Result{Plan: p}, err
+		return Result{Plan: p}, nil, err
 	}
 	if len(p.Work()) == 0 {
 		if p, err = h.unrecorded(ctx, p, o.To); err != nil || len(p.Work()) == 0 {
-			return Result{Plan: p}, err
+			return Result{Plan: p}, nil, err
 		}
 	}
 	work := p.Work()
 	if s := work[0]; len(work) > 1 || s.Ref != o.To.Ref || !s.Restores {
-		return Result{Plan: p}, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
+		return Result{Plan: p}, nil, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
 			"revert the commit that changed it, and apply that")
 	}
 	if o.Confirm != nil {
 		if err := o.Confirm(p); err != nil {
-			return Result{Plan: p}, err
+			return Result{Plan: p}, nil, err
 		}
 	}
-	held := false
 	if work[0].Held == "" { // else nothing of it is done
-		if held, err = h.hold(ctx, rev, o, false); err != nil {
-			return Result{Plan: p}, err
+		if held, err = h.hold(ctx, rev, o); err != nil {
+			return Result{Plan: p}, held, err
 		}
 	}
 	services.rollback = &o
-	out := Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}
-	switch err := out.Err(); {
-	case err != nil && held:
-		return out, h.letGo(ctx, rev, o, err)
-	case err == nil && !held:
-		_, err = h.hold(ctx, rev, o, true)
-		return out, err
-	}
-	return out, nil
+	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}, held, nil
 }
 
 // unrecorded is p with a step that records what serves as it is to, where the ledger says that another release does: whoever had it go
@@ -108,31 +125,58 @@ func (h *Reconciler) unrecorded(ctx context.Context, p plan.Plan, to *ledger.Ent
 	return p, nil
 }
 
-// hold suspends what is to go back, before anything of it does: a pass that comes after whoever is killed on the way undoes nothing. What
-// is suspended already stays so for the reason that it has, until it is back. It tells whether it suspended it.
-func (h *Reconciler) hold(ctx context.Context, rev port.Revision, o Rollback, back bool) (bool, error) {
-	facts, err := h.Ledger.Facts(ctx)
-	if err != nil {
-		return false, err
-	}
-	was, why := facts.Suspension(o.To.Ref), fmt.Sprintf("rollback to entry %d: %s", o.To.Seq, o.Reason)
-	if was != nil && (!back || was.Reason == why) {
-		return false, nil
-	}
-	_, err = h.enter(ctx, ledger.Suspend, rev, o.To.Ref, why)
-	return err == nil, err
-}
-
-// letGo takes back the suspension of a rollback that failed, so that what is declared goes on. What is to be tried again, and what the
-// release serves after already, stays held.
-func (h *Reconciler) letGo(ctx context.Context, rev port.Revision, o Rollback, failed error) error {
-	if k := fault.Of(failed); k != fault.Transient && k != fault.Cancelled {
-		if live, err := h.Server.Observe(ctx, o.To.Ref.Name); err == nil && live.Key != o.To.Key {
-			_, err = h.enter(ctx, ledger.Resume, rev, o.To.Ref, fmt.Sprintf("the rollback to entry %d failed", o.To.Seq))
-			return err
+// hold suspends what is to go back, before anything of it does: a pass that comes after whoever is killed on the way undoes nothing.
+// What is suspended already is held as well, by whomever: nothing is said over that. Nil: nothing was recorded.
+func (h *Reconciler) hold(ctx context.Context, rev port.Revision, o Rollback) (*ledger.Entry, error) {
+	for try := 0; ; try++ {
+		facts, err := h.Ledger.Facts(ctx)
+		if err != nil || facts.Suspension(o.To.Ref) != nil {
+			return nil, err
+		}
+		e, err := h.recordWord(ctx, rev, ledger.HoldFor(o.To.Ref, o.To.Seq, o.Reason), ledger.First)
+		if err == nil || fault.Of(err) != fault.Conflict || try == 2 { // else somebody suspended it at the same moment
+			return &e, err
 		}
 	}
-	return fault.WithHint(fmt.Errorf("%s is suspended, and its rollback is not done: %w", o.To.Ref, failed), "run the same rollback again; to give it up: vishwa resume %s", o.To.Ref)
+}
+
+// retell has the suspension tell what serves, where it tells of an earlier rollback. What a person said for a reason of their own stays, and so
+// does what somebody said meanwhile.
+func (h *Reconciler) retell(ctx context.Context, rev port.Revision, o Rollback) error {
+	facts, err := h.Ledger.Facts(ctx)
+	if err == nil {
+		was := facts.Suspension(o.To.Ref)
+		if to := was.HeldFor(); to == 0 || to == o.To.Seq {
+			return nil
+		}
+		_, err = h.recordWord(ctx, rev, ledger.HoldFor(o.To.Ref, o.To.Seq, o.Reason), was.Seq)
+	}
+	if err == nil || fault.Of(err) == fault.Conflict {
+		return nil
+	}
+	return fmt.Errorf("%s serves the release of entry %d again, and what its suspension says cannot be brought up to date: %w", o.To.Ref, o.To.Seq, err)
+}
+
+// letGo takes back the suspension of a rollback that failed for good, so that what is declared goes on, whichever try recorded it. What
+// is to be tried again, and what the release serves after already, stays held: it tells whether that is so. What is suspended for something
+// else, or for a rollback that was done before, is as it was.
+func (h *Reconciler) letGo(ctx context.Context, rev port.Revision, o Rollback, held *ledger.Entry, declined bool, failed error) bool {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return held != nil
+	}
+	hold, last := facts.Suspension(o.To.Ref), facts.Latest[o.To.Ref]
+	if hold.HeldFor() != o.To.Seq || last != nil && last.Rollback() && last.Release.Restores == o.To.Seq {
+		return false
+	}
+	if k := fault.Of(failed); declined || k == fault.Transient || k == fault.Cancelled || hold.Release == nil { // by words alone a person may have suspended it
+		return true
+	}
+	if live, err := h.Server.Observe(ctx, o.To.Ref.Name); err != nil || live.Key == o.To.Key {
+		return true
+	}
+	_, err = h.recordWord(ctx, rev, ledger.Entry{Action: ledger.Resume, Ref: o.To.Ref, Reason: fmt.Sprintf("the rollback to entry %d failed", o.To.Seq)}, hold.Seq)
+	return err != nil && fault.Of(err) != fault.Conflict // else somebody said meanwhile what is to be
 }
 
 // asOf is what e's revision declared, under the rules and the trust of the tracked

@@ -29,7 +29,7 @@ func (h *Reconciler) Suspend(ctx context.Context, rev port.Revision, ref schemas
 	if e := facts.Suspension(ref); e != nil {
 		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
 	}
-	return h.enter(ctx, ledger.Suspend, rev, ref, reason)
+	return h.recordWord(ctx, rev, ledger.Entry{Action: ledger.Suspend, Ref: ref, Reason: reason}, ledger.First)
 }
 
 // Resume records that ref goes on.
@@ -41,23 +41,23 @@ func (h *Reconciler) Resume(ctx context.Context, rev port.Revision, ref schemas.
 	if err != nil {
 		return ledger.Entry{}, err
 	}
-	if facts.Suspended[ref] == nil {
+	word, last := ledger.Entry{Action: ledger.Resume, Ref: ref, Reason: reason}, facts.Suspended[ref]
+	if last == nil {
 		if e := facts.Suspension(ref); e != nil {
 			return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "%s is suspended with all of %s", ref, e.Ref), "vishwa resume %s", e.Ref)
 		}
 		for was := range facts.Suspended {
 			if was.Whole() == ref {
-				return h.enter(ctx, ledger.Resume, rev, ref, reason)
+				return h.recordWord(ctx, rev, word, 0)
 			}
 		}
 		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "%s is not suspended", ref), "vishwa status shows what is")
 	}
-	return h.enter(ctx, ledger.Resume, rev, ref, reason)
+	return h.recordWord(ctx, rev, word, last.Seq)
 }
 
-// enter records what a person asks for about ref.
-func (h *Reconciler) enter(ctx context.Context, action ledger.Action, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
-	return h.Ledger.Append(ctx, h.stamp(ledger.Entry{
-		Action: action, Ref: ref, Revision: h.recorded(rev.SHA), Author: rev.Author, Actor: h.Actor.String(), Reason: reason,
-	}))
+// recordWord records e, a word about a ref. Where follows is not 0, it is recorded after the suspension of that number, or not at all.
+func (h *Reconciler) recordWord(ctx context.Context, rev port.Revision, e ledger.Entry, follows int64) (ledger.Entry, error) {
+	e.Revision, e.Author, e.Actor, e.Follows = h.recorded(rev.SHA), rev.Author, h.Actor.String(), follows
+	return h.Ledger.Append(ctx, h.stamp(e))
 }

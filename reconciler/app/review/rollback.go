@@ -126,7 +126,7 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 	if err != nil {
 		return "", err
 	}
-	suspended := facts.Suspension(ref) != nil
+	hold := facts.Suspension(ref)
 	for _, e := range releases {
 		if !strings.HasSuffix(e.Reason, reason) {
 			continue
@@ -134,12 +134,10 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 		switch last := facts.Latest[ref]; {
 		case last == nil || last.Seq != e.Seq:
 			return fmt.Sprintf("%s went back to the release of entry %d, and another was released since, by entry %d: ask once more where that is not meant", ref, e.Release.Restores, seqOf(last)), nil
-		case suspended:
-			return servesAgain(ref, e.Release.Restores), nil
 		}
-		return fmt.Sprintf("%s serves the release of entry %d again, and somebody has let it go on since", ref, e.Release.Restores), nil
+		return servesAgain(hold, ref, e.Release.Restores), nil
 	}
-	to := ledger.RollsBackTo(releases, suspended)
+	to := ledger.RollsBackTo(releases, hold)
 	if to == nil {
 		return "", fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "vishwa log %s --action deploy lists its releases", ref)
 	}
@@ -155,10 +153,13 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 	if err != nil {
 		return "", err
 	}
-	if last := facts.Latest[ref]; last != nil && last.Rollback() && last.Key == to.Key && suspended {
+	if last := facts.Latest[ref]; len(result.Outcomes) == 0 && last != nil && last.Rollback() && last.Key == to.Key && hold != nil {
 		return fmt.Sprintf("%s was rolled back already, to the release of entry %d, and serves that; to go further back, somebody who has a key runs vishwa rollback %s --to ENTRY --reason TEXT", ref, to.Seq, ref), nil
 	}
-	return servesAgain(ref, to.Seq), nil
+	if facts, err = h.Ledger.Facts(ctx); err != nil { // others may say something meanwhile
+		return "", err
+	}
+	return servesAgain(facts.Suspension(ref), ref, to.Seq), nil
 }
 
 func seqOf(e *ledger.Entry) int64 {
@@ -168,6 +169,10 @@ func seqOf(e *ledger.Entry) int64 {
 	return e.Seq
 }
 
-func servesAgain(ref schemas.Ref, entry int64) string {
+// servesAgain tells what serves, and what holds it.
+func servesAgain(hold *ledger.Entry, ref schemas.Ref, entry int64) string {
+	if hold == nil {
+		return fmt.Sprintf("%s serves the release of entry %d again, and somebody has let it go on since: the next pass makes it what the branch declares", ref, entry)
+	}
 	return fmt.Sprintf("%s serves the release of entry %d again, and is suspended, so that no pass undoes it; correct the branch, then say /vishwa resume %s", ref, entry, ref)
 }

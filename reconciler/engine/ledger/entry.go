@@ -101,7 +101,7 @@ type Entry struct {
 	Trigger     string        `json:"trigger,omitempty"` // what made the controller look: its id in the logs
 	Machine     string        `json:"machine,omitempty"` // where it was done: a name that one installation has and no other
 
-	// Follows is the observation of Ref, or the step of its rollout, that this one was made from: it is recorded after that one or
+	// Follows is the observation of Ref, the step of its rollout, or its suspension, that this one was made from: it is recorded after that one or
 	// not at all. 0: after whatever there is; First: where there is none. It is no part of what is signed.
 	Follows int64 `json:"-"`
 

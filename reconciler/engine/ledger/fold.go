@@ -241,8 +241,11 @@ const First = -1
 // Stale tells of an entry that others came before, since it was made.
 func Stale(f *Facts, e Entry) error {
 	newest, last := int64(First), f.Observed[e.Ref]
-	if e.Action == RollOut {
+	switch e.Action {
+	case RollOut:
 		last = f.Rollouts[e.Ref]
+	case Suspend, Resume:
+		last = f.Suspension(e.Ref)
 	}
 	if last != nil {
 		newest = last.Seq

@@ -2,7 +2,14 @@
 
 package ledger
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishwaops/vishwa/schemas"
+)
 
 // ReleaseBefore is the release that was served before the newest of releases, the deploy
 // entries of one deployment, oldest first; nil: there is none. What a rollback left behind
@@ -20,11 +27,44 @@ func ReleaseBefore(releases []Entry) *Entry {
 	return nil
 }
 
+// HoldFor is the entry that suspends ref for a rollback to entry to.
+func HoldFor(ref schemas.Ref, to int64, reason string) Entry {
+	return Entry{Action: Suspend, Ref: ref, Release: &Release{Restores: to}, Reason: fmt.Sprintf("rollback to entry %d: %s", to, reason)}
+}
+
+// HeldFor is the number of the entry that the rollback goes back to for which e suspends; 0: somebody suspended for a reason of
+// their own. Earlier programs told it by the reason alone.
+func (e *Entry) HeldFor() int64 {
+	switch {
+	case e == nil || e.Action != Suspend:
+		return 0
+	case e.Release != nil:
+		return e.Release.Restores
+	}
+	for _, words := range []string{"rollback to entry ", "rolled back to entry "} {
+		if text, told := strings.CutPrefix(e.Reason, words); told {
+			number, _, _ := strings.Cut(text, ":")
+			if to, err := strconv.ParseInt(number, 10, 64); err == nil {
+				return to
+			}
+		}
+	}
+	return 0
+}
+
 // RollsBackTo is the release that a rollback serves again where it names none: the one before the newest of releases. Where that
-// one was rolled back to and is suspended still, it is it: who asks twice, or two who ask at once, go back one release.
-func RollsBackTo(releases []Entry, suspended bool) *Entry {
-	if n := len(releases); n > 0 && suspended && releases[n-1].Rollback() {
-		return ReleaseOf(releases, releases[n-1].Seq)
+// one was rolled back to since hold, the suspension that stands, it is it: who asks twice, or two who ask at once, go back one
+// release. A hold that came after it is for a rollback that is not done, and that one goes on.
+func RollsBackTo(releases []Entry, hold *Entry) *Entry {
+	if n := len(releases); n > 0 && hold != nil {
+		switch newest := &releases[n-1]; {
+		case newest.Seq < hold.Seq:
+			if e := ReleaseOf(releases, hold.HeldFor()); e != nil {
+				return e
+			}
+		case newest.Rollback():
+			return ReleaseOf(releases, newest.Seq)
+		}
 	}
 	return ReleaseBefore(releases)
 }

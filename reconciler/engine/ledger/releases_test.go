@@ -3,9 +3,11 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func TestARollbackGoesToTheReleaseBeforeTheServedOne(t *testing.T) {
@@ -35,19 +37,52 @@ func TestARollbackGoesToTheReleaseBeforeTheServedOne(t *testing.T) {
 		if e := ReleaseBefore(c.releases); e != nil {
 			got = e.Seq
 		}
-		again := int64(-1)
-		if e := RollsBackTo(c.releases, true); e != nil {
-			again = e.Seq
-		}
-		if n := len(c.releases); n > 0 && c.releases[n-1].Rollback() { // asked twice, it goes back once
-			if served := ReleaseOf(c.releases, c.releases[n-1].Seq); again != served.Seq {
-				t.Errorf("%s: asked again, %d, want %d", name, again, served.Seq)
-			}
-		} else if again != got {
-			t.Errorf("%s: suspended, %d, want %d", name, again, got)
-		}
-		if e := RollsBackTo(c.releases, false); (e == nil) != (got < 0) || e != nil && e.Seq != got {
+		if e := RollsBackTo(c.releases, nil); (e == nil) != (got < 0) || e != nil && e.Seq != got {
 			t.Errorf("%s: let go on, %+v, want %d", name, e, got)
+		}
+		if got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// TestARollbackThatIsAskedForAgainGoesWhereItsSuspensionSays: done or not, whoever recorded it.
+func TestARollbackThatIsAskedForAgainGoesWhereItsSuspensionSays(t *testing.T) {
+	release := func(seq int64, key string, restores int64) Entry {
+		return Entry{Seq: seq, Key: digest.Digest(key), Action: Deploy, Release: &Release{Restores: restores}}
+	}
+	hold := func(seq, to int64) *Entry {
+		e := HoldFor(schemas.Ref{}, to, "too dear")
+		e.Seq = seq
+		return &e
+	}
+	words := func(seq int64, reason string) *Entry { return &Entry{Seq: seq, Action: Suspend, Reason: reason} }
+	three := []Entry{release(1, "a", 0), release(3, "b", 0), release(5, "c", 0)}
+	back := append(slices.Clone(three), release(7, "b", 3))
+	further := append(slices.Clone(back), release(9, "a", 1))
+	for name, c := range map[string]struct {
+		releases []Entry
+		hold     *Entry
+		want     int64
+	}{
+		"it is done":                                   {back, hold(6, 3), 3},
+		"it is not done":                               {three, hold(6, 3), 3},
+		"it is not done, and goes further":             {three, hold(6, 1), 1},
+		"a second one is not done":                     {back, hold(9, 1), 1},
+		"a second one is done, and the first holds it": {further, hold(6, 3), 1},
+		"somebody suspended it before it was done":     {back, words(6, "hands off"), 3},
+		"somebody suspended it since":                  {back, words(9, "hands off"), 1},
+		"somebody suspended what never went back":      {three, words(6, "hands off"), 3},
+		"it names what is no release":                  {three, hold(6, 99), 3},
+		"an older program, done":                       {back, words(8, "rolled back to entry 3: too dear"), 3},
+		"an older program, not done":                   {back, words(9, "rollback to entry 1: too dear"), 1},
+		"words like those":                             {back, words(9, "rollback to entry one: too dear"), 1},
+		"another was released since":                   {append(slices.Clone(back), release(11, "d", 0)), hold(6, 3), 3},
+		"nothing was ever released":                    {nil, hold(6, 3), 0},
+	} {
+		got := int64(0)
+		if e := RollsBackTo(c.releases, c.hold); e != nil {
+			got = e.Seq
 		}
 		if got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
