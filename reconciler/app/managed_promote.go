@@ -14,14 +14,8 @@ import (
 // promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging, and what cannot
 // be proposed, is declined: the next showing changes it back.
 func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string, moved []port.TrackerMoved) (declined bool, err error) {
-	if len(moved) == 0 {
+	if s.o.Refresh.Off || len(moved) == 0 { // a job after a push leaves it for who proposes
 		return false, nil
-	}
-	if s.o.Refresh.Off {
-		for _, m := range moved {
-			s.decline(branch, m)
-		}
-		return true, nil
 	}
 	at, err := s.standpoint(ctx, branch)
 	if err != nil {
