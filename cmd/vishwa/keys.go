@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,6 +58,7 @@ comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
 				return err
 			}
 			fmt.Fprintf(a.out, "Made a controller's keys in %s. Keep them and the password safe.\n", paths.Keys)
+			a.warnOfWorkTree(cmd.Context(), r, paths.Keys)
 			return a.trustKeys(r, paths.Keys, name)
 		},
 	}
@@ -70,6 +72,14 @@ func (a *cli) mayGenerate(r *repo.Repo, dir, name string, named bool) error {
 	file, old, err := trustFile(r)
 	if err != nil {
 		return err
+	}
+	if !trust.ValidName(name) {
+		return fault.WithHint(fault.New(fault.Invalid, "%q is not a name of a controller: want lower-case letters, digits, hyphens, dots and underscores, at most 63", name), "choose another --name")
+	}
+	if len(bytes.TrimSpace(old)) > 0 {
+		if _, problems := trust.Load(old, file); len(problems) > 0 {
+			return fault.WithHint(fault.New(fault.Invalid, "%w", pass.Problems(problems)), "correct %s, or move it away; no keys were made", file)
+		}
 	}
 	under, holder := trustedAs(old, file, dir, name)
 	if _, err := os.Stat(filepath.Join(dir, signer.LedgerKey)); err == nil {
@@ -89,6 +99,25 @@ func (a *cli) mayGenerate(r *repo.Repo, dir, name string, named bool) error {
 		return nameTaken(file, name, "vishwa keys generate --name NAME")
 	}
 	return nil
+}
+
+// warnOfWorkTree tells of keys that git add would add.
+func (a *cli) warnOfWorkTree(ctx context.Context, r *repo.Repo, dir string) {
+	rel, err := filepath.Rel(r.Dir(), resolved(absolute(dir)))
+	if err != nil || !filepath.IsLocal(rel) {
+		return
+	}
+	if _, err := gitIn(ctx, r.Dir(), "", "check-ignore", "--quiet", "--", rel); err != nil { // it is not ignored
+		fmt.Fprintf(a.err, "vishwa: the keys are in the work tree, and git add would add them\n  move %s out of it and set VISHWA_KEYS, or put the folder into .gitignore before you commit\n", rel)
+	}
+}
+
+// resolved is dir without symbolic links, where it is there.
+func resolved(dir string) string {
+	if to, err := filepath.EvalSymlinks(dir); err == nil {
+		return to
+	}
+	return dir
 }
 
 func absolute(dir string) string {

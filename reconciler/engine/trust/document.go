@@ -133,9 +133,12 @@ func (r *reader) texts(n *yaml.Node, field string, visit func(at *yaml.Node, fie
 	}
 }
 
+// ValidName tells whether a principal, a controller or a role can be called name.
+func ValidName(name string) bool { return namePattern.MatchString(name) }
+
 // name tells whether k can name a principal, a controller or a role.
 func (r *reader) name(k *yaml.Node, field string) bool {
-	if namePattern.MatchString(k.Value) {
+	if ValidName(k.Value) {
 		return true
 	}
 	r.report(k, field, "%q is not a name: want lower-case letters, digits, hyphens, dots and underscores, at most 63", k.Value)
