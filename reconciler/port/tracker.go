@@ -52,6 +52,7 @@ type TrackerRun struct {
 	Metrics  map[string]float64
 	Inputs   map[string]digest.Digest
 	Tags     map[string]string // revision, author, reason and so on, in the words of TrackerTags
+	Stopped  bool              // it was ended early: its metrics are what it had come to
 	// Logged reads what else the run logged; nil: nothing. It is asked where the run is written.
 	Logged func(ctx context.Context) (TrackerLog, error)
 }
@@ -106,7 +107,8 @@ const (
 	TagReason   = "reason"
 	TagApproved = "approved_by"
 	TagPull     = "pull_request"
-	TagSource   = "source" // the command
+	TagSource   = "source"  // the command
+	TagStopped  = "stopped" // why it was ended early
 )
 
 // Recorded is what came of it.

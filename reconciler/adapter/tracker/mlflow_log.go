@@ -38,6 +38,12 @@ type mmet struct {
 // mfloat is a number as MLflow's REST has it: what JSON has no word for is a text.
 type mfloat float64
 
+// How a run ended, in MLflow's words.
+const (
+	statusFinished = "FINISHED"
+	statusKilled   = "KILLED" // a trial that was ended early
+)
+
 func (f mfloat) MarshalJSON() ([]byte, error) {
 	switch v := float64(f); {
 	case math.IsNaN(v):
@@ -120,7 +126,11 @@ func (s *session) fill(ctx context.Context, r port.TrackerRun, id string, begun 
 	if ended.finished {
 		return s.write(ctx, "runs/set-tag", map[string]string{"run_id": id, "key": tagState, "value": whole}, nil)
 	}
-	if err := s.write(ctx, "runs/update", map[string]any{"run_id": id, "status": "FINISHED", "end_time": r.Finished.UnixMilli(), "run_name": r.Name}, nil); err != nil {
+	status := statusFinished
+	if r.Stopped {
+		status = statusKilled
+	}
+	if err := s.write(ctx, "runs/update", map[string]any{"run_id": id, "status": status, "end_time": r.Finished.UnixMilli(), "run_name": r.Name}, nil); err != nil {
 		return err
 	}
 	return s.write(ctx, "runs/set-tag", map[string]string{"run_id": id, "key": tagState, "value": whole}, nil)
@@ -233,7 +243,7 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			return nil, nil, ending{}, err
 		}
 	}
-	return params, slices.DeleteFunc(metrics, func(m mmet) bool { return there[m.same()] }), ending{len(got.Run.Inputs.Sets) > 0, got.Run.Info.Status == "FINISHED"}, nil
+	return params, slices.DeleteFunc(metrics, func(m mmet) bool { return there[m.same()] }), ending{len(got.Run.Inputs.Sets) > 0, got.Run.Info.Status == statusFinished || got.Run.Info.Status == statusKilled}, nil
 }
 
 func datasets(inputs map[string]digest.Digest) (out []any) {

@@ -97,7 +97,7 @@ func (f *fold) add(e *ledger.Entry) {
 	case e.Duplicate:
 	case e.Action == ledger.Pin:
 		f.pins = append(f.pins, e)
-	case e.Ran() && e.Metrics != nil:
+	case e.Ran() && (e.Metrics != nil || e.Stopped() != nil):
 		f.runs = append(f.runs, e)
 	case e.Action == ledger.Transform && len(e.Outputs) > 0:
 		f.made = append(f.made, e)
@@ -253,6 +253,12 @@ func (f *fold) tags(e *ledger.Entry) map[string]string {
 
 func (f *fold) run(e *ledger.Entry) port.TrackerRun {
 	r := port.TrackerRun{Key: e.Key, Entry: e.Seq, Name: e.Ref.String(), Metrics: e.Metrics, Params: map[string]string{}, Tags: f.tags(e), Started: e.Time, Finished: e.Time}
+	if s := e.Stopped(); s != nil {
+		r.Stopped, r.Tags[port.TagStopped], r.Metrics = true, s.String(), map[string]float64{}
+		if s.Best != nil {
+			r.Metrics[s.Metric] = *s.Best
+		}
+	}
 	if e.Recipe != nil {
 		r.Inputs = e.Recipe.Inputs
 		flat("", e.Recipe.Params, r.Params)

@@ -219,3 +219,17 @@ func TestDataIsShownOnceItCounts(t *testing.T) {
 		t.Errorf("once it serves: %s", got)
 	}
 }
+
+// TestATrialThatWasEndedEarlyIsShown: with what it had come to, and why it was ended.
+func TestATrialThatWasEndedEarlyIsShown(t *testing.T) {
+	best, early := 0.3, train("a", "m", nil)
+	early.Metrics, early.Outputs = nil, nil
+	early.Trial = &ledger.Trial{Stopped: &ledger.Stopped{Metric: "loss", Step: 4, Best: &best, Bound: 0.2, Of: 5}}
+	none := train("b", "n", nil)
+	none.Metrics, none.Outputs = nil, nil
+	none.Trial = &ledger.Trial{Stopped: &ledger.Stopped{Metric: "loss", Step: 4, Bound: 0.2, Of: 5}}
+	p := project(t, early, none)
+	if len(p.Runs) != 2 || !p.Runs[0].Stopped || p.Runs[0].Metrics["loss"] != 0.3 || p.Runs[0].Tags[port.TagStopped] != early.Stopped().String() || len(p.Runs[1].Metrics) != 0 {
+		t.Errorf("%+v", p.Runs)
+	}
+}

@@ -73,6 +73,7 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		return // it shows no models
 	}
 	t.Run("AnAliasFollowsWhatIsServed", func(t *testing.T) { trackerAlias(t, open(t)) })
+	t.Run("ATrialThatWasEndedEarlyIsShownAsThat", func(t *testing.T) { trackerStopped(t, open(t)) })
 	t.Run("AnAliasThatWasMovedMayBeAWish", func(t *testing.T) { trackerMoved(t, open(t)) })
 	t.Run("AVersionThatWasDeletedIsDrift", func(t *testing.T) { trackerDeletedVersion(t, open(t)) })
 	t.Run("AnothersModelIsLeftAlone", func(t *testing.T) { trackerOthers(t, open(t)) })
@@ -292,6 +293,20 @@ func trackerClock(t *testing.T, b TrackerBench) {
 		if shown := b.Show(t, run.Key); len(shown) != 1 || shown[0].Name != run.Name {
 			t.Errorf("%s is shown as %+v", run.Name, shown)
 		}
+	}
+	if r := b.record(t, p); r.Writes != 0 {
+		t.Errorf("the second time: %+v", r)
+	}
+}
+
+// trackerStopped: a trial that was ended early is no finished run, and is written once.
+func trackerStopped(t *testing.T, b TrackerBench) {
+	p := trackerProjection(t)
+	p.Models = nil
+	p.Runs[0].Stopped = true
+	b.record(t, p)
+	if shown := b.Show(t, p.Runs[0].Key); len(shown) != 1 || shown[0].Status != "KILLED" {
+		t.Errorf("it is shown as %+v", shown)
 	}
 	if r := b.record(t, p); r.Writes != 0 {
 		t.Errorf("the second time: %+v", r)
