@@ -217,7 +217,16 @@ func (h *Repository) Entries(ctx context.Context) iter.Seq2[ledger.Entry, error]
 }
 
 // Releases are the deploy entries of a deployment, oldest first, of the ledger as it is now.
-func (h *Repository) Releases(ctx context.Context, ref schemas.Ref) (out []ledger.Entry, err error) {
+func (h *Repository) Releases(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error) {
+	return h.recordedOf(ctx, ref, ledger.Deploy)
+}
+
+// Suspensions are what was recorded of a ref's suspensions and their ends, oldest first, of the ledger as it is now.
+func (h *Repository) Suspensions(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error) {
+	return h.recordedOf(ctx, ref, ledger.Suspend, ledger.Resume)
+}
+
+func (h *Repository) recordedOf(ctx context.Context, ref schemas.Ref, actions ...ledger.Action) (out []ledger.Entry, err error) {
 	if _, err := h.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
 		return nil, err
 	}
@@ -225,7 +234,7 @@ func (h *Repository) Releases(ctx context.Context, ref schemas.Ref) (out []ledge
 		if err != nil {
 			return nil, err
 		}
-		if e.Action == ledger.Deploy && e.Ref == ref && e.PullRequest == nil {
+		if slices.Contains(actions, e.Action) && e.Ref == ref && e.PullRequest == nil {
 			out = append(out, e)
 		}
 	}

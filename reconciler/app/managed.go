@@ -225,7 +225,7 @@ func (s *ManagedRepository) session(ctx context.Context, e review.Scope) (*revie
 	}
 	s.ledgers.call(e.Branch, h.GitLedger.Branch())
 	h.Ledger, h.Repeats = notifyingLedger{h.Ledger, s}, &s.repeats
-	return &review.Session{Reconciler: h.Reconciler, Releases: h.Releases, Close: h.Close}, nil
+	return &review.Session{Reconciler: h.Reconciler, Releases: h.Releases, Suspensions: h.Suspensions, Close: h.Close}, nil
 }
 
 // first is the first commit of a branch, which is looked for once.

@@ -137,6 +137,13 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 		}
 		return servesAgain(hold, ref, e.Release.Restores), nil
 	}
+	words, err := h.Suspensions(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	if e := ledger.GivenUp(words, reason); e != nil { // after a try that failed: who lets it go on gives it up
+		return "", fault.WithHint(fault.New(fault.Conflict, "the rollback of %s is not done, and was given up by entry %d", ref, e.Seq), "say it once more where it is meant")
+	}
 	to := ledger.RollsBackTo(releases, hold)
 	if to == nil {
 		return "", fault.WithHint(fault.New(fault.Invalid, "%s has no release before the one that is served", ref), "vishwa log %s --action deploy lists its releases", ref)

@@ -38,7 +38,9 @@ type Session struct {
 	*pass.Reconciler
 	// Releases are the deploy entries of a deployment, oldest first.
 	Releases func(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error)
-	Close    func() error
+	// Suspensions are what was recorded of a ref's suspensions and their ends, oldest first.
+	Suspensions func(ctx context.Context, ref schemas.Ref) ([]ledger.Entry, error)
+	Close       func() error
 }
 
 // Mirror is the clone that revisions are read from.

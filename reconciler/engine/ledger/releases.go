@@ -69,6 +69,21 @@ func RollsBackTo(releases []Entry, hold *Entry) *Entry {
 	return ReleaseBefore(releases)
 }
 
+// GivenUp is what let a deployment go on since it was suspended for a rollback whose reason ends so; nil: nothing did. Words are what was
+// recorded of its suspensions, oldest first.
+func GivenUp(words []Entry, reason string) (by *Entry) {
+	held := false
+	for i := range words {
+		switch e := &words[i]; {
+		case e.HeldFor() != 0 && strings.HasSuffix(e.Reason, ": "+reason):
+			held, by = true, nil
+		case held && by == nil && e.Action == Resume:
+			by = e
+		}
+	}
+	return by
+}
+
 // ReleaseOf is the release that entry seq of releases made; of a rollback, the one that it
 // serves again. Nil: seq is not among them.
 func ReleaseOf(releases []Entry, seq int64) *Entry {

@@ -89,3 +89,25 @@ func TestARollbackThatIsAskedForAgainGoesWhereItsSuspensionSays(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoLetsItGoOnGivesTheRollbackUp: and nobody who lets something else go on does.
+func TestWhoLetsItGoOnGivesTheRollbackUp(t *testing.T) {
+	hold := func(reason string) Entry { return HoldFor(schemas.Ref{}, 3, reason) }
+	by, resume := Entry{Action: Suspend, Reason: "hands off"}, Entry{Seq: 7, Action: Resume}
+	for name, c := range map[string]struct {
+		words []Entry
+		up    bool
+	}{
+		"nothing was said":      {nil, false},
+		"it is held":            {[]Entry{hold("comment 1")}, false},
+		"it was let go on":      {[]Entry{hold("comment 1"), resume}, true},
+		"and suspended anew":    {[]Entry{hold("comment 1"), resume, by}, true},
+		"another's":             {[]Entry{hold("comment 11"), resume}, false},
+		"what came before":      {[]Entry{by, resume, hold("comment 1")}, false},
+		"by a person, so named": {[]Entry{{Action: Suspend, Reason: "see: comment 1"}, resume}, false},
+	} {
+		if e := GivenUp(c.words, "comment 1"); (e != nil) != c.up || e != nil && e.Seq != 7 {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
