@@ -127,15 +127,8 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 		return "", err
 	}
 	hold := facts.Suspension(ref)
-	for _, e := range releases {
-		if !strings.HasSuffix(e.Reason, reason) {
-			continue
-		}
-		switch last := facts.Latest[ref]; {
-		case last == nil || last.Seq != e.Seq:
-			return fmt.Sprintf("%s went back to the release of entry %d, and another was released since, by entry %d: ask once more where that is not meant", ref, e.Release.Restores, seqOf(last)), nil
-		}
-		return servesAgain(hold, ref, e.Release.Restores), nil
+	if text := saidBefore(facts, releases, ref, reason); text != "" {
+		return text, nil
 	}
 	words, err := h.Suspensions(ctx, ref)
 	if err != nil {
@@ -167,6 +160,20 @@ func (v *pullRequest) rolledBack(ctx context.Context, h *Session, ref schemas.Re
 		return "", err
 	}
 	return servesAgain(facts.Suspension(ref), ref, to.Seq), nil
+}
+
+// saidBefore is the answer where ref went back for this very reason already; "" where it did not.
+func saidBefore(facts *ledger.Facts, releases []ledger.Entry, ref schemas.Ref, reason string) string {
+	for _, e := range releases {
+		if !strings.HasSuffix(e.Reason, reason) {
+			continue
+		}
+		if last := facts.Latest[ref]; last == nil || last.Seq != e.Seq {
+			return fmt.Sprintf("%s went back to the release of entry %d, and another was released since, by entry %d: ask once more where that is not meant", ref, e.Release.Restores, seqOf(last))
+		}
+		return servesAgain(facts.Suspension(ref), ref, e.Release.Restores)
+	}
+	return ""
 }
 
 func seqOf(e *ledger.Entry) int64 {
