@@ -121,7 +121,7 @@ func (g *trafficSwitch) change(do func()) {
 func (g *trafficSwitch) enter(ctx context.Context, not *backend, key string) route {
 	for {
 		g.mu.Lock()
-		r, is := g.named(key, not)
+		r, is := g.named(key)
 		if !is {
 			r = g.choose(not)
 		}
@@ -147,7 +147,7 @@ func (g *trafficSwitch) enter(ctx context.Context, not *backend, key string) rou
 }
 
 // named is the process of the release of key, where that one is asked for by it alone. None answers in its place.
-func (g *trafficSwitch) named(key string, not *backend) (r route, is bool) {
+func (g *trafficSwitch) named(key string) (r route, is bool) {
 	if key == "" || len(g.beside) == 0 {
 		return route{}, false
 	}
@@ -155,17 +155,17 @@ func (g *trafficSwitch) named(key string, not *backend) (r route, is bool) {
 	for _, p := range g.beside {
 		rest -= p.weight
 		if p.arm == armCanary && p.weight == 0 && string(p.unit.order.Key) == key {
-			return answering(p.unit, not), true
+			return answering(p.unit), true
 		}
 	}
 	if g.unit != nil && rest == 0 && string(g.unit.order.Key) == key {
-		return answering(g.unit, not), true
+		return answering(g.unit), true
 	}
 	return route{}, false
 }
 
-func answering(u *instance, not *backend) route {
-	if u.back == nil || u.back == not {
+func answering(u *instance) route {
+	if u.back == nil {
 		return route{}
 	}
 	return route{to: u.back, arm: armAsked}
