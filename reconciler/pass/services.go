@@ -53,12 +53,12 @@ type stepServices struct {
 // Keep puts files of the tree into the store. A file that is not what the graph
 // saw is a Conflict: somebody changed it meanwhile.
 func (d *stepServices) Keep(ctx context.Context, m digest.Manifest) error {
-	for _, f := range m {
-		if err := d.keep(ctx, f); err != nil {
-			return fmt.Errorf("keep %s: %w", f.Path, err)
+	return artifact.Spread(ctx, m, func(ctx context.Context, i int) error {
+		if err := d.keep(ctx, m[i]); err != nil {
+			return fmt.Errorf("keep %s: %w", m[i].Path, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (d *stepServices) keep(ctx context.Context, f digest.File) error {

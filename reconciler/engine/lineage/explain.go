@@ -46,6 +46,9 @@ func (x indexed) entry(e *ledger.Entry) Node {
 	for _, f := range e.PlainFindings() {
 		n.addFact(string(f.Level), f.Rule+": "+f.Message)
 	}
+	if s := e.Stopped(); s != nil {
+		n.addFact("stopped", s.String())
+	}
 	if s := x.Facts.Suspension(e.Ref); s != nil && x.isLatest(e) {
 		n.addFact("suspended", fmt.Sprintf("by %s at %s (entry %d): %s", s.Actor, s.Time.UTC().Format(time.RFC3339), s.Seq, s.Reason))
 	}

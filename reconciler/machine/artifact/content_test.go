@@ -4,10 +4,15 @@ package artifact_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -252,3 +257,37 @@ type stepped struct {
 }
 
 func (s *stepped) Read(p []byte) (int, error) { return s.r.Read(p[:min(len(p), s.step)]) }
+
+// TestSmallFilesAreKeptSideBySide: and large ones one after another; one that cannot be kept ends it.
+func TestSmallFilesAreKeptSideBySide(t *testing.T) {
+	m := digest.Manifest{}
+	for i := range 64 {
+		m = append(m, digest.File{Path: strconv.Itoa(i), Size: int64(i%2) << 30})
+	}
+	var now, most, large atomic.Int64
+	together := make(chan struct{})
+	two := sync.OnceFunc(func() { close(together) })
+	err := artifact.Spread(t.Context(), m, func(ctx context.Context, i int) error {
+		n := now.Add(1)
+		defer now.Add(-1)
+		most.Store(max(most.Load(), n))
+		if m[i].Size > 0 {
+			large.Store(max(large.Load(), n))
+		} else if n > 1 {
+			two()
+		} else if i == 0 {
+			<-together
+		}
+		return nil
+	})
+	if err != nil || most.Load() < 2 || most.Load() > 16 || large.Load() != 1 {
+		t.Errorf("%d small ones at a time, %d large ones, %v", most.Load(), large.Load(), err)
+	}
+	var done atomic.Int64
+	if err := artifact.Spread(t.Context(), m, func(context.Context, int) error {
+		done.Add(1)
+		return errors.New("no room")
+	}); err == nil || done.Load() > 32 {
+		t.Errorf("%d were tried, %v", done.Load(), err)
+	}
+}

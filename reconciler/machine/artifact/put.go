@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -55,10 +57,19 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 		if e.IsDir() {
 			return nil
 		}
-		f, err := putFile(ctx, store, root, p)
-		m = append(m, f)
-		return err
+		st, err := e.Info()
+		if err != nil {
+			return opening(err, p)
+		}
+		m = append(m, digest.File{Path: p, Size: st.Size()})
+		return nil
 	})
+	if err == nil {
+		err = Spread(ctx, m, func(ctx context.Context, i int) (err error) {
+			m[i], err = putFile(ctx, store, root, m[i].Path)
+			return err
+		})
+	}
 	if err != nil {
 		return port.Artifact{}, fmt.Errorf("keep folder %s: %w", name, err)
 	}
@@ -73,6 +84,34 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 		return port.Artifact{}, fmt.Errorf("keep folder %s: %w", name, err)
 	}
 	return port.Artifact{Name: name, Digest: m.Digest(), Size: m.Size(), Files: m}, nil
+}
+
+const (
+	smallFile  = 1 << 20
+	sideBySide = 16
+)
+
+// Spread does something for each file of m: for those up to a MiB some at a time, as each waits for the disk, or for a store that is far
+// away, longer than it is read; for larger ones one after another, as several would take several times the memory.
+func Spread(ctx context.Context, m digest.Manifest, do func(ctx context.Context, i int) error) error {
+	g, some := errgroup.WithContext(ctx)
+	g.SetLimit(sideBySide)
+	for i, f := range m {
+		if f.Size <= smallFile && some.Err() == nil {
+			g.Go(func() error { return do(some, i) })
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, f := range m {
+		if f.Size > smallFile {
+			if err := do(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
 }
 
 // ReadAll reads a small thing by its digest: a bundle, a log's tail, a manifest.
