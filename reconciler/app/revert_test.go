@@ -133,8 +133,7 @@ func TestWhatMadeTheReleaseIsTakenBack(t *testing.T) {
 func TestARevertThatIsKeptIsLookedAtAgain(t *testing.T) {
 	r := revertible(t, map[string]string{"e.py": "1\ntwo\n3\n4\n5\n", "notes.txt": "x\n"})
 	at := schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}
-	got, err := r.Revert(t.Context(), at, false, func(context.Context, port.Proposal) (int, string, error) { return 0, "", errors.New("killed") })
-	if err == nil {
+	if _, err := r.Revert(t.Context(), at, false, func(context.Context, port.Proposal) (int, string, error) { return 0, "", errors.New("killed") }); err == nil {
 		t.Fatal("it is asked")
 	}
 	body := ""
@@ -142,7 +141,8 @@ func TestARevertThatIsKeptIsLookedAtAgain(t *testing.T) {
 		body = p.Body
 		return 7, "", nil
 	}
-	if got, err = r.Revert(t.Context(), at, false, ask); err != nil || r.moves != 1 || !strings.Contains(body, "Look at each, as it goes back, too:\n\n- `notes.txt`") {
+	got, err := r.Revert(t.Context(), at, false, ask)
+	if err != nil || r.moves != 1 || !strings.Contains(body, "Look at each, as it goes back, too:\n\n- `notes.txt`") {
 		t.Errorf("%+v, %v after %d moves:\n%s", got, err, r.moves, body)
 	}
 	message := gittest.Git(t, r.dir, "log", "-1", "--format=%B", got.SHA)
