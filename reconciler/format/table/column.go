@@ -4,6 +4,7 @@ package table
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"unicode/utf8"
 
@@ -34,6 +35,8 @@ type column struct {
 	quantiles  *ddsketch.DDSketch
 	first      []byte // in byte order
 	last       []byte
+	early      instant // of dates and timestamps
+	late       instant
 	short      int
 	long       int
 	characters int64
@@ -145,6 +148,10 @@ func (c *column) addValue(cell []byte, isText bool, n int64) {
 	if k != text {
 		c.number(x, n)
 	}
+	if k == date || k == timestamp {
+		c.early.keep(cell, x, -1)
+		c.late.keep(cell, x, 1)
+	}
 	if k == text || c.of[text] > 0 || k == date || k == timestamp || c.n == n {
 		c.order(cell)
 	}
@@ -154,6 +161,23 @@ func (c *column) addValue(cell []byte, isText bool, n int64) {
 	}
 	c.short, c.long = min(c.short, size), max(c.long, size)
 	c.characters += int64(size) * n
+}
+
+// instant is a time as it is written: the first or the last, which the order of its text does not tell where zones, or ways of writing,
+// are several.
+type instant struct {
+	text []byte
+	at   float64
+}
+
+// keep takes a time that is before (-1) or behind (1) it. Of the same moment in several forms the one first, or last, in byte order stays.
+func (i *instant) keep(text []byte, at float64, sign int) {
+	if i.text != nil {
+		if c := cmp.Compare(at, i.at); c != sign && (c != 0 || bytes.Compare(text, i.text) != sign) {
+			return
+		}
+	}
+	i.text, i.at = append(i.text[:0], clipped(text)...), at
 }
 
 // number is Welford's update, for n equal values (West 1979).
@@ -205,6 +229,10 @@ func (c *column) merge(o *column) error {
 	if o.first != nil {
 		c.order(o.first)
 		c.order(o.last)
+	}
+	if o.early.text != nil {
+		c.early.keep(o.early.text, o.early.at, -1)
+		c.late.keep(o.late.text, o.late.at, 1)
 	}
 	c.short, c.long = min(c.short, o.short), max(c.long, o.long)
 	c.characters += o.characters

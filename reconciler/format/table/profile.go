@@ -221,8 +221,10 @@ func (c *column) profile() ColumnProfile {
 	switch k {
 	case number, integer:
 		out.Numbers = c.numbers()
-	case text, date, timestamp:
+	case text:
 		out.Min, out.Max = cut(string(c.first)), cut(string(c.last))
+	case date, timestamp:
+		out.Min, out.Max = cut(string(c.early.text)), cut(string(c.late.text))
 	}
 	return out
 }

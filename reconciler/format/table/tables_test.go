@@ -64,6 +64,25 @@ func sample() string {
 	return b.String()
 }
 
+// TestTimesAreInTheOrderOfTime: in which zone, and how, they are written says nothing of that.
+func TestTimesAreInTheOrderOfTime(t *testing.T) {
+	all := NewProfiler(nil)
+	for _, part := range []string{"at\n2024-03-01T00:30:00+02:00\n2024-02-29T23:00:00Z\n2024-03-01 03:00:00\n", "at\n2024-03-01\n2024-02-29T22:30:00Z\n2024-03-01T02:59:00-01:00\n"} {
+		r, err := Split(strings.NewReader(part), int64(len(part)), schemas.Format{}, "f.csv", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewProfiler(nil)
+		if err := errors.Join(Scan(r[0], p, nil, nil), all.Merge(p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := all.Profile(0).Columns[0]
+	if got.Type != "timestamp" || got.Min != "2024-02-29T22:30:00Z" || got.Max != "2024-03-01T02:59:00-01:00" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestPartsMakeTheWhole(t *testing.T) {
 	in := sample()
 	var got [2]Profile
