@@ -12,11 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 const (
@@ -130,7 +131,7 @@ func (r row) build(dir string) (string, error) {
 }
 
 // ofResults are the lines that are kept of what go test prints: results, and their configuration.
-var ofResults = regexp.MustCompile(`^(Benchmark\S+\s+\d+\s.*|(goos|goarch|pkg|version-[-a-z0-9.]+): .*)$`)
+var ofResults = lazyregexp.New(`^(Benchmark\S+\s+\d+\s.*|(goos|goarch|pkg|version-[-a-z0-9.]+): .*)$`)
 
 // run has a package's tests run the row's benchmark, and returns the results with their head.
 func (r row) run(test string, said io.Writer) (string, error) {

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // result is one line of results.
@@ -25,7 +26,7 @@ type results struct {
 // spaced undoes what porttest/beside makes of spaces.
 var spaced = strings.NewReplacer("__", "_", "_", " ")
 
-var processors = regexp.MustCompile(`-\d+$`)
+var processors = lazyregexp.New(`-\d+$`)
 
 // parse reads the format of Go's benchmarks (golang.org/design/14313-benchmark-format).
 func parse(text string) (results, error) {

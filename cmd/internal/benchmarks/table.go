@@ -6,13 +6,14 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // marked is a table of the page: the rows that it is of, and what stands between its markers.
-var marked = regexp.MustCompile(`(?s)(<!-- bench: ([-a-z0-9 ]+) -->\n).*?(<!-- end -->)`)
+var marked = lazyregexp.New(`(?s)(<!-- bench: ([-a-z0-9 ]+) -->\n).*?(<!-- end -->)`)
 
 // writePage writes the page's tables anew.
 func writePage(tree fs.FS) error {

@@ -311,6 +311,12 @@ func TestATasksNameIsOneThatEveryToolTakes(t *testing.T) {
 		if _, err := b.Start(t.Context(), job); err != nil {
 			t.Fatal(err)
 		}
+		defer func() { // before it ends, whose worker would outlive the tests
+			if err := b.Stop(t.Context(), job.Key); err != nil {
+				t.Error(err)
+			}
+			porttest.AwaitRun(t, b.Runner, job.Key, porttest.IsDone)
+		}()
 	}
 	b.processes.mu.Lock()
 	defer b.processes.mu.Unlock()

@@ -8,11 +8,12 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-var commitName = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+var commitName = lazyregexp.New(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 
 // OtherCommit is a module that is not at the commit that its address names.
 type OtherCommit struct {

@@ -6,9 +6,10 @@ package tracking
 import (
 	"errors"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Report is the value of a metric in a printed line, by its dotted name; false where the line says nothing of it. The step is that which
@@ -59,7 +60,7 @@ const mostReport = 8 << 10
 var errFound = errors.New("found")
 
 // notNumbers are what JSON has no number for, as Python writes them.
-var notNumbers = regexp.MustCompile(`([:,\[]\s*)[-+]?(?:NaN|nan|Infinity|inf)\b`)
+var notNumbers = lazyregexp.New(`([:,\[]\s*)[-+]?(?:NaN|nan|Infinity|inf)\b`)
 
 // iteration reads [12]<tab>validation_0-rmse:0.31 and [12]<tab>valid_0's l2: 0.31.
 func iteration(line, metric string) (step int64, value float64, ok bool) {
