@@ -40,31 +40,14 @@ func (p *Proposer) Promote(ctx context.Context, ref schemas.Ref, tracker string,
 	text := templates.PromoteText{Deployment: ref, Model: by.Ref, Environment: m.Environment, Tracker: tracker, From: m.From, To: m.At,
 		Release: by.Seq, Digest: by.Model.Artifact.Digest, Commits: made}
 	branch := Promotions + p.Base + "/" + ref.Name + "/" + by.Key.Short()
-	was, err := p.Tip(ctx, branch)
+	same, err := p.undoneOn(ctx, branch, undoing{ref, made, text.Message(), by.Time}, want)
 	if err != nil {
 		return Proposed{}, err
 	}
-	u := undoing{ref, made, text.Message(), by.Time}
-	same, err := p.sameUndoing(ctx, was, u, want)
-	if err != nil {
-		return Proposed{}, err
-	}
-	sha := same.sha
 	text.Theirs, text.Beside = same.theirs, same.beside
-	if sha == "" {
-		if sha, err = p.undo(ctx, u, want); err != nil {
-			return Proposed{}, err
-		}
-		if text.Beside, err = p.beside(ctx, p.Head, sha, ref); err != nil {
-			return Proposed{}, err
-		}
-		if err := p.Move(ctx, branch, was, sha); err != nil {
-			return Proposed{}, err
-		}
-	}
-	out := Proposed{Branch: branch, SHA: sha}
+	out := Proposed{Branch: branch, SHA: same.sha}
 	if ask != nil {
-		out.Pull, out.URL, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: sha, Title: text.Subject(), Body: text.Body()})
+		out.Pull, out.URL, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: out.SHA, Title: text.Subject(), Body: text.Body()})
 	}
 	return out, err
 }

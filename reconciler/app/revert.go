@@ -56,31 +56,14 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		// More would go back than the release, or the branch takes no commits, or not this one's: people merge it.
 	}
 	branch := Reverts + p.Base + "/" + ref.Name
-	was, err := p.Tip(ctx, branch)
+	same, err := p.undoneOn(ctx, branch, undoing{ref, made, text.Message(), back.Time}, want)
 	if err != nil {
 		return Proposed{}, err
 	}
-	u := undoing{ref, made, text.Message(), back.Time}
-	same, err := p.sameUndoing(ctx, was, u, want)
-	if err != nil {
-		return Proposed{}, err
-	}
-	sha := same.sha
 	text.Theirs, text.Beside = same.theirs, same.beside
-	if sha == "" {
-		if sha, err = p.undo(ctx, u, want); err != nil {
-			return Proposed{}, err
-		}
-		if text.Beside, err = p.beside(ctx, p.Head, sha, ref); err != nil {
-			return Proposed{}, err
-		}
-		if err := p.Move(ctx, branch, was, sha); err != nil {
-			return Proposed{}, err
-		}
-	}
-	out := Proposed{Branch: branch, SHA: sha}
+	out := Proposed{Branch: branch, SHA: same.sha}
 	if ask != nil {
-		out.Pull, out.URL, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: sha, Title: text.Subject(), Body: text.Body()})
+		out.Pull, out.URL, err = ask(ctx, port.Proposal{Base: p.Base, Head: branch, SHA: out.SHA, Title: text.Subject(), Body: text.Body()})
 	}
 	return out, err
 }
@@ -198,6 +181,25 @@ type undone struct {
 	sha    string
 	theirs bool     // others have put commits on it
 	beside []string // what goes back with it
+}
+
+// undoneOn has branch be a commit that takes others back: the one that it is already, or a new one.
+func (p *Proposer) undoneOn(ctx context.Context, branch string, u undoing, want stated) (undone, error) {
+	was, err := p.Tip(ctx, branch)
+	if err != nil {
+		return undone{}, err
+	}
+	out, err := p.sameUndoing(ctx, was, u, want)
+	if err != nil || out.sha != "" {
+		return out, err
+	}
+	if out.sha, err = p.undo(ctx, u, want); err != nil {
+		return undone{}, err
+	}
+	if out.beside, err = p.beside(ctx, p.Head, out.sha, u.deployment); err != nil {
+		return undone{}, err
+	}
+	return out, p.Move(ctx, branch, was, out.sha)
 }
 
 // sameUndoing is the commit of the branch where a controller made it with u's message, and it declares what is to serve, or where others have
