@@ -216,8 +216,8 @@ func updated(was, now object, who, sub string) (object, error) {
 func generations(was, now object) {
 	n := 1.0
 	if was != nil {
-		n, _ = plain(was)["metadata"].(object)["generation"].(float64)
-		if !reflect.DeepEqual(plain(was)["spec"], plain(now)["spec"]) {
+		n, _ = metadata(was)["generation"].(float64)
+		if !reflect.DeepEqual(was["spec"], now["spec"]) && !reflect.DeepEqual(was["spec"], plain(now)["spec"]) {
 			n++
 		}
 	}

@@ -25,7 +25,7 @@ func hashOf(t corev1.PodTemplateSpec) string {
 
 func (c *Cluster) deployments() {
 	for _, key := range c.store.keys("deployments") {
-		d := as[appsv1.Deployment](c.store.objects[key])
+		d := known[appsv1.Deployment](c, key)
 		var pods []corev1.Pod
 		for _, key := range c.store.keys("pods") {
 			if p := c.pod(key); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
@@ -41,10 +41,7 @@ func (c *Cluster) deployments() {
 			}
 			continue
 		}
-		status := c.deployment(&d, pods)
-		o := plain(c.store.objects[key])
-		o["status"] = plain(status)
-		c.store.putObject("deployments", o)
+		c.store.putStatus(key, c.deployment(d, pods))
 	}
 }
 

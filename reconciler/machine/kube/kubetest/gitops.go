@@ -4,6 +4,7 @@
 package kubetest
 
 import (
+	"bytes"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -12,7 +13,7 @@ import (
 // Follow has the cluster be as the manifests that read tells say, from now on; nil tells that nothing is there.
 // It is Halt's as gitops. It is level-triggered, and undoes what others do to its objects.
 func (c *Cluster) Follow(read func() []byte) {
-	c.locked(func() { c.follows, c.followed = read, map[string]bool{} })
+	c.locked(func() { c.follows, c.followed, c.applied.raw = read, map[string]bool{}, nil })
 }
 
 // follow looks once.
@@ -20,8 +21,12 @@ func (c *Cluster) follow() {
 	if c.follows == nil || c.stopped["gitops"] {
 		return
 	}
+	raw := c.follows()
+	if c.applied.version == c.store.version && bytes.Equal(c.applied.raw, raw) {
+		return // it would change nothing
+	}
 	now := map[string]bool{}
-	for _, doc := range strings.Split(string(c.follows()), "\n---\n") {
+	for _, doc := range strings.Split(string(raw), "\n---\n") {
 		var wants object
 		if err := yaml.Unmarshal([]byte(strings.TrimPrefix(doc, "---\n")), &wants); err != nil {
 			continue // as they do: what cannot be read is told in their status
@@ -51,4 +56,5 @@ func (c *Cluster) follow() {
 		}
 	}
 	c.followed = now
+	c.applied.version, c.applied.raw = c.store.version, raw
 }

@@ -75,7 +75,7 @@ func (c *Cluster) inferenceServices() {
 		return
 	}
 	for _, key := range c.store.keys("inferenceservices") {
-		is := as[inferenceService](c.store.objects[key])
+		is := known[inferenceService](c, key)
 		child := is.Name + "-predictor"
 		_, there := c.store.objects["deployments/"+child]
 		if is.DeletionTimestamp != nil {
@@ -86,15 +86,13 @@ func (c *Cluster) inferenceServices() {
 			}
 			continue
 		}
-		o := plain(c.store.objects[key])
-		o["status"] = c.inference(is, child)
-		c.store.putObject("inferenceservices", o)
+		c.store.putStatus(key, c.inference(is, child))
 	}
 }
 
 // inference makes what an InferenceService is made of, and says how it stands.
-func (c *Cluster) inference(is inferenceService, child string) object {
-	said, _ := plain(is)["status"].(object)
+func (c *Cluster) inference(is *inferenceService, child string) object {
+	said := plain(is.Status)
 	if said == nil {
 		said = object{}
 	}
@@ -106,7 +104,7 @@ func (c *Cluster) inference(is inferenceService, child string) object {
 		return said
 	}
 	c.makes(is, child, runtime)
-	d := as[appsv1.Deployment](c.store.objects["deployments/"+child])
+	d := known[appsv1.Deployment](c, "deployments/"+child)
 	ready := "False"
 	if want := max(1, *d.Spec.Replicas); d.Status.AvailableReplicas >= want {
 		ready = "True"
@@ -131,7 +129,7 @@ func (c *Cluster) inference(is inferenceService, child string) object {
 }
 
 // makes has the Deployment and the Service of an InferenceService there.
-func (c *Cluster) makes(is inferenceService, child string, runtime Runtime) {
+func (c *Cluster) makes(is *inferenceService, child string, runtime Runtime) {
 	p := is.Spec.Predictor
 	labels := maps.Clone(is.Labels)
 	maps.Copy(labels, p.Labels)
@@ -145,7 +143,7 @@ func (c *Cluster) makes(is inferenceService, child string, runtime Runtime) {
 	if k.ReadinessProbe == nil {
 		k.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/v2/health/ready"}}}
 	}
-	k.Env = append(k.Env, corev1.EnvVar{Name: "MODEL_DIR", Value: "/mnt/models"}, corev1.EnvVar{Name: "VISHWA_PORT", Value: "8080"})
+	k.Env = append(slices.Clip(k.Env), corev1.EnvVar{Name: "MODEL_DIR", Value: "/mnt/models"}, corev1.EnvVar{Name: "VISHWA_PORT", Value: "8080"})
 	pod := p.PodSpec
 	pod.RestartPolicy, pod.Containers = corev1.RestartPolicyAlways, []corev1.Container{k}
 	owner := []any{object{"apiVersion": groups["inferenceservices"], "kind": "InferenceService", "name": is.Name, "uid": string(is.UID)}}

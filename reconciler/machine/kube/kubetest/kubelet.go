@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -110,8 +111,10 @@ func (c *Cluster) runPods() {
 			} else {
 				c.runPod(&p)
 			}
-			c.store.putObject("pods", p)
-			p = c.pod(key)
+			if !reflect.DeepEqual(p, *known[corev1.Pod](c, key)) {
+				c.store.putObject("pods", p)
+				p = c.pod(key)
+			}
 		}
 		over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 		if p.DeletionTimestamp != nil && over && len(p.Finalizers) == 0 {

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
@@ -55,7 +54,7 @@ type Cluster struct {
 	dir   string
 	mu    sync.Mutex
 	store store
-	pods  map[string]*corev1.Pod // as they were when they were last read, by key
+	known map[string]reading // as they were when they were last read, by key
 	nodes kubelet
 
 	stopped  map[string]bool // controllers
@@ -70,6 +69,10 @@ type Cluster struct {
 	rule     atomic.Pointer[func(string, map[string]any) string]
 	follows  func() []byte
 	followed map[string]bool // what was applied of it
+	applied  struct {        // when it was last looked at
+		raw     []byte
+		version int
+	}
 }
 
 // New starts one, and stops it with the test.
@@ -81,7 +84,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Memory == "" {
 		o.Memory = "16Gi"
 	}
-	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, pods: map[string]*corev1.Pod{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
+	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, known: map[string]reading{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
 	c.store.init()
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {

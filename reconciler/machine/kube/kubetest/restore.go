@@ -19,7 +19,7 @@ func (c *Cluster) Snapshot() (restore func()) {
 		c.locked(func() {
 			c.store.version, c.store.objects = version, maps.Clone(objects)
 			c.store.log = slices.DeleteFunc(c.store.log, func(e change) bool { return e.version > version })
-			clear(c.pods)
+			clear(c.known)
 			c.forget()
 		})
 		c.Server.CloseClientConnections()

@@ -45,11 +45,12 @@ func (s *store) close() {
 // keys are those of a resource's objects, or of all, in order.
 func (s *store) keys(resource string) []string {
 	var out []string
-	for _, k := range slices.Sorted(maps.Keys(s.objects)) {
+	for k := range s.objects {
 		if r, _, _ := strings.Cut(k, "/"); resource == "" || r == resource {
 			out = append(out, k)
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 
@@ -73,6 +74,11 @@ func labelsOf(o object) map[string]string {
 
 // plain is v as JSON has it.
 func plain(v any) object {
+	if o, is := v.(object); is {
+		if out, is := copied(o); is {
+			return out.(object)
+		}
+	}
 	raw, err := json.Marshal(v)
 	if err == nil {
 		var out object
@@ -81,6 +87,31 @@ func plain(v any) object {
 		}
 	}
 	panic(fmt.Sprintf("kubetest: %v", err))
+}
+
+// copied is a copy of what is as JSON has it already.
+func copied(v any) (out any, is bool) {
+	switch v := v.(type) {
+	case nil, string, bool, float64:
+		return v, true
+	case object:
+		out := make(object, len(v))
+		for k, x := range v {
+			if out[k], is = copied(x); !is {
+				return nil, false
+			}
+		}
+		return out, true
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			if out[i], is = copied(x); !is {
+				return nil, false
+			}
+		}
+		return out, true
+	}
+	return nil, false
 }
 
 // as is an object as its type.
@@ -96,17 +127,36 @@ func as[T any](o object) T {
 	return out
 }
 
-// pod is one of those that are kept, for whoever asks to do with as they like: it is looked at far more often than it changes.
-func (c *Cluster) pod(key string) corev1.Pod {
+// reading is what an object was read as.
+type reading struct {
+	of, version string
+	is          any
+}
+
+// known is one of the objects that are kept as its type, not to be changed: it is looked at far more often than it changes.
+func known[T any](c *Cluster, key string) *T {
 	o := c.store.objects[key]
 	version, _ := metadata(o)["resourceVersion"].(string)
-	known := c.pods[key]
-	if known == nil || known.ResourceVersion != version || string(known.UID) != uid(o) {
-		p := as[corev1.Pod](o)
-		known = &p
-		c.pods[key] = known
+	if k := c.known[key]; k.is != nil && k.version == version && k.of == uid(o) {
+		return k.is.(*T)
 	}
-	return *known.DeepCopy()
+	is := as[T](o)
+	c.known[key] = reading{of: uid(o), version: version, is: &is}
+	return &is
+}
+
+// pod is one of those that are kept, for whoever asks to do with as they like.
+func (c *Cluster) pod(key string) corev1.Pod { return *known[corev1.Pod](c, key).DeepCopy() }
+
+// putStatus keeps what a controller says of an object.
+func (s *store) putStatus(key string, status any) {
+	now := plain(status)
+	if is := s.objects[key]; !reflect.DeepEqual(is["status"], any(now)) {
+		resource, _, _ := strings.Cut(key, "/")
+		o := maps.Clone(is)
+		o["status"] = now
+		s.putObject(resource, o)
+	}
 }
 
 // put keeps an object, which is made where it is not there yet.
