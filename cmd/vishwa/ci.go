@@ -236,7 +236,7 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}
 	password := func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") }
-	keys := &signer.Ring{}
+	keys := &signer.Ring{Unlock: a.unlock}
 	if err := a.keysOpen(keys, password); err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}

@@ -165,5 +165,5 @@ func (a *cli) opener(c config.Spec, log *slog.Logger) (opener, error) {
 		}
 		return a.lookup(name)
 	}
-	return opener{cli: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{}}, nil
+	return opener{cli: a, config: c, env: env, metrics: controller.NewMetrics(nil, versionText()), keys: &signer.Ring{Unlock: a.unlock}}, nil
 }

@@ -17,14 +17,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/vishwaops/vishwa/cmd/internal/terminal"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(nil)) }
 
 // run is main with an exit code, so that tests can be the program.
-func run() int {
+func run(unlock signer.Unlock) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
@@ -32,6 +33,7 @@ func run() int {
 	defer func() { _, _ = out.End(), said.End() }()
 	a := &cli{
 		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now, garbage: collect(os.LookupEnv),
+		unlock:   unlock,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if err := sandbox.SetCloseOnExec(); err != nil {
@@ -56,6 +58,7 @@ type cli struct {
 	allow    []string // private hosts and networks that gauges of a rollout may be asked at
 	teller   *teller  // of vishwa data
 	garbage  *collector
+	unlock   signer.Unlock // of the controller's keys
 }
 
 // main runs one command line and tells its exit code.

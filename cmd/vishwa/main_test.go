@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){"vishwa": func() {
 		dieAtPoint()
-		code := run()
+		code := run(unlockQuick)
 		tellCosts()
 		os.Exit(code)
 	}})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -70,7 +71,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 		return nil, err
 	}
 	h, err := app.Open(ctx, app.Options{
-		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline, Allow: a.allow,
+		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline, Allow: a.allow, Keys: &signer.Ring{Unlock: a.unlock},
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"golang.org/x/crypto/ssh"
 
@@ -34,6 +33,7 @@ import (
 type Keys struct {
 	dir    string
 	ask    func() ([]byte, error)
+	load   Unlock
 	roles  map[port.Role]*slot[*pair]
 	ledger slot[ssh.Signer]
 
@@ -64,7 +64,7 @@ func Open(dir string, password func() ([]byte, error)) *Keys {
 }
 
 func within(dir string, password func() ([]byte, error), opening *sync.Mutex) *Keys {
-	k := &Keys{dir: dir, ask: password, roles: map[port.Role]*slot[*pair]{}, opening: opening, refused: map[string]refusal{}}
+	k := &Keys{dir: dir, ask: password, load: unlock, roles: map[port.Role]*slot[*pair]{}, opening: opening, refused: map[string]refusal{}}
 	for _, r := range Roles {
 		k.roles[r] = &slot[*pair]{}
 	}
@@ -84,7 +84,7 @@ func (k *Keys) pair(ctx context.Context, role port.Role) (*pair, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return held(k, s, keyFile(role), openPair)
+	return held(k, s, keyFile(role), k.openPair)
 }
 
 // Ready opens all keys, and tells why one cannot be. It costs next to nothing where
@@ -232,8 +232,8 @@ type pair struct {
 	hint   string
 }
 
-func openPair(text, password []byte) (*pair, error) {
-	sv, err := cosign.LoadPrivateKey(text, password, nil)
+func (k *Keys) openPair(text, password []byte) (*pair, error) {
+	sv, err := k.load(text, password)
 	if err != nil {
 		// cosign's library has no error value for it; "encrypted:" is what opening says.
 		if strings.Contains(err.Error(), "decryption failed") {
@@ -245,11 +245,11 @@ func openPair(text, password []byte) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, encoded, err := strong(public)
+	key, encoded, err := strong(public)
 	if err != nil {
 		return nil, err
 	}
-	return &pair{sv, k, encoded, Hint(encoded)}, nil
+	return &pair{sv, key, encoded, Hint(encoded)}, nil
 }
 
 // strong takes ECDSA P-256 alone: every reader of the formats knows it, with SHA-256.

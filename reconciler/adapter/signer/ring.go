@@ -3,11 +3,25 @@
 
 package signer
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/sigstore/cosign/v2/pkg/cosign"
+	"github.com/sigstore/sigstore/pkg/signature"
+)
+
+// Unlock reads the file of a private key with its password.
+type Unlock func(file, password []byte) (signature.SignerVerifier, error)
+
+func unlock(file, password []byte) (signature.SignerVerifier, error) {
+	return cosign.LoadPrivateKey(file, password, nil)
+}
 
 // Ring holds the keys of folders open for as long as the process runs. The zero value
 // is ready, and safe for use by several goroutines.
 type Ring struct {
+	Unlock Unlock // nil: cosign's
+
 	mu      sync.Mutex
 	opening sync.Mutex // one key at a time, whichever folder it is in
 	held    map[string]*Keys
@@ -27,6 +41,9 @@ func (r *Ring) Open(dir string, password func() ([]byte, error)) *Keys {
 	k := r.held[dir]
 	if k == nil {
 		k = within(dir, password, &r.opening)
+		if r.Unlock != nil {
+			k.load = r.Unlock
+		}
 		r.held[dir] = k
 	}
 	return k

@@ -78,7 +78,7 @@ func TestAWrongPasswordIsNotTriedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s slot[*pair]
-	open := func(text, password []byte) (*pair, error) { tries++; return openPair(text, password) }
+	open := func(text, password []byte) (*pair, error) { tries++; return k.openPair(text, password) }
 	for range 20 {
 		if _, err := held(k, &s, keyFile(port.Build), open); fault.Of(err) != fault.Denied {
 			t.Fatal(err)
