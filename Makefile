@@ -183,7 +183,7 @@ test-mlflow: $(TOOLS)/mlflow/bin/mlflow ## what shows runs in MLflow, on a real 
 	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
 
 test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, uploaded by the real wandb to a double of its server (1 GB)
-	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker
+	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker/wandb
 
 test-gto: $(TOOLS)/gto/bin/gto ## releases as Git tags, read by the real GTO (120 MB)
 	VISHWA_GTO=$(TOOLS)/gto/bin/gto $(GO) test -count=1 -timeout 10m -run '^TestGTOItself' -v ./reconciler/adapter/tracker

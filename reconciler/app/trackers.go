@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/wandb"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -56,7 +57,7 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 	}
 	if w := p.Trackers.WandB; w != nil {
 		dir := filepath.Join(h.Paths.State, "trackers")
-		out = append(out, Shown{Name: "wandb", Heals: w.Heals(), Folder: filepath.Join(dir, "wandb"), Tracker: tracker.WandB(*w, dir, tracker.Options{Env: o.Env})})
+		out = append(out, Shown{Name: "wandb", Heals: w.Heals(), Folder: filepath.Join(dir, "wandb"), Tracker: wandb.New(*w, dir, o.Env.Now)})
 	}
 	return out
 }

@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -33,15 +33,6 @@ const (
 	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to
 
 	writing, whole = "writing", "whole"
-)
-
-// abandoned is how long a run that somebody else began to write is left to them.
-const abandoned = 15 * time.Minute
-
-// What is told is bounded: a server says some of it.
-const (
-	mostDrift = 100
-	mostWords = 1000 // bytes of each
 )
 
 type mlflow struct {
@@ -85,7 +76,7 @@ func (s *session) record(ctx context.Context) error {
 		if err := s.run(ctx, r, there); err != nil {
 			failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err))
 		}
-		if stops(failed) {
+		if told.Stops(failed) {
 			return errors.Join(failed...)
 		}
 	}
@@ -93,37 +84,21 @@ func (s *session) record(ctx context.Context) error {
 		if err := s.model(ctx, m, there); err != nil {
 			failed = append(failed, fmt.Errorf("record model %s: %w", m.Name, err))
 		}
-		if stops(failed) {
+		if told.Stops(failed) {
 			break
 		}
 	}
 	return errors.Join(failed...)
 }
 
-// mostFailed is how many records may fail for reasons of their own before the rest is left.
-const mostFailed = 10
-
-// stops tells whether no more is to be recorded: not where the last one failed for what it is, as one run
-// would keep all others from being shown.
-func stops(failed []error) bool {
-	if len(failed) == 0 {
-		return false
-	}
-	switch fault.Of(failed[len(failed)-1]) {
-	case fault.Invalid, fault.Corrupt, fault.Conflict, fault.Missing:
-		return len(failed) >= mostFailed
-	}
-	return true
-}
-
 func (s *session) drift(format string, args ...any) {
-	if len(s.out.Drift) < mostDrift {
-		s.out.Drift = append(s.out.Drift, shortened(fmt.Sprintf(format, args...), mostWords))
+	if len(s.out.Drift) < told.Most {
+		s.out.Drift = append(s.out.Drift, told.Shortened(fmt.Sprintf(format, args...), told.MostWords))
 	}
 }
 
 func (s *session) note(format string, args ...any) {
-	if len(s.out.Notes) < mostDrift {
+	if len(s.out.Notes) < told.Most {
 		s.out.Notes = append(s.out.Notes, fmt.Sprintf(format, args...))
 	}
 }
@@ -166,7 +141,7 @@ func (s *session) tags(own map[string]string, of map[string]string) []tag {
 	out := make([]tag, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if v := all[name]; v != "" {
-			out = append(out, tag{name, shortened(v, mostTagValue)})
+			out = append(out, tag{name, told.Shortened(v, mostTagValue)})
 		}
 	}
 	return out
@@ -306,7 +281,7 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	if known && at.whole {
 		return nil
 	}
-	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < abandoned.Milliseconds() {
+	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < told.Abandoned.Milliseconds() {
 		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
 		return nil
 	}

@@ -1,7 +1,7 @@
 // Runs of W&B keep the promises of a Tracker: as they are read here always, and as wandb's own program uploads them
 // where VISHWA_MLFLOW names an environment that has it.
 
-package tracker
+package wandb
 
 import (
 	"context"
@@ -135,7 +135,7 @@ func TestWandBKeepsThePromises(t *testing.T) {
 		dir := t.TempDir()
 		var left atomic.Int64
 		left.Store(-1)
-		cut := WandB(schemas.WandBTracker{}, dir, Options{Env: env(nil)})
+		cut := New(schemas.WandBTracker{}, dir, time.Now)
 		cut.(*wandb).changes = func() error {
 			if left.Load() >= 0 && left.Add(-1) < 0 {
 				left.Store(0)
@@ -160,7 +160,7 @@ func TestWandBKeepsThePromises(t *testing.T) {
 			return out
 		}
 		return porttest.TrackerBench{
-			Tracker: cut, Others: WandB(schemas.WandBTracker{}, dir, Options{Env: env(nil)}), Writes: changed(t, dir),
+			Tracker: cut, Others: New(schemas.WandBTracker{}, dir, time.Now), Writes: changed(t, dir),
 			Cut: func(n int) func() { left.Store(int64(n)); return func() { left.Store(-1) } },
 			Show: func(t *testing.T, key digest.Digest) (out []porttest.ShownRun) {
 				for _, r := range runs(key) {
@@ -227,7 +227,7 @@ func wandbProjection(t *testing.T) port.Projection {
 func writeRuns(t *testing.T, p port.Projection) []string {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := WandB(schemas.WandBTracker{Project: "homes"}, dir, Options{Env: env(nil)}).Record(t.Context(), p, false); err != nil {
+	if _, err := New(schemas.WandBTracker{Project: "homes"}, dir, time.Now).Record(t.Context(), p, false); err != nil {
 		t.Fatal(err)
 	}
 	out, err := filepath.Glob(filepath.Join(dir, "wandb", "offline-run-*", "run-*.wandb"))
@@ -243,7 +243,7 @@ func TestAFolderThatCannotBeWrittenToSaysWhatToDo(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "wandb"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := WandB(schemas.WandBTracker{}, dir, Options{Env: env(nil)}).Record(t.Context(), wandbProjection(t), false)
+	_, err := New(schemas.WandBTracker{}, dir, time.Now).Record(t.Context(), wandbProjection(t), false)
 	if fault.Of(err) != fault.Transient || !strings.Contains(fault.HintOf(err), dir) {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}

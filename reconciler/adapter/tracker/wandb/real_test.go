@@ -1,6 +1,6 @@
 // What was written is what the real wandb uploads: make test-wandb.
 
-package tracker
+package wandb
 
 import (
 	"compress/gzip"
@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -117,7 +118,7 @@ func TestWandBItself(t *testing.T) {
 	long.Key, long.Entry, long.Metrics = digest.Of([]byte("long")), 8, map[string]float64{"last": 1}
 	long.Logged = longCourse(20000)
 	p.Runs = append(p.Runs, long)
-	if _, err := WandB(schemas.WandBTracker{Project: "homes", Entity: "team"}, home, Options{Env: env(nil)}).Record(t.Context(), p, false); err != nil {
+	if _, err := New(schemas.WandBTracker{Project: "homes", Entity: "team"}, home, time.Now).Record(t.Context(), p, false); err != nil {
 		t.Fatal(err)
 	}
 	folders, _ := filepath.Glob(filepath.Join(home, "wandb", "offline-run-*"))
@@ -148,7 +149,7 @@ func TestWandBItself(t *testing.T) {
 	if code, ended := s.ended[at]; !ended || code != 0 {
 		t.Errorf("it ended: %v", s.ended)
 	}
-	if r, err := WandB(schemas.WandBTracker{Project: "homes", Entity: "team"}, home, Options{Env: env(nil)}).Record(t.Context(), p, false); err != nil || r.Writes != 0 || len(r.Drift) != 0 {
+	if r, err := New(schemas.WandBTracker{Project: "homes", Entity: "team"}, home, time.Now).Record(t.Context(), p, false); err != nil || r.Writes != 0 || len(r.Drift) != 0 {
 		t.Errorf("after they were uploaded: %+v, %v", r, err)
 	}
 }

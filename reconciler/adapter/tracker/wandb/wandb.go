@@ -1,8 +1,7 @@
-// Weights & Biases, whose runs may be offline: each run is a folder as wandb itself leaves one, and
-// "wandb sync" takes it to a server at a time of its user's choosing, with the user's own credential. A run is
+// Package wandb shows what a ledger records as runs of Weights & Biases that are offline: each run is a folder as wandb itself
+// leaves one, and "wandb sync" takes it to a server at a time of its user's choosing, with the user's own credential. A run is
 // written whole or not at all, under a name made of its key: who writes it twice, or at the same time, comes to one.
-
-package tracker
+package wandb
 
 import (
 	"bufio"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	wandblog "github.com/vishwaops/vishwa/reconciler/format/wandb"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -36,9 +36,9 @@ type wandb struct {
 	changes func() error
 }
 
-// WandB is runs of W&B that are offline, in the folder wandb below dir.
-func WandB(spec schemas.WandBTracker, dir string, o Options) port.Tracker {
-	return &wandb{spec: spec, dir: filepath.Join(dir, "wandb"), now: o.Env.Now, changes: func() error { return nil }}
+// New is runs of W&B that are offline, in the folder wandb below dir.
+func New(spec schemas.WandBTracker, dir string, now func() time.Time) port.Tracker {
+	return &wandb{spec: spec, dir: filepath.Join(dir, "wandb"), now: now, changes: func() error { return nil }}
 }
 
 // Record implements port.Tracker. It shows runs; W&B's registry of models is not written to.
@@ -73,11 +73,11 @@ func (w *wandb) Record(ctx context.Context, p port.Projection, dry bool) (out po
 			gone = append(gone, fmt.Sprint(r.Entry))
 			continue
 		case shown[id]:
-			out.Drift = few(append(out.Drift, fmt.Sprintf("run %s of entry %d was deleted", r.Name, r.Entry)))
+			out.Drift = told.Few(append(out.Drift, fmt.Sprintf("run %s of entry %d was deleted", r.Name, r.Entry)))
 		}
 		if !dry {
 			if err := w.write(ctx, p.Ledger, r, id); err != nil {
-				if failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)); stops(failed) {
+				if failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)); told.Stops(failed) {
 					return out, errors.Join(failed...)
 				}
 				continue
@@ -87,7 +87,7 @@ func (w *wandb) Record(ctx context.Context, p port.Projection, dry bool) (out po
 		out.Writes++
 	}
 	if len(gone) > 0 {
-		out.Drift = append(out.Drift, shortened(fmt.Sprintf("%s deleted from %s, as wandb sync --clean does too: entry %s", plural.Of(len(gone), "run"), w.dir, strings.Join(gone, ", ")), mostWords))
+		out.Drift = append(out.Drift, told.Shortened(fmt.Sprintf("%s deleted from %s, as wandb sync --clean does too: entry %s", plural.Of(len(gone), "run"), w.dir, strings.Join(gone, ", ")), told.MostWords))
 	}
 	return out, errors.Join(failed...)
 }
@@ -189,7 +189,7 @@ func (w *wandb) sweep() {
 	}
 	for _, e := range entries {
 		at, err := e.Info()
-		if strings.HasPrefix(e.Name(), wandbUnfinished) && err == nil && w.now().Sub(at.ModTime()) > abandoned {
+		if strings.HasPrefix(e.Name(), wandbUnfinished) && err == nil && w.now().Sub(at.ModTime()) > told.Abandoned {
 			_ = sandbox.Remove(filepath.Join(w.dir, e.Name()))
 		}
 	}

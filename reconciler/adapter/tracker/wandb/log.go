@@ -1,6 +1,6 @@
 // What the log of a run of W&B says: its parameters, and the courses of its metrics as rows, one a step.
 
-package tracker
+package wandb
 
 import (
 	"cmp"
