@@ -66,7 +66,7 @@ func BenchmarkDecision(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			input, err := doc.value(j.schema, &specs{})
+			input, err := doc.value(j.schema, &terms{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(name+"/whole", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if f := j.decide(context.Background(), s, &ev, &specs{}, e.opts.Timeout); len(f) > 0 {
+				if f := j.decide(context.Background(), s, &ev, &terms{}, e.opts.Timeout); len(f) > 0 {
 					b.Fatal(f)
 				}
 			}

@@ -57,7 +57,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	if err != nil {
 		return nil, err
 	}
-	specs := &specs{}
+	terms := &terms{}
 	guarded, over, stop := e.guard(ctx)
 	defer stop()
 	found := make([][]ledger.Finding, len(steps))
@@ -66,7 +66,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = j.decide(guarded, steps[i], &ev, specs, e.opts.Timeout)
+				found[i] = j.decide(guarded, steps[i], &ev, terms, e.opts.Timeout)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 }
 
 // decide is one decision, kept within its time.
-func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *specs, within time.Duration) (out []ledger.Finding) {
+func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, terms *terms, within time.Duration) (out []ledger.Finding) {
 	defer func() {
 		if r := recover(); r != nil { // a fault in a built-in function must not let a step through
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
@@ -94,7 +94,7 @@ func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, specs *sp
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
-	input, err := doc.value(j.schema, specs)
+	input, err := doc.value(j.schema, terms)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}

@@ -27,6 +27,11 @@ func (h *Reconciler) Plan(ctx context.Context, w *Snapshot, o ApplyOptions) (pla
 // prepare is Plan with what it takes to carry the plan out: services, whose world is w with
 // what was found missing.
 func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions) (plan.Plan, *stepServices, error) {
+	return h.judged(ctx, seen, o, false)
+}
+
+// judged is prepare, where all steps are judged, kept ones too, or those alone that do something.
+func (h *Reconciler) judged(ctx context.Context, seen *Snapshot, o ApplyOptions, all bool) (plan.Plan, *stepServices, error) {
 	w := seen.clone()
 	w.Pull, w.Now = h.PullRequest != nil, h.Now()
 	p, err := h.compute(ctx, w)
@@ -50,22 +55,20 @@ func (h *Reconciler) prepare(ctx context.Context, seen *Snapshot, o ApplyOptions
 		return p, nil, fault.WithHint(fault.New(fault.Invalid, "%w", err), "vishwa plan lists the refs")
 	}
 	p = p.Priced(h.Prices, w.Facts).Estimated(h.Prices, func(ref schemas.Ref) []byte { return w.Stacks[ref].Raw })
-	d := &stepServices{Reconciler: h, world: w, orders: o, cost: p.Cost, monthly: p.Monthly}
+	d := &stepServices{Reconciler: h, world: w, orders: o, all: all, cost: p.Cost, monthly: p.Monthly}
 	notes, err := d.approve(ctx, &p)
 	if err != nil {
 		return p, nil, err
 	}
-	found, err := d.judge(ctx, p, policy.Planning, nil)
-	if err != nil {
+	if d.judgement, err = d.judge(ctx, p, policy.Planning, nil); err != nil {
 		return p, nil, err
 	}
-	found = append(found, w.warnings(p)...)
 	beside, err := h.dataFindings(ctx, w, p)
 	if err != nil {
 		return p, nil, err
 	}
-	found = slices.Concat(found, beside, h.placeFindings(ctx, w, p), h.passFindings(w, p), h.untriable(w, p))
-	return d.linger(plan.Gate(p, append(found, notes...))), d, nil
+	told := slices.Concat(d.judgement, w.warnings(p), beside, h.placeFindings(ctx, w, p), h.passFindings(w, p), h.untriable(w, p), notes)
+	return d.linger(plan.Gate(p, told)), d, nil
 }
 
 // warnings are what the programs that plan p's infrastructure warned of. A rule that
@@ -81,16 +84,11 @@ func (w *Snapshot) warnings(p plan.Plan) (out []ledger.Finding) {
 
 // Check judges every step, kept ones too: what vishwa policy check shows.
 func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) {
-	p, d, err := h.prepare(ctx, w, ApplyOptions{Check: true})
+	p, d, err := h.judged(ctx, w, ApplyOptions{Check: true}, true)
 	if err != nil {
 		return p, err
 	}
-	d.all = true
-	found, err := d.judge(ctx, p, policy.Planning, nil)
-	if err != nil {
-		return p, err
-	}
-	return plan.Gate(p, found), nil
+	return plan.Gate(p, d.judgement), nil
 }
 
 // judge gathers the evidence for p's steps and asks the engine. What act knows of

@@ -34,7 +34,8 @@ type stepServices struct {
 	*Reconciler
 	world     *Snapshot
 	orders    ApplyOptions
-	all       bool
+	all       bool             // kept steps are judged too
+	judgement []ledger.Finding // by the rules, of the plan
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
 	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
