@@ -14,7 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
-	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
@@ -39,7 +39,7 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 			r := predictionlog.Read(ctx, objects, predictionlog.Query{Prefix: prefix, From: from, Now: now})
 			return &logged{Reader: r}, r.Close, nil
 		},
-		Spool: func() (watch.Spool, func() error, error) {
+		Spool: func() (sample.Spool, func() error, error) {
 			s, err := newSpool(filepath.Join(h.Paths.Cache, "drift"))
 			if err != nil {
 				return nil, nil, err

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
-	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 )
@@ -73,8 +73,8 @@ func BenchmarkManyColumns(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			base, now := &watch.Side{Spool: spool, Each: measure.AtOnce}, &watch.Side{Spool: spool, Each: measure.AtOnce}
-			for seed, side := range map[uint64]*watch.Side{1: base, 2: now} {
+			base, now := &sample.Side{Spool: spool, Each: measure.AtOnce}, &sample.Side{Spool: spool, Each: measure.AtOnce}
+			for seed, side := range map[uint64]*sample.Side{1: base, 2: now} {
 				if err := side.Read(newGenerated(rows, some, seed), nil, nil, nil); err != nil {
 					b.Fatal(err)
 				}

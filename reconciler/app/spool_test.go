@@ -3,9 +3,8 @@
 package app
 
 import (
-	"math"
+	"bytes"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -18,19 +17,19 @@ func TestASpoolGivesBackWhatItTook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	first, second := []float64{1, math.Inf(-1), math.SmallestNonzeroFloat64}, []float64{-0.5}
+	first, second := []byte("some numbers"), []byte{0}
 	one, err := s.Append(first)
 	two, bad := s.Append(second)
 	if err != nil || bad != nil {
 		t.Fatal(err, bad)
 	}
-	for at, want := range map[int64][]float64{one: first, two: second} {
-		got := make([]float64, len(want))
-		if err := s.Read(at, got); err != nil || !slices.Equal(got, want) {
+	for at, want := range map[int64][]byte{one: first, two: second} {
+		got := make([]byte, len(want))
+		if err := s.Read(at, got); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
-	if err := s.Read(two, make([]float64, 2)); fault.Of(err) != fault.Transient {
+	if err := s.Read(two, make([]byte, 2)); fault.Of(err) != fault.Transient {
 		t.Errorf("more than there is: %v", err)
 	}
 	s.n = mostSpooled

@@ -40,6 +40,16 @@ func Numeric(values []float64) *Sample {
 	return &Sample{Numbers: kept, Whole: whole && len(kept) > 0}
 }
 
+// Decimals is Numeric of decimals, each without its point: values of 12 and -5 with 2 places are 0.12 and -0.05. It
+// may change the order of values.
+func Decimals(values []int32, places int) *Sample {
+	s := &Sample{Numbers: sortDecimals(values, math.Pow10(places)), Whole: len(values) > 0}
+	for i := 0; s.Whole && places > 0 && i < len(s.Numbers); i++ {
+		s.Whole = s.Numbers[i] == math.Trunc(s.Numbers[i])
+	}
+	return s
+}
+
 // Categories is a sample of names.
 func Categories(counts map[string]int) *Sample {
 	s := &Sample{Counts: counts, Category: true}

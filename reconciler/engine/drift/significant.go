@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 )
 
 // significance is the p-value of Kolmogorov and Smirnov for numbers and of chi-square over both
@@ -83,15 +84,23 @@ func shape(ref, cur *Sample) *Shape {
 	for i := range shapeBins + 1 {
 		out.Edges = append(out.Edges, lo+(hi-lo)*float64(i)/shapeBins)
 	}
-	out.Reference, out.Window = make([]float64, shapeBins), make([]float64, shapeBins)
-	for side, v := range map[*[]float64][]float64{&out.Reference: a, &out.Window: b} {
-		for _, x := range v {
-			at := 0.0
-			if f := (x - lo) / (hi - lo) * shapeBins; f > 0 { // and no NaN, of borders too far apart or too near
-				at = min(shapeBins-1, f)
-			}
-			(*side)[int(at)] += 1 / float64(len(v))
+	bin := func(x float64) int {
+		if f := (x - lo) / (hi - lo) * shapeBins; f > 0 { // and no NaN, of borders too far apart or too near
+			return int(min(shapeBins-1, f))
 		}
+		return 0
+	}
+	out.Reference, out.Window = binned(a, bin), binned(b, bin)
+	return out
+}
+
+// binned are the shares of sorted values in each bin.
+func binned(sorted []float64, bin func(x float64) int) []float64 {
+	out, from := make([]float64, shapeBins), 0
+	for k := range out {
+		to := from + sort.Search(len(sorted)-from, func(i int) bool { return bin(sorted[from+i]) > k })
+		out[k] = float64(to-from) / float64(len(sorted))
+		from = to
 	}
 	return out
 }

@@ -56,41 +56,17 @@ func classify(b []byte) (k kind, x float64) {
 	return numeric(b)
 }
 
-// numeric reads a decimal number. Up to 15 digits and 22 places a float64
-// division is exact to the last bit (Clinger 1990); the rest goes to strconv.
+// numeric reads a number: the usual spellings here, the rest by strconv.
 func numeric(b []byte) (kind, float64) {
-	i, places, point := 0, 0, false
-	if b[0] == '-' || b[0] == '+' {
-		i++
-	}
-	var m uint64
-	digits := 0
-	for ; i < len(b); i++ {
-		c := b[i] - '0'
-		if c <= 9 {
-			if digits++; digits > 15 {
-				return slow(b)
-			}
-			m = m*10 + uint64(c)
-			if point {
-				places++
-			}
-			continue
-		}
-		if b[i] == '.' && !point {
-			point = true
-			continue
-		}
+	d, ok := ReadDecimal(b)
+	if !ok {
 		return slow(b)
 	}
-	if digits == 0 {
-		return text, 0
+	x := d.Number()
+	if x == 0 && b[0] == '-' {
+		x = math.Copysign(0, -1)
 	}
-	x := float64(m) / powers[places]
-	if b[0] == '-' {
-		x = -x
-	}
-	if point {
+	if d.Point {
 		return number, x
 	}
 	return integer, x

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
@@ -38,7 +39,7 @@ type Bench struct {
 	// deployment that logs nothing is Missing.
 	Log func(ctx context.Context, deployment schemas.Declaration, from, now time.Time) (r table.Reader, done func() error, err error)
 	// Spool takes numbers that are too many for memory, until it is done with; nil: there is none.
-	Spool func() (s watch.Spool, done func() error, err error)
+	Spool func() (s sample.Spool, done func() error, err error)
 	// Known and Keep are null alarm rates by the digest of all that they come from; nil: each is
 	// found anew.
 	Known func(digest.Digest) (drift.Null, bool)
@@ -221,7 +222,7 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 }
 
 // columns holds each column that is declared, or all of the reference.
-func (s *session) columns(base, now *watch.Side, from digest.Digest) ([]drift.Column, error) {
+func (s *session) columns(base, now *sample.Side, from digest.Digest) ([]drift.Column, error) {
 	names := base.Columns()
 	if len(s.spec.Columns) > 0 {
 		names = slices.Sorted(maps.Keys(s.spec.Columns))
@@ -254,7 +255,7 @@ func AtOnce(n int, do func(i int)) {
 // compared is what a column is compared by: as declared, on both sides; from names the reference.
 type compared struct {
 	set       schemas.Watching
-	base, now *watch.Side
+	base, now *sample.Side
 	from      digest.Digest
 }
 
@@ -291,7 +292,7 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 			return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: "the window: " + reason(err)}, nil, nil
 		}
 	}
-	empty, note := watch.Absent(by.base, by.now, name)
+	empty, note := sample.Absent(by.base, by.now, name)
 	if empty != "" {
 		return drift.Column{Name: name, Type: typ, Reference: ref.N(), Verdict: drift.Fault, Why: empty}, nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
+	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/schemas"
@@ -79,7 +80,7 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	}
 	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
 	came, changed := map[string]string{}, map[string]bool{}
-	var side watch.Side
+	var side sample.Side
 	reader := &rows{session: s}
 	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
 		return side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
@@ -29,8 +30,8 @@ const mostCases = 4 << 20
 type rows struct {
 	*session
 	current bool
-	side    watch.Side
-	base    *watch.Side // the reference, of a window
+	side    sample.Side
+	base    *sample.Side // the reference, of a window
 	told    watch.Data
 	notes   []string // what a log lacks
 	skip    int64    // rows before the newest ones
@@ -187,7 +188,7 @@ func (r *rows) keep(name string) bool {
 }
 
 // row tells whether a row belongs to the side, and notes its answer and its time.
-func (r *rows) row(from time.Time) watch.Row {
+func (r *rows) row(from time.Time) sample.Row {
 	clock, p := cmp.Or(r.spec.Current.Time, "time"), r.spec.Predictions
 	seasonal := !r.current && r.season != nil
 	if seasonal {

@@ -1,7 +1,6 @@
-// Reading samples: rows go by once, and each column is taken as numbers or names, as Evidently
+// Package sample reads the samples that are compared: rows go by once, and each column is taken as numbers or names, as Evidently
 // tells them apart.
-
-package watch
+package sample
 
 import (
 	"bytes"
@@ -41,7 +40,8 @@ type Side struct {
 	columns map[string]*column
 	order   []string
 	held    int
-	most    int // of them in memory, where there is a Spool; 0: MostHeld
+	most    int    // of them in memory, where there is a Spool; 0: MostHeld
+	raw     []byte // what is moved, on its way
 }
 
 // column is what is kept of one column.
@@ -156,7 +156,8 @@ func (s *Side) move() error {
 	for _, name := range s.order {
 		c := s.columns[name]
 		for _, all := range []*series{&c.numbers, &c.spelled} {
-			if err := all.move(s.Spool); err != nil {
+			var err error
+			if s.raw, err = all.move(s.Spool, s.raw); err != nil {
 				return err
 			}
 		}
@@ -175,6 +176,11 @@ func (c *column) add(cell []byte, isText, log bool) bool {
 		}
 	}
 	if !isText {
+		if d, ok := table.ReadDecimal(cell); ok {
+			c.fraction = c.fraction || d.Point
+			c.numbers.decimal(d)
+			return true
+		}
 		switch x, kind := table.Value(cell); kind {
 		case table.IsInteger, table.IsNumber:
 			c.fraction = c.fraction || kind == table.IsNumber
@@ -267,23 +273,21 @@ func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 		if n := c.texts - c.spelled.n; n > most || n > 0 && c.numbers.n+c.spelled.n == 0 {
 			return nil, fault.New(fault.Invalid, "%d of its values are no numbers", n)
 		}
-		values, err := s.numbers(c)
+		out, err := s.numbers(c)
 		if err != nil {
 			return nil, err
 		}
-		out := drift.Numeric(values)
 		out.Whole = out.Whole && !c.fraction && c.spelled.n == 0 // how what is spelled was written is not known
 		return out, nil
 	}
 	if c.many {
 		return nil, fault.New(fault.Invalid, "it has more than %d different values", MostNames)
 	}
-	values, err := c.numbers.all(s.Spool)
+	out, err := c.numbers.sample(s.Spool)
 	if err != nil {
 		return nil, err
 	}
 	if c.texts == 0 {
-		out := drift.Numeric(values)
 		out.Category = true
 		return out, nil
 	}
@@ -291,8 +295,8 @@ func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 	for k, n := range c.names {
 		counts[k] = n
 	}
-	if len(values) > 0 {
-		for k, n := range drift.Numeric(slices.Clone(values)).Names().Counts {
+	if out.N() > 0 {
+		for k, n := range out.Names().Counts {
 			counts[k] += n
 		}
 	}
@@ -300,13 +304,19 @@ func (s *Side) sample(name, typ string, most int) (*drift.Sample, error) {
 }
 
 // numbers are those of a column, the ones that stand as text in a log too.
-func (s *Side) numbers(c *column) ([]float64, error) {
+func (s *Side) numbers(c *column) (*drift.Sample, error) {
+	if c.spelled.n == 0 {
+		return c.numbers.sample(s.Spool)
+	}
 	values, err := c.numbers.all(s.Spool)
-	if err != nil || c.spelled.n == 0 {
-		return values, err
+	if err != nil {
+		return nil, err
 	}
 	spelled, err := c.spelled.all(s.Spool)
-	return append(slices.Clip(values), spelled...), err
+	if err != nil {
+		return nil, err
+	}
+	return drift.Numeric(append(slices.Clip(values), spelled...)), nil
 }
 
 // Nulls is how many rows have no value in the column.

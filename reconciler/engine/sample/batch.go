@@ -2,7 +2,7 @@
 // few columns at a time and several at once where the side may. A table of a thousand columns would otherwise
 // go through all of them for each row.
 
-package watch
+package sample
 
 import (
 	"encoding/binary"
@@ -14,6 +14,7 @@ import (
 const (
 	batchRows  = 256
 	batchBytes = 512 << 10 // of cells, from where on no more rows are added
+	mostCell   = 512       // of a cell that are copied: a longer one is a text, whatever else it has
 	together   = 16        // columns that are gone through row by row
 )
 
@@ -22,14 +23,14 @@ type batch struct {
 	of    []*column
 	rows  int
 	bytes []byte
-	ends  []uint32 // of each cell among bytes, by row and then by column
-	kinds []cellKind
+	cells []cellEnd // by row and then by column
 }
 
-type cellKind uint8
+// cellEnd is where a cell ends among the bytes, times 4, and of which kind it is.
+type cellEnd uint32
 
 const (
-	cellNone cellKind = iota
+	cellNone cellEnd = iota
 	cellPlain
 	cellText
 )
@@ -46,13 +47,14 @@ type filling struct {
 func (f *filling) add(of []*column, row *table.Row) error {
 	b := &f.batch
 	if b.rows == 0 {
-		b.bytes, b.ends, b.kinds, b.of = b.bytes[:0], b.ends[:0], b.kinds[:0], b.of[:0]
+		b.bytes, b.cells, b.of = b.bytes[:0], b.cells[:0], b.of[:0]
 		for _, c := range of {
 			if c != nil {
 				b.of = append(b.of, c)
 			}
 		}
 	}
+	bytes, cells := b.bytes, slices.Grow(b.cells, len(b.of))
 	for i, c := range of {
 		if c == nil {
 			continue
@@ -63,10 +65,12 @@ func (f *filling) add(of []*column, row *table.Row) error {
 			if row.Text != nil && row.Text[i] {
 				kind = cellText
 			}
-			b.bytes = appendShort(b.bytes, row.Cells[i])
+			cell := row.Cells[i]
+			bytes = appendShort(bytes, cell[:min(len(cell), mostCell)])
 		}
-		b.ends, b.kinds = append(b.ends, uint32(len(b.bytes))), append(b.kinds, kind)
+		cells = append(cells, cellEnd(len(bytes)<<2)|kind)
 	}
+	b.bytes, b.cells = bytes, cells
 	if b.rows++; b.rows < batchRows && len(b.bytes) < batchBytes {
 		return nil
 	}
@@ -99,15 +103,14 @@ func (f *filling) wait() error {
 // appendShort appends a cell. Most have some eight to sixteen bytes, which are copied as two words: a call for each would cost more
 // than the copy.
 func appendShort(to, cell []byte) []byte {
-	n := len(cell)
-	if n < 8 || n > 16 {
+	n, at := len(cell), len(to)
+	if n < 8 || n > 16 || cap(to)-at < 16 {
 		return append(to, cell...)
 	}
-	to = slices.Grow(to, n)[:len(to)+n]
-	end := to[len(to)-n:]
-	binary.LittleEndian.PutUint64(end, binary.LittleEndian.Uint64(cell))
-	binary.LittleEndian.PutUint64(end[n-8:], binary.LittleEndian.Uint64(cell[n-8:]))
-	return to
+	words := to[at : at+16]
+	binary.LittleEndian.PutUint64(words, binary.LittleEndian.Uint64(cell))
+	binary.LittleEndian.PutUint64(words[n-8:], binary.LittleEndian.Uint64(cell[n-8:]))
+	return to[:at+n]
 }
 
 // end has all rows added that were copied.
@@ -150,19 +153,19 @@ func (s *Side) each(n int, do func(i int)) {
 func (b *batch) group(first, last int, log bool) (kept int) {
 	for row := range b.rows {
 		at := row*len(b.of) + first
-		from := uint32(0)
+		from := cellEnd(0)
 		if at > 0 {
-			from = b.ends[at-1]
+			from = b.cells[at-1] >> 2
 		}
-		for _, c := range b.of[first:last] {
-			to := b.ends[at]
-			if kind := b.kinds[at]; kind == cellNone {
+		cells := b.cells[at : at+last-first]
+		for i, c := range b.of[first:last] {
+			to, kind := cells[i]>>2, cells[i]&3
+			if kind == cellNone {
 				c.nulls++
 			} else if c.add(b.bytes[from:to:to], kind == cellText, log) {
 				kept++
 			}
 			from = to
-			at++
 		}
 	}
 	return kept

@@ -1,10 +1,11 @@
 // Numbers that are moved out of memory are those that came.
 
-package watch
+package sample
 
 import (
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -19,20 +20,20 @@ import (
 
 // shelf is a Spool in memory, which takes so many chunks.
 type shelf struct {
-	all  []float64
+	all  []byte
 	left int
 }
 
-func (s *shelf) Append(v []float64) (int64, error) {
+func (s *shelf) Append(raw []byte) (int64, error) {
 	if s.left--; s.left < 0 {
 		return 0, fault.New(fault.Transient, "the disk is full")
 	}
 	at := int64(len(s.all))
-	s.all = append(s.all, v...)
+	s.all = append(s.all, raw...)
 	return at, nil
 }
 
-func (s *shelf) Read(at int64, into []float64) error {
+func (s *shelf) Read(at int64, into []byte) error {
 	copy(into, s.all[at:])
 	return nil
 }
@@ -65,7 +66,7 @@ func TestNumbersThatAreMovedAreThoseThatCame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(spool.all) == 0 || len(moved.columns["down"].numbers.held) >= n {
+	if len(spool.all) == 0 || len(moved.columns["down"].numbers.decimals) >= n {
 		t.Fatal("nothing was moved")
 	}
 	for name, typ := range map[string]string{"down": "number", "few": "category", "gaps": "number"} {
@@ -125,5 +126,54 @@ func TestColumnsThatAreReadAtOnceAreAsOneAfterTheOther(t *testing.T) {
 	}
 	if !reflect.DeepEqual(one.columns, several.columns) || !slices.Equal(one.order, several.order) || one.held != several.held {
 		t.Error("they differ")
+	}
+}
+
+// TestDecimalsOfAllKindsAreTheirNumbers: columns whose values have other places, more than an integer holds, exponents, or stand
+// in several parts, moved and held, are the numbers that were written.
+func TestDecimalsOfAllKindsAreTheirNumbers(t *testing.T) {
+	columns := map[string]func(i int) string{
+		"places that grow":       func(i int) string { return strconv.FormatFloat(float64(i)/8, 'f', min(3, i/100), 64) },
+		"as short as can be":     func(i int) string { return strconv.FormatFloat(float64(i%1000)/1000, 'g', -1, 64) },
+		"fits until it does not": func(i int) string { return fmt.Sprintf("%d.%0*d", i*7, i/200, 0) },
+		"large after small":      func(i int) string { return strconv.Itoa(i * i * 1000) },
+		"an exponent":            func(i int) string { return []string{"1.25", "1e-3", "-7"}[i%3] },
+		"one late":               func(i int) string { return []string{strconv.Itoa(i), "1.23456789012"}[i/1999] },
+		"many places":            func(i int) string { return fmt.Sprintf("0.00000000%04d", i) },
+		"ends":                   func(i int) string { return []string{"2147483647", "-2147483648", "0"}[i%3] },
+		"beyond the ends":        func(i int) string { return []string{"2147483648", "-2147483649", "0.5"}[i%3] },
+		"of any number":          func(i int) string { return strconv.FormatFloat(math.Sqrt(float64(i)), 'g', -1, 64) },
+		"spelled with a + sign":  func(i int) string { return fmt.Sprintf("%+.2f", float64(i)-1000) },
+	}
+	const rows = 2000
+	for name, cell := range columns {
+		var text strings.Builder
+		var numbers []float64
+		text.WriteString("x\n")
+		for i := range rows {
+			text.WriteString(cell(i) + "\n")
+			x, err := strconv.ParseFloat(cell(i), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			numbers = append(numbers, x)
+		}
+		want := drift.Numeric(numbers)
+		for _, most := range []int{1 << 20, 300} {
+			s := &Side{Spool: &shelf{left: 100}, most: most}
+			r, err := table.Open(strings.NewReader(text.String()), int64(text.Len()), schemas.Format{}, "a.csv")
+			if err == nil {
+				err = s.Read(r, nil, nil, nil)
+			}
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			for range 2 { // once more is the same
+				got, err := s.Sample("x", "number")
+				if err != nil || !slices.Equal(got.Numbers, want.Numbers) {
+					t.Errorf("%s, most %d: they differ (%v)", name, most, err)
+				}
+			}
+		}
 	}
 }

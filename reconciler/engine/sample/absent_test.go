@@ -1,6 +1,6 @@
 // A column that comes empty is a fault, and one that comes half empty is told.
 
-package watch
+package sample
 
 import (
 	"strings"

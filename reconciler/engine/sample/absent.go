@@ -1,7 +1,7 @@
 // Values that are not there: scores are of those that are, so that a column which comes empty would
 // look as it did.
 
-package watch
+package sample
 
 import (
 	"fmt"
