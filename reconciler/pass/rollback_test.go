@@ -375,3 +375,39 @@ func TestWhatIsSaidDuringARollbackStands(t *testing.T) {
 		t.Errorf("%v, %v; suspended by %q", err, out.Err(), held(t, w))
 	}
 }
+
+// TestWhatIsSuspendedWhileSomebodyResumesStaysSuspended: who lets a deployment go on lifts the suspension that they were asked about, and no
+// other.
+func TestWhatIsSuspendedWhileSomebodyResumesStaysSuspended(t *testing.T) {
+	h, _ := newHouse(tree())
+	apply(t, h)
+	at := ref("deployment/s")
+	rev, _ := h.Repo.Head(t.Context())
+	if _, err := h.Suspend(t.Context(), rev, at, "first"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.ResumeUnless(t.Context(), rev, at, "", func(e *ledger.Entry) error {
+		if e == nil || e.Reason != "first" {
+			t.Errorf("asked about %+v", e)
+		}
+		if _, err := h.Resume(t.Context(), rev, at, "somebody else"); err != nil {
+			return err
+		}
+		_, err := h.Suspend(t.Context(), rev, at, "hands off")
+		return err
+	})
+	if fault.Of(err) != fault.Conflict {
+		t.Errorf("it was resumed: %v", err)
+	}
+	facts, err := h.Ledger.Facts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := facts.Suspension(at); e == nil || e.Reason != "hands off" {
+		t.Errorf("it is suspended by %+v", e)
+	}
+	no := fault.New(fault.Denied, "not this one")
+	if _, err := h.ResumeUnless(t.Context(), rev, at, "", func(*ledger.Entry) error { return no }); !errors.Is(err, no) {
+		t.Errorf("it was resumed though refused: %v", err)
+	}
+}

@@ -34,11 +34,20 @@ func (h *Reconciler) Suspend(ctx context.Context, rev port.Revision, ref schemas
 
 // Resume records that ref goes on.
 func (h *Reconciler) Resume(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
+	return h.ResumeUnless(ctx, rev, ref, reason, func(*ledger.Entry) error { return nil })
+}
+
+// ResumeUnless is Resume where unless has nothing against it. It is asked with the suspension that stands, nil where none does, and that very one is
+// lifted: one that somebody records meanwhile makes it a conflict.
+func (h *Reconciler) ResumeUnless(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string, unless func(*ledger.Entry) error) (ledger.Entry, error) {
 	if len(reason) > mostReason {
 		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "the reason is longer than %d bytes", mostReason), "give a shorter one: --reason TEXT")
 	}
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {
+		return ledger.Entry{}, err
+	}
+	if err := unless(facts.Suspension(ref)); err != nil {
 		return ledger.Entry{}, err
 	}
 	word, last := ledger.Entry{Action: ledger.Resume, Ref: ref, Reason: reason}, facts.Suspended[ref]

@@ -72,21 +72,24 @@ func (v *pullRequest) carried(ctx context.Context, h *Session, o *order) (string
 
 // resumed lets a deployment go on that was suspended before o was said: what was suspended later was not meant.
 func resumed(ctx context.Context, h *Session, o *order, reason string) (string, error) {
-	facts, err := h.Ledger.Facts(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch e := facts.Suspension(o.Ref); {
-	case e == nil:
-		return fmt.Sprintf("%s is not suspended: what the branch declares of it goes on", o.Ref), nil
-	case e.Time.After(o.remark.Time.Add(time.Second)): // the forge tells whole seconds
-		return "", fault.WithHint(fault.New(fault.Conflict, "%s was %s (entry %d), after this was said", o.Ref, plan.Suspended(e), e.Seq), "say it once more where that is meant")
-	}
 	rev, err := h.Repo.Head(ctx)
 	if err != nil {
 		return "", err
 	}
-	if _, err := h.Resume(ctx, rev, o.Ref, reason); err != nil {
+	goesOn := false
+	_, err = h.ResumeUnless(ctx, rev, o.Ref, reason, func(e *ledger.Entry) error {
+		if goesOn = e == nil; goesOn {
+			return fault.New(fault.Invalid, "%s is not suspended", o.Ref)
+		}
+		if e.Time.After(o.remark.Time.Add(time.Second)) { // the forge tells whole seconds
+			return fault.WithHint(fault.New(fault.Conflict, "%s was %s (entry %d), after this was said", o.Ref, plan.Suspended(e), e.Seq), "say it once more where that is meant")
+		}
+		return nil
+	})
+	switch {
+	case goesOn:
+		return fmt.Sprintf("%s is not suspended: what the branch declares of it goes on", o.Ref), nil
+	case err != nil:
 		return "", err
 	}
 	return fmt.Sprintf("%s goes on: the next pass makes it what the branch declares, as far as rules and approvals let it", o.Ref), nil
