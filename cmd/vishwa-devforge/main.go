@@ -34,9 +34,7 @@ func run() int {
 	root.SetArgs(os.Args[1:])
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintf(a.err, "vishwa-devforge: %s\n", err)
-		if way := fault.HintOf(err); way != "" {
-			fmt.Fprintf(a.err, "  %s\n", way)
-		}
+		fmt.Fprintf(a.err, "  %s\n", fault.WayOut(err))
 		return 1
 	}
 	return 0

@@ -35,9 +35,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "vishwa-release: %s\n", err)
-		if way := fault.HintOf(err); way != "" {
-			fmt.Fprintf(os.Stderr, "  %s\n", way)
-		}
+		fmt.Fprintf(os.Stderr, "  %s\n", fault.WayOut(err))
 		os.Exit(1)
 	}
 }

@@ -158,7 +158,7 @@ func (a *cli) showFailed(r pass.Result) {
 	first := true
 	for _, o := range r.Outcomes {
 		if o.End == execute.Failed && !first {
-			fmt.Fprintf(a.err, "%s failed too. Next: %s.\n", o.Ref, harmless.Line(wayOut(o.Error)))
+			fmt.Fprintf(a.err, "%s failed too. Next: %s.\n", o.Ref, harmless.Line(fault.WayOut(o.Error)))
 		}
 		first = first && o.End != execute.Failed
 	}

@@ -105,7 +105,7 @@ func (a *cli) ci(ctx context.Context, j job) error {
 	}
 	r, err := a.perform(ctx, j)
 	if err != nil {
-		r = templates.Report{Stage: templates.Broken, Pull: r.Pull, Base: r.Base, Head: cmp.Or(r.Head, j.event.SHA), Problems: r.Problems, Error: err.Error(), Hint: wayOut(err)}
+		r = templates.Report{Stage: templates.Broken, Pull: r.Pull, Base: r.Base, Head: cmp.Or(r.Head, j.event.SHA), Problems: r.Problems, Error: err.Error(), Hint: fault.WayOut(err)}
 	}
 	if told := a.publishReport(desk, j, r); told != nil && err == nil {
 		err = told

@@ -56,9 +56,7 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 			first = f.Err
 		}
 		fmt.Fprintf(a.out, "wrong  %s: %s\n", f.What, f.Err)
-		if way := fault.HintOf(f.Err); way != "" {
-			fmt.Fprintf(a.out, "       %s\n", way)
-		}
+		fmt.Fprintf(a.out, "       %s\n", fault.WayOut(f.Err))
 	}
 	if wrong > 0 {
 		return fault.WithHint(fault.New(fault.Of(first), "of %s that the controller will need, %d cannot be used", plural.Of(len(found), "thing"), wrong), "fix each as it says above")

@@ -213,7 +213,7 @@ func (r *refreshing) propose(ctx context.Context, sha, base string, kept map[sch
 	}
 	out, failed := p.Propose(ctx, o)
 	for _, err := range failed[min(1, len(failed)):] {
-		fmt.Fprintf(r.cli.err, "vishwa: %v\n  %s\n", err, wayOut(err))
+		fmt.Fprintf(r.cli.err, "vishwa: %v\n  %s\n", err, fault.WayOut(err))
 	}
 	if len(failed) > 0 {
 		return out, failed[0]

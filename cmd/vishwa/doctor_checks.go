@@ -49,7 +49,7 @@ func checked(what, text string, err error) check {
 	if err == nil {
 		return check{what, fine, text, ""}
 	}
-	return check{what, wrong, strings.TrimSpace(err.Error()), wayOut(err)}
+	return check{what, wrong, strings.TrimSpace(err.Error()), fault.WayOut(err)}
 }
 
 // unless makes of what is wrong a note, where it is not needed.

@@ -1,14 +1,11 @@
-// Exit codes and the way out: beside the loop's back-off, the only reader of
-// fault kinds.
+// Exit codes: beside the loop's back-off and fault.WayOut, the only reader of fault kinds.
 
 package main
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -88,56 +85,6 @@ func codeOf(err error) int {
 	default:
 		return exitError
 	}
-}
-
-// wayOut is what to do about err; where nobody said, its kind does.
-func wayOut(err error) string {
-	if way := fault.HintOf(err); way != "" {
-		return way
-	}
-	if way := ofTheSystem(err); way != "" {
-		return way
-	}
-	switch fault.Of(err) {
-	case fault.Invalid:
-		return "correct the input and run the command again"
-	case fault.Missing:
-		return "make sure that it is there, and run the command again"
-	case fault.Denied:
-		return "check the keys, the password and trust.yaml"
-	case fault.Refused:
-		return "vishwa policy list explains the rules"
-	case fault.Conflict:
-		return "run vishwa plan to see the present state"
-	case fault.Held:
-		return "run vishwa plan to see what it waits for"
-	case fault.Corrupt:
-		return "restore it from a copy; vishwa ledger verify and vishwa verify say what else is hurt"
-	case fault.Transient:
-		return "try again in a while"
-	case fault.Newer:
-		return "upgrade vishwa to the version that wrote it, or a later one"
-	case fault.Cancelled:
-		return "run the command again: it goes on from where it was"
-	default:
-		return "this should not happen: check the disk and the machine, run again with -v, and report it with the output of vishwa version"
-	}
-}
-
-// ofTheSystem is what to do where the operating system refused; "" where it did not. It says more
-// than the kind of the error, which is about keys, say, where a file was only not readable.
-func ofTheSystem(err error) string {
-	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "the disk is full: make room where the message says, and run the command again"
-	case errors.Is(err, syscall.EROFS):
-		return "that file system is read-only: mount it for writing, or use another folder"
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "too many files are open: raise the limit (ulimit -n), and run the command again"
-	case errors.Is(err, fs.ErrPermission):
-		return "let this user read and write what the message names, or run the command as its owner"
-	}
-	return ""
 }
 
 func isUsage(err error) bool {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestWhatACommandRefusesSaysWhatToDo: "correct the input and run the command again" is for
+// TestWhatACommandRefusesSaysWhatToDo: "correct what the message names, then try again" is for
 // errors of others; one that is made here is given a hint, or is of the usage.
 func TestWhatACommandRefusesSaysWhatToDo(t *testing.T) {
 	files, err := filepath.Glob("*.go")

@@ -85,11 +85,11 @@ func (a *cli) main(ctx context.Context, args []string) int {
 		a.teller.end()
 	}
 	if ctx.Err() != nil && fault.Of(err) == fault.Cancelled {
-		fmt.Fprintf(a.err, "vishwa: interrupted\n  %s\n", wayOut(err))
+		fmt.Fprintf(a.err, "vishwa: interrupted\n  %s\n", fault.WayOut(err))
 		return exitInterrupted
 	}
 	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(err.Error(), "\n"))
-	fmt.Fprintf(a.err, "  %s\n", wayOut(err))
+	fmt.Fprintf(a.err, "  %s\n", fault.WayOut(err))
 	if isUsage(err) && detailed(args) {
 		return exitError // exitUsage tells of changes
 	}

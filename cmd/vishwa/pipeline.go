@@ -152,7 +152,7 @@ func actionCommit(given string) (string, error) {
 func writeNew(dir, path string, raw []byte) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(ofTheSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(fault.OfSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
 	}
 	defer root.Close()
 	if err := root.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -163,11 +163,11 @@ func writeNew(dir, path string, raw []byte) error {
 		return fault.WithHint(fault.New(fault.Conflict, "%s has just been written by somebody else", path), "look at it, and run the command again")
 	}
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(ofTheSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(fault.OfSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
 	}
 	_, err = f.Write(raw)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(ofTheSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
+		return fault.WithHint(fault.New(fault.Invalid, "write %s: %w", path, err), "%s", cmp.Or(fault.OfSystem(err), "let this user write it, and see that no link or file is where a folder is needed"))
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ func (s *ManagedRepository) tellAll(ctx context.Context, in *pass.Intent, last *
 		case err != nil && ctx.Err() != nil:
 			return names, err
 		case err != nil:
-			s.o.Env.Log.WarnContext(ctx, "an alert was not sent", "receiver", r.Name, "incident", i.ID, "error", err, "hint", fault.HintOf(err))
+			s.o.Env.Log.WarnContext(ctx, "an alert was not sent", "receiver", r.Name, "incident", i.ID, "error", err, "hint", fault.WayOut(err))
 			failed = append(failed, fmt.Errorf("receiver %s: %w", r.Name, err))
 		case news:
 			names = append(names, r.Name)

@@ -36,7 +36,7 @@ func (s *ManagedRepository) tryOn(ctx context.Context, d controller.Deployment, 
 		}
 	}
 	if err != nil {
-		s.o.Env.Log.WarnContext(ctx, "a release that is tried could not be taken back", "deployment", d.Name, "why", why, "error", err, "hint", fault.HintOf(err))
+		s.o.Env.Log.WarnContext(ctx, "a release that is tried could not be taken back", "deployment", d.Name, "why", why, "error", err, "hint", fault.WayOut(err))
 		return
 	}
 	s.o.Env.Log.InfoContext(ctx, "took back a release that was tried", "deployment", d.Name, "why", why)

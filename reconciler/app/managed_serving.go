@@ -199,7 +199,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			defer cancel()
 			if r, can := server.(port.Renewer); can && !st.suspended {
 				if err := r.Renew(ctx, ref.Name); err != nil {
-					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
+					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
 				}
 			}
 			live, err := server.Observe(ctx, ref.Name)
@@ -207,7 +207,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			switch {
 			case err != nil: // one that cannot be asked hides no other
 				d.Health = port.Failing
-				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked what its state is", "deployment", ref.Name, "error", err, "hint", fault.HintOf(err))
+				s.o.Env.Log.WarnContext(ctx, "a deployment cannot be asked what its state is", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
 			case live.Key == st.key, live.Key == st.own && st.own != "":
 				d.Health = live.Health
 			}

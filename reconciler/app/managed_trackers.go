@@ -131,14 +131,14 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read 
 	defer cancel()
 	h, err := s.beside(ctx, branch, false)
 	if err != nil {
-		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.HintOf(err))
+		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.WayOut(err))
 		return fault.Of(err) == fault.Transient
 	}
 	defer h.Close()
 	h.read, h.declined = read, s.declines(branch)
 	all, err := h.Track(ctx, false)
 	if err != nil {
-		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.HintOf(err))
+		s.o.Env.Log.WarnContext(ctx, "trackers are not shown what landed", "branch", branch, "error", err, "hint", fault.WayOut(err))
 		return fault.Of(err) == fault.Transient
 	}
 	for _, t := range all {
@@ -154,7 +154,7 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read 
 			_, err = h.Track(ctx, false) // puts it back
 		}
 		if err != nil {
-			s.o.Env.Log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", t.Tracker, "branch", branch, "error", err, "hint", fault.HintOf(err))
+			s.o.Env.Log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", t.Tracker, "branch", branch, "error", err, "hint", fault.WayOut(err))
 			more = more || again(err)
 		}
 		for _, d := range t.Drift {

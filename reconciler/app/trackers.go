@@ -173,7 +173,7 @@ func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entri
 	r, err := t.Record(ctx, p, dry)
 	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes, moved: r.Moved}
 	if err != nil {
-		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.HintOf(err), err
+		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.WayOut(err), err
 	}
 	return s
 }

@@ -172,7 +172,7 @@ func (w *worker) attended(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
 		w.tries.attend++
 		wait = max(wait, min(Next(err, w.tries.attend), attendMost))
-		w.log.Log(ctx, severity(fault.Of(err), w.tries.attend), "look after the deployments", "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err), "again", wait.String())
+		w.log.Log(ctx, severity(fault.Of(err), w.tries.attend), "look after the deployments", "error", err, "kind", fault.Of(err).String(), "hint", fault.WayOut(err), "again", wait.String())
 	}
 	w.attendAt = w.c.now().Add(wait)
 }
@@ -252,7 +252,7 @@ func (w *worker) note(ctx context.Context, server Server, todo []healthAction) {
 		}
 		_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Note(ctx, c.Deployment, c.up) })
 		if err != nil && ctx.Err() == nil {
-			w.log.Log(ctx, severity(fault.Of(err), 1), "record the state of a deployment", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err))
+			w.log.Log(ctx, severity(fault.Of(err), 1), "record the state of a deployment", "deployment", c.Name, "error", err, "kind", fault.Of(err).String(), "hint", fault.WayOut(err))
 		}
 	}
 }

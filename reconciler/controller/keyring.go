@@ -51,7 +51,7 @@ func (k *keyring) problem() *Problem {
 	case last == nil:
 		return &Problem{Problem: "the keys are not opened yet"}
 	default:
-		return &Problem{last.err.Error(), fault.Of(last.err).String(), fault.HintOf(last.err)}
+		return &Problem{last.err.Error(), fault.Of(last.err).String(), fault.WayOut(last.err)}
 	}
 }
 
@@ -87,7 +87,7 @@ func (c *Controller) openKeys(ctx context.Context) {
 	k, now := &c.keys, c.now()
 	switch {
 	case err != nil && (err.Error() != k.said || now.Sub(k.told) >= keysTold):
-		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err))
+		c.log.Error("the controller's keys cannot be opened: no pass begins", "error", err, "kind", fault.Of(err).String(), "hint", fault.WayOut(err))
 		k.said, k.told = err.Error(), now
 	case err == nil && k.said != "":
 		c.log.Info("the controller's keys are open")

@@ -41,15 +41,15 @@ func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	case o.err == nil:
 		log.Info("pass done", "took", o.took.String())
 	case wait == 0:
-		log.Info("pass done, waits for a person", "took", o.took.String(), "kind", kind.String(), "reason", o.err, "hint", fault.HintOf(o.err))
+		log.Info("pass done, waits for a person", "took", o.took.String(), "kind", kind.String(), "reason", o.err, "hint", fault.WayOut(o.err))
 	case kind == fault.Cancelled && w.c.stopping():
 		log.Info("pass handed back", "took", o.took.String())
 	default:
-		log.Log(context.Background(), severity(kind, tries), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "hint", fault.HintOf(o.err), "tries", tries, "again", wait.String())
+		log.Log(context.Background(), severity(kind, tries), "pass failed", "took", o.took.String(), "kind", kind.String(), "error", o.err, "hint", fault.WayOut(o.err), "tries", tries, "again", wait.String())
 	}
 	if i.branch != "" && wait == 0 {
 		for _, err := range w.calendar.set(i.branch, o.schedules, now) {
-			log.Warn("a schedule is left out", "error", err, "hint", fault.HintOf(err))
+			log.Warn("a schedule is left out", "error", err, "hint", fault.WayOut(err))
 		}
 		w.calendar.wake(i.branch, o.wakes, now)
 	}

@@ -111,7 +111,7 @@ func (c *Controller) shareOut(ctx context.Context) {
 			if err != nil && ctx.Err() == nil {
 				tries++
 				wait = min(c.spread(cmp.Or(Next(err, tries), wait)), wait)
-				c.log.Log(ctx, severity(fault.Of(err), tries), "find the other replicas", "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err), "tries", tries, "again", wait.String())
+				c.log.Log(ctx, severity(fault.Of(err), tries), "find the other replicas", "error", err, "kind", fault.Of(err).String(), "hint", fault.WayOut(err), "tries", tries, "again", wait.String())
 			} else {
 				heard, tries = c.now(), 0
 			}

@@ -294,7 +294,7 @@ func (w *worker) failed(doing string, err error, tries int) time.Time {
 	}
 	before := w.state.Load()
 	w.state.Store(&status{looked: before != nil && before.looked, problem: doing + ": " + err.Error(), kind: fault.Of(err)})
-	w.log.Log(context.Background(), severity(fault.Of(err), tries), doing, "error", err, "kind", fault.Of(err).String(), "hint", fault.HintOf(err), "tries", tries, "again", wait.String())
+	w.log.Log(context.Background(), severity(fault.Of(err), tries), doing, "error", err, "kind", fault.Of(err).String(), "hint", fault.WayOut(err), "tries", tries, "again", wait.String())
 	w.c.metrics.failed("look", err)
 	return w.c.now().Add(wait)
 }

@@ -6,6 +6,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,7 @@ type complaint struct {
 }
 
 func complain(err error) complaint {
-	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Hint: fault.HintOf(err)}
+	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Hint: cmp.Or(fault.HintOf(err), fault.OfSystem(err))}
 }
 
 func (c complaint) err() error {

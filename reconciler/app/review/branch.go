@@ -273,7 +273,7 @@ func (o *Service) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r p
 	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
 	switch err := o.Forge.ReportDeployment(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
-		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "hint", fault.HintOf(err))
+		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "hint", fault.WayOut(err))
 		return nil
 	case err != nil:
 		return fmt.Errorf("show deployment %s: %w", s.Ref, err)

@@ -191,7 +191,10 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 				r.State = "cancelled"
 			}
 			text, tail, _ := strings.Cut(steady(p.World.Facts, o), "\n")
-			r.Text, r.Tail = strings.TrimSpace(text+" "+fault.HintOf(o.Error)), tail
+			if way := fault.HintOf(o.Error); way != "" {
+				text = strings.TrimSuffix(text, ".") + "; " + way
+			}
+			r.Text, r.Tail = text, tail
 		case e != nil && e.PullRequest != nil && e.PullRequest.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
 			r.Text, r.Isolation = took(e.Run.Started, e.Run.Finished), e.Run.Isolation
@@ -242,7 +245,7 @@ func (v *pullRequest) answers(r *templates.Report, p *pass.Proposal) {
 		switch {
 		case o.Err != nil:
 			a.Command = o.Text
-			a.Text = o.Err.Error() + ": " + fault.HintOf(o.Err)
+			a.Text = o.Err.Error() + ": " + fault.WayOut(o.Err)
 		case o.void:
 			continue // told with the approvals
 		case o.refuse != "":

@@ -312,6 +312,6 @@ func broken(r templates.Report, err error) (templates.Report, error) {
 		r.Problems = problems
 		return r, nil
 	}
-	r.Error, r.Hint = err.Error(), fault.HintOf(err)
+	r.Error, r.Hint = err.Error(), fault.WayOut(err)
 	return r, nil
 }

@@ -4,6 +4,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,7 +88,7 @@ const terminationFile = "/dev/termination-log"
 // untold says why no result was written.
 func untold(w io.Writer, file string, err error) {
 	text := "vishwa-worker: " + err.Error()
-	if hint := fault.HintOf(err); hint != "" {
+	if hint := cmp.Or(fault.HintOf(err), fault.OfSystem(err)); hint != "" {
 		text += ": " + hint
 	}
 	fmt.Fprintln(w, text)
