@@ -144,7 +144,7 @@ func (h *Repository) LedgerTrust(ctx context.Context) (ledger.Trust, error) {
 			t = then
 		}
 		if t == nil {
-			return fault.New(fault.Denied, "no trust file says whose approval counts")
+			return fault.WithHint(fault.New(fault.Denied, "no trust file says whose approval counts"), "have trust.yaml in the repository: vishwa keys generate writes it, and vishwa keys trust adds keys that exist")
 		}
 		_, err = t.Check(signed, r.Want, trust.Authors{}, r.Time)
 		return err
@@ -159,7 +159,7 @@ func (h *Repository) Notice(raw []byte) (ledger.Notice, error) {
 		return n, err
 	}
 	if err := h.Trust.ControllerStands(by, n.Count-1, n.Time); err != nil {
-		return n, fault.New(fault.Denied, "read checkpoint: it is signed by controller %s, which %w", by, err)
+		return n, fault.WithHint(fault.New(fault.Denied, "read checkpoint: it is signed by controller %s, which %w", by, err), "find out who uses the keys of that controller; a checkpoint by one whose term goes on counts")
 	}
 	return n, nil
 }

@@ -195,7 +195,7 @@ func (b *bringing) openFrom(ctx context.Context, oid dvc.OID, first int) (io.Rea
 			return r, first + i, err
 		}
 	}
-	return nil, len(b.from), fault.New(fault.Missing, "%s is not available anywhere", oid)
+	return nil, len(b.from), fault.WithHint(fault.New(fault.Missing, "%s is not available anywhere", oid), "push it from where it was added: vishwa data push")
 }
 
 // one puts an object into the store, and holds it against its name on the way.

@@ -149,7 +149,7 @@ func (w *Workspace) relink(rel string, job *taking, files []found) error {
 		at := filepath.Join(w.abs(rel), filepath.FromSlash(f.path))
 		st, err := os.Stat(at)
 		if err != nil {
-			return fault.New(fault.Conflict, "%s went while it was added: %w", at, err)
+			return fault.WithHint(fault.New(fault.Conflict, "%s went while it was added: %w", at, err), "let nothing change the folder meanwhile, and add it again")
 		}
 		var stands unix.Stat_t
 		if err := unix.Stat(at, &stands); err != nil || dvccache.StampOf(&stands) != job.sums[i].Stamp {

@@ -94,7 +94,7 @@ func (n *needing) output(ctx context.Context, o Output) error {
 func (n *needing) fetched(ctx context.Context, o Output) (dvc.Tree, error) {
 	r, err := n.remote(o.Out.Remote)
 	if err != nil {
-		return nil, fault.New(fault.Missing, "the cache does not have it, and no remote is available: %w", err)
+		return nil, fault.WithHint(fault.New(fault.Missing, "the cache does not have it, and no remote is available: %w", err), "fetch it from where it is: vishwa data fetch; or name a remote: vishwa data remote add")
 	}
 	body, err := r.Object(ctx, o.Out.OID)
 	if err != nil {
@@ -106,7 +106,7 @@ func (n *needing) fetched(ctx context.Context, o Output) (dvc.Tree, error) {
 		return nil, err
 	}
 	if got := dvc.TreeOID(raw); got != o.Out.OID {
-		return nil, fault.New(fault.Corrupt, "remote %s holds other bytes: %s", r.Name, got)
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "remote %s holds other bytes: %s", r.Name, got), "delete it there, and push it again from where the data was added: vishwa data push")
 	}
 	return dvc.ParseTree(raw)
 }

@@ -74,6 +74,14 @@ func WithHint(err error, format string, args ...any) error {
 	return &Error{Kind: Of(err), Hint: fmt.Sprintf(format, args...), err: fmt.Errorf("%w", err)}
 }
 
+// Advise is WithHint where err has no way out yet: what was said nearer to the cause stays.
+func Advise(err error, format string, args ...any) error {
+	if err == nil || HintOf(err) != "" {
+		return err
+	}
+	return WithHint(err, format, args...)
+}
+
 // Of is the kind nearest to the surface of err. A cancelled or expired context
 // is Cancelled; an error without a kind is Internal.
 func Of(err error) Kind {

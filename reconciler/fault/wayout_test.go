@@ -47,3 +47,15 @@ func TestEveryKindHasAWayOut(t *testing.T) {
 		seen[way] = k
 	}
 }
+
+func TestAdviceIsForWhoHasNone(t *testing.T) {
+	if Advise(nil, "x") != nil {
+		t.Error("nothing went wrong, and it is an error")
+	}
+	if err := Advise(New(Missing, "no file"), "add %s", "it"); HintOf(err) != "add it" || Of(err) != Missing {
+		t.Errorf("%v: %q", err, HintOf(err))
+	}
+	if got := HintOf(Advise(fmt.Errorf("read: %w", WithHint(New(Missing, "no file"), "add it")), "look elsewhere")); got != "add it" {
+		t.Errorf("%q, want what was said nearer to the cause", got)
+	}
+}

@@ -29,6 +29,11 @@ type ModelSigner struct {
 // Verify holds a released model against both of its bundles and says who signed
 // it. The bytes of its files are held against their digests where they are read.
 func (s ModelSigner) Verify(ctx context.Context, m *ledger.Model) (by string, err error) {
+	defer func() {
+		if fault.Of(err) == fault.Denied {
+			err = fault.Advise(err, "do not use this model: vishwa explain model/NAME tells where it came from; train it again to have it signed anew")
+		}
+	}()
 	statement, by, err := s.readStatement(ctx, m.Signature)
 	if err != nil {
 		return "", fmt.Errorf("model signature: %w", err)

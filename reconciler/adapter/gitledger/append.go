@@ -238,7 +238,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 		return nil, err
 	}
 	if e.Action == ledger.Genesis && l.facts.Count > 0 {
-		return nil, fault.New(fault.Conflict, "the ledger has begun already")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "the ledger has begun already"), "run the command again: it goes on from the first entry that is there")
 	}
 	if err := ledger.Stale(l.facts, e); err != nil {
 		return nil, err
@@ -261,7 +261,7 @@ func (l *Ledger) write(ctx context.Context, e ledger.Entry) (*written, error) {
 		return nil, err
 	}
 	if l.opts.Signer == nil {
-		return nil, fault.New(fault.Denied, "sign entry %d: there is no signer", e.Seq)
+		return nil, fault.WithHint(fault.New(fault.Denied, "sign entry %d: there is no signer", e.Seq), "name the folder of this controller's keys in VISHWA_KEYS, or make keys: vishwa keys generate")
 	}
 	bundle, err := l.opts.Signer.Sign(ctx, ledger.RoleOf(e.Action), stated)
 	if err != nil {

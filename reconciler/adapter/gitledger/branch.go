@@ -229,7 +229,7 @@ func (b delivered) treeOf(commit plumbing.Hash) (plumbing.Hash, error) {
 	line, _, _ := strings.Cut(string(raw), "\n")
 	name, is := strings.CutPrefix(line, "tree ")
 	if !is || !plumbing.IsHash(name) {
-		return plumbing.ZeroHash, fault.New(fault.Corrupt, "commit %s of branch %s names no tree", commit, b.opts.Branch)
+		return plumbing.ZeroHash, gitstore.Damaged("commit %s of branch %s names no tree", commit, b.opts.Branch)
 	}
 	return plumbing.NewHash(name), nil
 }

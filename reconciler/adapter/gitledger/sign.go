@@ -40,7 +40,7 @@ func (l *Ledger) signs() (ssh.Signer, error) {
 		return l.signer, nil
 	}
 	if l.opts.SSH == nil {
-		return nil, fault.New(fault.Denied, "there is no key")
+		return nil, fault.WithHint(fault.New(fault.Denied, "there is no key"), "name the folder of this controller's keys in VISHWA_KEYS, or make keys: vishwa keys generate")
 	}
 	s, err := l.opts.SSH()
 	if err != nil {

@@ -96,7 +96,7 @@ func (m *Mirror) way(ctx context.Context) (*gitremote.Reach, transport.AuthMetho
 	}
 	r, err := gitremote.NewReach(ep, m.o.Paces.OrUsual().Ask, gitremote.Direct)
 	if err != nil {
-		return nil, nil, fault.New(fault.Invalid, "%s", gitremote.Redact(err.Error()))
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s", gitremote.Redact(err.Error())), "correct the repository's url in the controller's file: an https, ssh or file URL")
 	}
 	if m.o.Credentials == nil || !strings.HasPrefix(m.o.URL, "http") {
 		return r, nil, nil
@@ -321,7 +321,7 @@ func (m *Mirror) First(ctx context.Context, branch string) (string, error) {
 	}
 	sha := strings.TrimSpace(out)
 	if !plumbing.IsHash(sha) {
-		return "", fault.New(fault.Missing, "the branch %s has no first commit", branch)
+		return "", fault.WithHint(fault.New(fault.Missing, "the branch %s has no first commit", branch), "push a first commit to the branch, or correct its name in the controller's file")
 	}
 	return sha, nil
 }

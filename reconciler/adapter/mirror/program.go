@@ -195,5 +195,5 @@ func (m *Mirror) classed(ctx context.Context, what, said string, err error) erro
 	case says("unable to access", "could not read from remote", "early eof", "hung up", "timed out", "rpc failed", "unexpected disconnect"):
 		return fault.WithHint(fault.New(fault.Transient, "git %s: %s", what, text), "try again when %s answers", gitremote.Redact(m.o.URL))
 	}
-	return fault.New(fault.Internal, "git %s: %w: %s", what, err, text)
+	return fault.WithHint(fault.New(fault.Internal, "git %s: %w: %s", what, err, text), "run the same git command in %s to see why; removing that folder has it fetched anew", m.o.Dir)
 }

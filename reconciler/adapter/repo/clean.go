@@ -20,6 +20,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // clean is what Git says of a checkout at one moment: that of the first question.
@@ -114,7 +115,7 @@ func (c *clean) ask(ctx context.Context, sparse bool) error {
 		return nil // there is no commit yet
 	}
 	if err != nil {
-		return fault.New(fault.Corrupt, "read HEAD: %w", err)
+		return gitstore.Damaged("read HEAD: %w", err)
 	}
 	at, err := c.repo.Open(ctx, sha.String())
 	if err != nil {

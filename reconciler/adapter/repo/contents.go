@@ -20,9 +20,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/lfs"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // content is a file's content that stands elsewhere than in Git's objects.
@@ -77,12 +77,12 @@ func (t *tree) pointer(n *node) (*lfs.Pointer, error) {
 	}
 	r, err := b.Reader()
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", n.name, err)
+		return nil, gitstore.Damaged("read %s: %w", n.name, err)
 	}
 	defer r.Close()
 	text, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", n.name, err)
+		return nil, gitstore.Damaged("read %s: %w", n.name, err)
 	}
 	if p, ok := lfs.Parse(text); ok {
 		return &p, nil

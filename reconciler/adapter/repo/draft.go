@@ -57,7 +57,7 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 		}
 	}
 	if len(d.Undo) > 0 && root == parent.TreeHash {
-		return "", fault.New(fault.Conflict, "take back %s: %w", strings.Join(d.Undo, ", "), ErrUnchanged)
+		return "", fault.WithHint(fault.New(fault.Conflict, "take back %s: %w", strings.Join(d.Undo, ", "), ErrUnchanged), "nothing is to do: what the commits brought is taken back already")
 	}
 	who := fmt.Sprintf("%s %d +0000", gitstore.Mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}
@@ -86,7 +86,7 @@ func (r *Repo) Branch(name string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fault.New(fault.Corrupt, "read branch %s: %w", name, err)
+		return "", gitstore.Damaged("read branch %s: %w", name, err)
 	}
 	return ref.Hash().String(), nil
 }
@@ -134,7 +134,7 @@ func (r *Repo) Contains(ctx context.Context, head, sha string) (bool, error) {
 	}
 	in, err := old.IsAncestor(tip)
 	if err != nil {
-		return false, fault.New(fault.Missing, "look at history: %w", err)
+		return false, fault.WithHint(fault.New(fault.Missing, "look at history: %w", err), "fetch the history that this clone lacks: git fetch --unshallow")
 	}
 	return in, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -102,7 +103,7 @@ func (r *Repo) Between(ctx context.Context, s port.Span) ([]string, error) {
 func (r *Repo) rootHas(root plumbing.Hash, names []string) (string, error) {
 	t, err := object.GetTree(r.store, root)
 	if err != nil {
-		return "", fault.New(fault.Corrupt, "read tree %s: %w", root, err)
+		return "", gitstore.Damaged("read tree %s: %w", root, err)
 	}
 	var b strings.Builder
 	for _, name := range names {

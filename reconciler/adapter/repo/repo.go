@@ -144,7 +144,7 @@ func (r *Repo) Head(ctx context.Context) (port.Revision, error) {
 		return port.Revision{}, fault.WithHint(fault.New(fault.Missing, "%s has no commit on %s", r.Dir(), name.Short()), "commit your declarations first")
 	}
 	if err != nil {
-		return port.Revision{}, fault.New(fault.Corrupt, "read %s: %w", name, err)
+		return port.Revision{}, gitstore.Damaged("read %s: %w", name, err)
 	}
 	c, err := r.commit(ref.Hash().String())
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // History is a choice of commits. Its zero value is none.
@@ -31,7 +32,7 @@ func (r *Repo) Shallow() (bool, error) {
 	defer r.mu.Unlock()
 	ends, err := r.config.Storer.Shallow()
 	if err != nil {
-		return false, fault.New(fault.Corrupt, "read where the clone ends: %w", err)
+		return false, gitstore.Damaged("read where the clone ends: %w", err)
 	}
 	return len(ends) > 0, nil
 }
@@ -85,7 +86,7 @@ func (r *Repo) tips(h History) (t tips, err error) {
 	defer r.mu.Unlock()
 	refs, err := r.config.References()
 	if err != nil {
-		return t, fault.New(fault.Corrupt, "list branches and tags: %w", err)
+		return t, gitstore.Damaged("list branches and tags: %w", err)
 	}
 	defer refs.Close()
 	err = refs.ForEach(func(ref *plumbing.Reference) error {
@@ -105,7 +106,7 @@ func (r *Repo) tips(h History) (t tips, err error) {
 		return nil
 	})
 	if err != nil {
-		return t, fault.New(fault.Corrupt, "list branches and tags: %w", err)
+		return t, gitstore.Damaged("list branches and tags: %w", err)
 	}
 	return t, nil
 }
@@ -132,7 +133,7 @@ func (r *Repo) peeled(h plumbing.Hash) (*object.Commit, error) {
 			break
 		}
 		if err != nil {
-			return nil, fault.New(fault.Corrupt, "read tag %s: %w", h, err)
+			return nil, gitstore.Damaged("read tag %s: %w", h, err)
 		}
 		h = tag.Target
 	}
@@ -200,7 +201,7 @@ func (r *Repo) reach(ctx context.Context, l *listing, tips []plumbing.Hash, h Hi
 				continue // a shallow clone ends here
 			}
 			if err != nil {
-				return fault.New(fault.Corrupt, "read revision %s: %w", p, err)
+				return gitstore.Damaged("read revision %s: %w", p, err)
 			}
 			todo = append(todo, parent)
 		}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // Standing is how a revision stands against a remote.
@@ -134,7 +134,7 @@ func (r *Repo) lastSeen(remote string) (*gitremote.Heard, error) {
 	out := &gitremote.Heard{Refs: map[string]plumbing.Hash{}}
 	all, err := r.config.References()
 	if err != nil {
-		return out, fault.New(fault.Corrupt, "list branches: %w", err)
+		return out, gitstore.Damaged("list branches: %w", err)
 	}
 	defer all.Close()
 	below := "refs/remotes/" + remote + "/"

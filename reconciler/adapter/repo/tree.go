@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // Open is the revision's tree, read-only. Symbolic links are listed as such and
@@ -51,7 +52,7 @@ func (r *Repo) commit(sha string) (*object.Commit, error) {
 		return nil, fault.WithHint(fault.New(fault.Missing, "revision %s is not in %s", sha, r.Dir()), "fetch it: git fetch --unshallow, or git fetch origin %s", sha)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read revision %s: %w", sha, err)
+		return nil, gitstore.Damaged("read revision %s: %w", sha, err)
 	}
 	return c, nil
 }
@@ -101,7 +102,7 @@ func (n *node) info() (fs.FileInfo, error) {
 	defer n.tree.repo.mu.Unlock()
 	size, err := n.tree.repo.store.EncodedObjectSize(n.hash)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", n.name, err)
+		return nil, gitstore.Damaged("read %s: %w", n.name, err)
 	}
 	s.size = size
 	return s, nil
@@ -125,12 +126,12 @@ func (t *tree) list(h plumbing.Hash) ([]fs.DirEntry, error) {
 		g, err = object.GetTree(t.repo.store, h)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read tree %s: %w", h, err)
+		return nil, gitstore.Damaged("read tree %s: %w", h, err)
 	}
 	l := make([]fs.DirEntry, 0, len(g.Entries))
 	for _, e := range g.Entries {
 		if !fs.ValidPath(e.Name) || e.Name == "." || strings.ContainsAny(e.Name, `/\`) || strings.EqualFold(e.Name, ".git") {
-			return nil, fault.New(fault.Invalid, "tree %s holds %q, which is not a file name", h, e.Name)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "tree %s holds %q, which is not a file name", h, e.Name), "find the commit that brought it (git log --all -- PATH), and take it out: no file can have that name")
 		}
 		n := &node{tree: t, name: e.Name, hash: e.Hash}
 		switch e.Mode {
@@ -150,7 +151,7 @@ func (t *tree) list(h plumbing.Hash) ([]fs.DirEntry, error) {
 	slices.SortFunc(l, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for i := 1; i < len(l); i++ {
 		if l[i].Name() == l[i-1].Name() {
-			return nil, fault.New(fault.Invalid, "tree %s holds %q twice", h, l[i].Name())
+			return nil, fault.WithHint(fault.New(fault.Invalid, "tree %s holds %q twice", h, l[i].Name()), "no Git makes such a tree: find out which tool wrote the commit, and write it again with git")
 		}
 	}
 	t.dirs[h] = l
@@ -193,7 +194,7 @@ func (t *tree) find(op, name string) (*node, error) {
 }
 
 // errLink says why a link is not opened.
-var errLink = fault.New(fault.Invalid, "is a symbolic link, which is not followed")
+var errLink = fault.WithHint(fault.New(fault.Invalid, "is a symbolic link, which is not followed"), "put the file or folder there itself, or name what the link points to")
 
 func (t *tree) Open(name string) (fs.File, error) {
 	n, err := t.find("open", name)
@@ -287,10 +288,10 @@ func (f *file) Read(p []byte) (int, error) {
 	if f.body == nil {
 		b, err := object.GetBlob(r.store, f.node.hash)
 		if err != nil {
-			return 0, fault.New(fault.Corrupt, "read %s: %w", f.node.name, err)
+			return 0, gitstore.Damaged("read %s: %w", f.node.name, err)
 		}
 		if f.body, err = b.Reader(); err != nil {
-			return 0, fault.New(fault.Corrupt, "read %s: %w", f.node.name, err)
+			return 0, gitstore.Damaged("read %s: %w", f.node.name, err)
 		}
 	}
 	return f.body.Read(p)

@@ -28,23 +28,23 @@ func (r *Repo) undone(ctx context.Context, b *gitstore.Batch, tree plumbing.Hash
 		return tree, err
 	}
 	if c.NumParents() == 0 {
-		return tree, fault.New(fault.Conflict, "%.7s is the first commit, and nothing came before it", sha)
+		return tree, fault.WithHint(fault.New(fault.Conflict, "%.7s is the first commit, and nothing came before it", sha), "take back what it brought by a commit of your own")
 	}
 	parent, err := c.Parent(0)
 	if err != nil {
-		return tree, fault.New(fault.Missing, "read what came before %.7s: %w", sha, err)
+		return tree, fault.WithHint(fault.New(fault.Missing, "read what came before %.7s: %w", sha, err), "fetch the history that this clone lacks: git fetch --unshallow")
 	}
 	was, err := parent.Tree()
 	if err != nil {
-		return tree, fault.New(fault.Corrupt, "read the tree of %s: %w", parent.Hash, err)
+		return tree, gitstore.Damaged("read the tree of %s: %w", parent.Hash, err)
 	}
 	made, err := c.Tree()
 	if err != nil {
-		return tree, fault.New(fault.Corrupt, "read the tree of %s: %w", sha, err)
+		return tree, gitstore.Damaged("read the tree of %s: %w", sha, err)
 	}
 	changes, err := object.DiffTreeWithOptions(ctx, was, made, nil)
 	if err != nil {
-		return tree, fault.New(fault.Corrupt, "compare %.7s with what came before it: %w", sha, err)
+		return tree, gitstore.Damaged("compare %.7s with what came before it: %w", sha, err)
 	}
 	merges := mostMerges
 	for _, change := range changes {
@@ -66,12 +66,12 @@ func (r *Repo) Changed(ctx context.Context, from, to string) (paths []string, er
 			return nil, err
 		}
 		if trees[i], err = c.Tree(); err != nil {
-			return nil, fault.New(fault.Corrupt, "read the tree of %s: %w", sha, err)
+			return nil, gitstore.Damaged("read the tree of %s: %w", sha, err)
 		}
 	}
 	changes, err := object.DiffTreeWithOptions(ctx, trees[0], trees[1], nil)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "compare %.7s with %.7s: %w", to, from, err)
+		return nil, gitstore.Damaged("compare %.7s with %.7s: %w", to, from, err)
 	}
 	for _, c := range changes {
 		paths = append(paths, cmp.Or(c.To.Name, c.From.Name))

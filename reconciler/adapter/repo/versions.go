@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
 // Versions lists what a file at the root of the tree held, each content once, in all
@@ -41,7 +42,7 @@ func (r *Repo) Versions(ctx context.Context, head, file string) (out [][]byte, e
 				continue // the clone ends here
 			}
 			if err != nil {
-				return nil, fault.New(fault.Corrupt, "read revision %s: %w", h, err)
+				return nil, gitstore.Damaged("read revision %s: %w", h, err)
 			}
 			todo = append(todo, p)
 		}
@@ -70,7 +71,7 @@ func (r *Repo) Versions(ctx context.Context, head, file string) (out [][]byte, e
 func (r *Repo) rootFile(root plumbing.Hash, file string) (plumbing.Hash, error) {
 	t, err := object.GetTree(r.store, root)
 	if err != nil {
-		return plumbing.ZeroHash, fault.New(fault.Corrupt, "read tree %s: %w", root, err)
+		return plumbing.ZeroHash, gitstore.Damaged("read tree %s: %w", root, err)
 	}
 	i := slices.IndexFunc(t.Entries, func(e object.TreeEntry) bool { return e.Name == file && e.Mode.IsFile() })
 	if i < 0 {
@@ -86,19 +87,19 @@ const mostVersion = 1 << 20
 func (r *Repo) blob(h plumbing.Hash) ([]byte, error) {
 	b, err := object.GetBlob(r.store, h)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", h, err)
+		return nil, gitstore.Damaged("read %s: %w", h, err)
 	}
 	if b.Size > mostVersion {
 		return nil, nil
 	}
 	in, err := b.Reader()
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", h, err)
+		return nil, gitstore.Damaged("read %s: %w", h, err)
 	}
 	defer in.Close()
 	text, err := io.ReadAll(in)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s: %w", h, err)
+		return nil, gitstore.Damaged("read %s: %w", h, err)
 	}
 	return text, nil
 }

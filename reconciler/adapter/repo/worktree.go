@@ -73,7 +73,7 @@ func (w worktree) check(op, name string) error {
 			case err != nil:
 				return &fs.PathError{Op: op, Path: name, Err: err}
 			case within:
-				return &fs.PathError{Op: op, Path: name, Err: fault.New(fault.Invalid, "%s %w", name[:i], errNested)}
+				return &fs.PathError{Op: op, Path: name, Err: fault.WithHint(fault.New(fault.Invalid, "%s %w", name[:i], errNested), "name a path outside it, or keep its files in this repository")}
 			}
 		}
 		i++
@@ -145,7 +145,7 @@ func (w worktree) Open(name string) (fs.File, error) {
 		return at.Open(name)
 	}
 	if !info.Mode().IsRegular() { // a pipe would wait for a writer
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fault.New(fault.Invalid, "is not a regular file")}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fault.WithHint(fault.New(fault.Invalid, "is not a regular file"), "put a plain file there")}
 	}
 	f, err := w.repo.root.Open(name)
 	if err != nil {

@@ -29,7 +29,7 @@ func ProvenancePath(dir string) string { return filepath.Clean(dir) + ".provenan
 // are bundles. No file is read: a model is signed by the digests it is stored under.
 func SignModel(ctx context.Context, s port.Signer, model port.Artifact, from attest.Provenance) (signature, provenance []byte, err error) {
 	if model.Files == nil || model.Files.Digest() != model.Digest {
-		return nil, nil, fault.New(fault.Invalid, "sign model %s: it is not a folder, or not the one that its digest names", model.Name)
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "sign model %s: it is not a folder, or not the one that its digest names", model.Name), "vishwa ledger verify tells whether the record was changed; train the model again to have it recorded anew")
 	}
 	said, err := attest.StateModel(model.Name, model.Files)
 	if err != nil {
@@ -173,7 +173,7 @@ func VerifyModel(ctx context.Context, v port.Verifier, dir string, signature, pr
 			return r, fault.WithHint(fault.New(fault.Denied, "verify model: %s: %s", c.Name, c.Detail), "do not use this model; vishwa apply lays out the one that was signed")
 		}
 	}
-	return r, fault.New(fault.Denied, "verify model: nothing could be checked")
+	return r, fault.WithHint(fault.New(fault.Denied, "verify model: nothing could be checked"), "do not use this model; vishwa apply lays out the one that was signed")
 }
 
 // released is what lies in a model's folder, without the signature itself.
@@ -194,7 +194,7 @@ func released(ctx context.Context, dir string) (digest.Manifest, error) {
 func verifyBuild(ctx context.Context, v port.Verifier, bundle []byte) ([]byte, port.Identity, error) {
 	statement, by, err := v.Verify(ctx, bundle)
 	if err == nil && by.Role != port.Build {
-		return nil, by, fault.New(fault.Denied, "verify: signed with %s's key %s, want its key %s", by.Name, by.Role, port.Build)
+		return nil, by, fault.WithHint(fault.New(fault.Denied, "verify: signed with %s's key %s, want its key %s", by.Name, by.Role, port.Build), "do not use it: models and provenance are signed by a build key of trust.yaml, and no other key counts")
 	}
 	return statement, by, err
 }

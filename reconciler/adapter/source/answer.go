@@ -99,7 +99,7 @@ func (s *web) Fetch(ctx context.Context, look port.Snapshot, dir string, tell fu
 }
 
 func moved(f port.SourceFile) error {
-	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "run the command again: it looks at the source anew")
 }
 
 // from opens the file from a place in it: by range where the server has them, else
@@ -137,7 +137,7 @@ func (s *web) same(res *http.Response, f port.SourceFile, from int64, token stri
 	if res.StatusCode == http.StatusPartialContent {
 		var first, last int64
 		if _, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &a.size); err != nil || first != from || last != a.size-1 || from == 0 {
-			return fault.New(fault.Corrupt, "the server answers with the range %s where the bytes from %d on were asked for", download.Quoted(res.Header.Get("Content-Range")), from)
+			return fault.WithHint(fault.New(fault.Corrupt, "the server answers with the range %s where the bytes from %d on were asked for", download.Quoted(res.Header.Get("Content-Range")), from), "the server, or a proxy before it, answers ranges wrongly: correct it, or give an address that does not pass through it")
 		}
 		if a.etag == "" { // what If-Range was bound to need not be told again
 			a.etag = f.ETag

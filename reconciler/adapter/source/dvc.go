@@ -37,7 +37,7 @@ func openTracked(src schemas.DVC, o Options) (port.Source, error) {
 	case !fs.ValidPath(at) || at == ".":
 		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s is not a path of an output", download.Quoted(src.Path)), "give it relative to the repository's root, such as data/raw for data/raw.dvc")
 	case src.Repo == "" && o.Tree == nil, src.Repo != "" && o.Clone == nil, o.Remote == nil:
-		return nil, fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", download.Quoted(src.Path))
+		return nil, fault.WithHint(fault.New(fault.Internal, "dvc source %s: no repository or no remote can be opened", download.Quoted(src.Path)), "run it in the clone of the repository that declares the dataset, and see that .dvc/config is there")
 	}
 	return &tracked{o, src, at}, nil
 }
@@ -164,7 +164,7 @@ func manifest(ctx context.Context, out *output) (dvc.Tree, error) {
 		return nil, fmt.Errorf("read the directory's manifest: %w", err)
 	}
 	if len(b) > largest {
-		return nil, fault.New(fault.Invalid, "the directory's manifest has more than %d bytes", largest)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the directory's manifest has more than %d bytes", largest), "split the folder into several, and add each: vishwa data add PATH")
 	}
 	if got := dvccache.SumOf(b).OID + ".dir"; got != out.OID {
 		return nil, corrupt("the directory's manifest", got, out.OID)
@@ -212,13 +212,13 @@ func (s *tracked) Fetch(ctx context.Context, look port.Snapshot, dir string, tel
 		return s.wrapped("fetch", err)
 	}
 	if out.token() != look.Token {
-		return s.wrapped("fetch", fault.WithHint(fault.New(fault.Conflict, "the pointer has moved since it was looked at"), "look again"))
+		return s.wrapped("fetch", fault.WithHint(fault.New(fault.Conflict, "the pointer has moved since it was looked at"), "run the command again: it looks at the source anew"))
 	}
 	g := &download.Place{Absent: fault.Missing, Jobs: s.o.jobs(), Pieces: true}
 	g.Open = func(ctx context.Context, f port.SourceFile, from, n int64) (io.ReadCloser, error) {
 		oid, err := dvc.ParseOID(f.ETag)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "%s: %w", download.Quoted(f.Path), err)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s: %w", download.Quoted(f.Path), err), "take the data in anew: vishwa data refresh")
 		}
 		body, o, err := object(ctx, out.remote, oid, port.Range{Offset: from, Length: n})
 		if err == nil && f.Size >= 0 && o.Size != f.Size {

@@ -97,7 +97,7 @@ func (s *web) redirected(req *http.Request, via []*http.Request) error {
 		return fault.WithHint(fault.New(fault.Invalid, "it redirects more than %d times", redirects), "give the address where it ends")
 	}
 	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		return fault.New(fault.Denied, "it redirects to an address that is not of the web")
+		return fault.WithHint(fault.New(fault.Denied, "it redirects to an address that is not of the web"), "give the http or https address that the file is at")
 	}
 	req.URL.User = nil
 	req.Header.Del("Referer") // it holds the query

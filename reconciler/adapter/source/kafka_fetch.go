@@ -67,7 +67,7 @@ func (s *stream) fetch(ctx context.Context, look port.Snapshot, dir string, tell
 		return err
 	}
 	if read != pin.read {
-		return fault.WithHint(fault.New(fault.Conflict, "it is read in another way than when it was looked at"), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "it is read in another way than when it was looked at"), "run the command again: it looks at the source anew")
 	}
 	t, err := topic.Open(s.of)
 	if err != nil {

@@ -36,7 +36,7 @@ func openPath(p string, o Options) (port.Source, error) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "path %s leads out of the repository", download.Quoted(p)), "give a path relative to the repository's root")
 	}
 	if o.Tree == nil {
-		return nil, fault.New(fault.Internal, "path %s: no repository is open", download.Quoted(p))
+		return nil, fault.WithHint(fault.New(fault.Internal, "path %s: no repository is open", download.Quoted(p)), "run it in the clone of the repository that declares the dataset")
 	}
 	return &inTree{o, clean}, nil
 }
@@ -146,7 +146,7 @@ func (s *inTree) Fetch(ctx context.Context, look port.Snapshot, dir string, tell
 		}
 		if now, err := in.Stat(); err != nil || now.Size() != f.Size {
 			in.Close()
-			return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(p)), "look again")
+			return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(p)), "run the command again: it looks at the source anew")
 		}
 		if err := skip(in, from); err != nil {
 			in.Close()
@@ -160,7 +160,7 @@ func (s *inTree) Fetch(ctx context.Context, look port.Snapshot, dir string, tell
 func (s *inTree) moved(err error) error {
 	err = s.classed(err, s.path)
 	if fault.Of(err) == fault.Missing {
-		return fault.WithHint(fault.New(fault.Conflict, "%w", err), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "%w", err), "run the command again: it looks at the source anew")
 	}
 	return err
 }
@@ -227,7 +227,7 @@ func matches(ctx context.Context, f port.SourceFile, at string) error {
 	if d, err := download.Sum(ctx, at); err != nil || string(d) == f.ETag {
 		return err
 	}
-	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+	return fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "run the command again: it looks at the source anew")
 }
 
 // within is p as seen from the folder dir.

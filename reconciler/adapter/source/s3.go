@@ -159,7 +159,7 @@ func openRange(ctx context.Context, at port.Objects, key string, f port.SourceFi
 	}
 	if other || now.Size != f.Size {
 		body.Close()
-		return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "look again")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s has changed since it was looked at", download.Quoted(f.Path)), "run the command again: it looks at the source anew")
 	}
 	return body, nil
 }

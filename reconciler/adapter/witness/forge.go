@@ -61,7 +61,7 @@ func (f forge) Newest(ctx context.Context) (out [][]byte, err error) {
 		}
 	}
 	if len(all) > 0 && len(out) == 0 {
-		return nil, fault.New(fault.Denied, "%d statuses of %.12s are called checkpoints, and none is one", len(all), sha)
+		return nil, fault.WithHint(fault.New(fault.Denied, "%d statuses of %.12s are called checkpoints, and none is one", len(all), sha), "somebody else writes statuses of that name on the forge: find out who, and take that right away")
 	}
 	return out, nil
 }

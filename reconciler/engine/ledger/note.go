@@ -213,7 +213,7 @@ func OpenNotice(raw []byte, origin string, keys map[string][]ssh.PublicKey) (Not
 		return Notice{}, "", err
 	}
 	if n.Origin != origin {
-		return Notice{}, "", fault.New(fault.Denied, "read checkpoint: it is of the ledger %s, not %s", n.Origin, origin)
+		return Notice{}, "", fault.WithHint(fault.New(fault.Denied, "read checkpoint: it is of the ledger %s, not %s", n.Origin, origin), "have each ledger keep its checkpoints at a place of its own: spec.ledger.checkpoints in vishwa.yaml")
 	}
 	text := n.Text()
 	for _, s := range sigs {
@@ -225,7 +225,7 @@ func OpenNotice(raw []byte, origin string, keys map[string][]ssh.PublicKey) (Not
 			}
 		}
 	}
-	return Notice{}, "", fault.New(fault.Denied, "read checkpoint: no trusted controller's key signed it (it names %s)", sigs[0].name)
+	return Notice{}, "", fault.WithHint(fault.New(fault.Denied, "read checkpoint: no trusted controller's key signed it (it names %s)", sigs[0].name), "if the controller is new, get the commit that adds its key to trust.yaml (git pull); else find out who wrote it there")
 }
 
 func (s noteSignature) holds(text string, k ssh.PublicKey) bool {

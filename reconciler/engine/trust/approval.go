@@ -118,7 +118,7 @@ func Sign(r Request, signer ssh.Signer, rand io.Reader) (Signed, error) {
 	}
 	sig, err := sshsig.SignWithRand(bytes.NewReader(text), rand, signer, sshsig.HashSHA512, Namespace)
 	if err != nil {
-		return Signed{}, fault.New(fault.Denied, "sign approval: %w", err)
+		return Signed{}, fault.WithHint(fault.New(fault.Denied, "sign approval: %w", err), "unlock the key, or have the agent hold it (ssh-add -l lists what it holds), or give another --key")
 	}
 	return Signed{text, string(sshsig.Armor(sig))}, nil
 }
@@ -126,6 +126,14 @@ func Sign(r Request, signer ssh.Signer, rand io.Reader) (Signed, error) {
 // Read takes a signed statement apart, without believing it. Bytes that are not
 // exactly what Statement makes are refused, so that no two readers see two things.
 func (s Signed) Read() (Request, error) {
+	r, err := s.read()
+	return r, fault.Advise(err, again)
+}
+
+// again is what to do about an approval that does not count as it is.
+const again = "have whoever gave it approve again (vishwa approve PLAN); an approval that was changed afterwards does not count"
+
+func (s Signed) read() (Request, error) {
 	var st statement
 	dec := json.NewDecoder(bytes.NewReader(s.Statement))
 	dec.DisallowUnknownFields()
@@ -147,11 +155,11 @@ func (s Signed) Read() (Request, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return Request{}, fault.New(fault.Invalid, "read approval: %w", err)
 	}
-	again, err := r.Statement()
+	same, err := r.Statement()
 	if err != nil {
 		return Request{}, err
 	}
-	if !bytes.Equal(again, s.Statement) {
+	if !bytes.Equal(same, s.Statement) {
 		return Request{}, fault.New(fault.Invalid, "read approval: it is not in canonical form")
 	}
 	return r, nil

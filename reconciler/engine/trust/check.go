@@ -38,6 +38,11 @@ const skew = 5 * time.Minute
 // Check tells who approved, where the approval holds for want at now. Authors had a
 // hand in the change: nobody approves their own. Every reason not to hold is an error.
 func (t *Trust) Check(s Signed, want Want, authors Authors, now time.Time) (Approver, error) {
+	a, err := t.check(s, want, authors, now)
+	return a, fault.Advise(err, again)
+}
+
+func (t *Trust) check(s Signed, want Want, authors Authors, now time.Time) (Approver, error) {
 	r, err := s.Read()
 	if err != nil {
 		return Approver{}, err

@@ -36,6 +36,11 @@ type Tree []File
 // ParseTree reads a .dir object. Paths that would lead out of the directory, or
 // stand twice, are Invalid.
 func ParseTree(b []byte) (Tree, error) {
+	t, err := parseTree(b)
+	return t, fault.Advise(err, "delete the manifest (the .dir object) where it was read from, and push it again from where the data was added: vishwa data push")
+}
+
+func parseTree(b []byte) (Tree, error) {
 	type row struct {
 		MD5     string `json:"md5"`
 		Relpath string `json:"relpath"`

@@ -63,7 +63,7 @@ func (d dir) classed(key string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.Missing, "%s is not in %s", key, string(d))
+		return fault.WithHint(fault.New(fault.Missing, "%s is not in %s", key, string(d)), "put it there, or correct the path")
 	}
 	return artifact.Disk(fmt.Errorf("%s in %s: %w", key, string(d), err), string(d))
 }
@@ -183,7 +183,7 @@ func (d dir) Get(ctx context.Context, key string, r port.Range) (io.ReadCloser, 
 	o := object(key, st)
 	if r.ETag != "" && r.ETag != o.ETag {
 		f.Close()
-		return nil, o, fault.New(fault.Conflict, "%s in %s has changed", key, string(d))
+		return nil, o, fault.WithHint(fault.New(fault.Conflict, "%s in %s has changed", key, string(d)), "run the command again: it looks at the files anew")
 	}
 	n := r.Length
 	if n < 0 || n > o.Size-r.Offset {
@@ -260,7 +260,7 @@ func (d dir) putObject(ctx context.Context, root *os.Root, name string, r io.Rea
 	case err != nil:
 		return o, err
 	case n != size:
-		return o, fault.New(fault.Conflict, "%s has %d bytes and not %d: it changed while it was read", name, n, size)
+		return o, fault.WithHint(fault.New(fault.Conflict, "%s has %d bytes and not %d: it changed while it was read", name, n, size), "let nothing write the file meanwhile, and run the command again")
 	}
 	if err := f.Sync(); err != nil {
 		return o, err

@@ -42,7 +42,7 @@ func (b *s3) Lend(ctx context.Context, loan port.Loan) (port.Grant, error) {
 		until = v.Expiration // what is signed ends with what signs it
 	}
 	if !until.After(now) {
-		return port.Grant{}, fault.New(fault.Transient, "lend of %s: the credentials end at %s", b.bucket, until.Format(time.RFC3339))
+		return port.Grant{}, fault.WithHint(fault.New(fault.Transient, "lend of %s: the credentials end at %s", b.bucket, until.Format(time.RFC3339)), "give the controller credentials that live longer than a run, or a profile that renews them")
 	}
 	g := port.Grant{Read: make(map[string]string, len(loan.Read)), Until: until}
 	for _, key := range loan.Read {

@@ -45,7 +45,7 @@ func summed(ctx context.Context, r io.ReaderAt, off, n int64) (sums, error) {
 	m, s := md5.New(), sha256.New()
 	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, io.NewSectionReader(r, off, n), "copy"))
 	if err == nil && got != n {
-		err = fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", off+got, off+n)
+		err = fault.WithHint(fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", off+got, off+n), "let nothing write the file meanwhile, and run the command again")
 	}
 	return sums{m.Sum(nil), s.Sum(nil)}, err
 }

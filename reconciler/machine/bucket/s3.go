@@ -162,12 +162,12 @@ func (b *s3) open(ctx context.Context, key string, r port.Range) (body io.ReadCl
 		var from, to int64
 		if _, err := fmt.Sscanf(span, "bytes %d-%d/%d", &from, &to, &got.Size); err != nil || from != r.Offset {
 			body.Close()
-			return nil, 0, got, fault.New(fault.Corrupt, "read %s: the server answers the range %q", b.name(key), span)
+			return nil, 0, got, fault.WithHint(fault.New(fault.Corrupt, "read %s: the server answers the range %q", b.name(key), span), "the server, or a proxy before it, answers ranges wrongly: correct it, or set endpoint to one that does not")
 		}
 		left = to - from + 1
 	} else if r.Offset > 0 {
 		body.Close()
-		return nil, 0, got, fault.New(fault.Corrupt, "read %s: the server answers the whole where a piece was asked for", b.name(key))
+		return nil, 0, got, fault.WithHint(fault.New(fault.Corrupt, "read %s: the server answers the whole where a piece was asked for", b.name(key)), "the server, or a proxy before it, answers no ranges: set endpoint to one that does")
 	}
 	return body, left, got, nil
 }
@@ -195,7 +195,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return fault.WithHint(fault.New(fault.Invalid, "%s: the bucket is in another region", text), "set region (and endpoint, if one is set) to where the bucket is")
 	case "PreconditionFailed":
-		return fault.New(fault.Conflict, "%s has changed", name)
+		return fault.WithHint(fault.New(fault.Conflict, "%s has changed", name), "run the command again: it looks at the bucket anew")
 	case "RequestTimeTooSkewed":
 		return fault.WithHint(fault.New(fault.Denied, "%s", text), "set this machine's clock: the server's differs by more than it allows")
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
@@ -205,7 +205,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case "XMinioStorageFull", "QuotaExceeded", "InsufficientStorage":
 		return fault.WithHint(fault.New(fault.Transient, "%s: the server has no room left", text), "make room there, then run the command again")
 	case "XAmzContentSHA256Mismatch", "BadDigest":
-		return fault.New(fault.Transient, "%s: what arrived was not what was sent", text)
+		return fault.WithHint(fault.New(fault.Transient, "%s: what arrived was not what was sent", text), "try again; if it stays, look for a proxy that changes what passes, and check the machine's memory")
 	}
 	switch {
 	case r.StatusCode == http.StatusNotFound:

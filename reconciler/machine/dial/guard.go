@@ -132,7 +132,7 @@ func (g *Guard) Dial(ctx context.Context, network, addr string) (net.Conn, error
 	d.Control = func(_, resolved string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(resolved)
 		if err != nil {
-			return fault.New(fault.Denied, "%s has an address that cannot be read", host)
+			return fault.WithHint(fault.New(fault.Denied, "%s has an address that cannot be read", host), "correct the host's name or address")
 		}
 		a := ap.Addr().Unmap().WithZone("")
 		allowed := g.Allows(host, a)

@@ -134,7 +134,7 @@ func (r *run) one(ctx context.Context, i int, f port.SourceFile) error {
 		defer r.mu.Unlock()
 		r.gone = append(r.gone, Quoted(f.Path))
 		if r.way = fault.HintOf(err); r.way == "" {
-			r.way = "look again"
+			r.way = "run the command again: it looks at the source anew"
 		}
 		return nil
 	}

@@ -26,7 +26,7 @@ type span struct {
 // write puts b where the span stands. More than was sighted is Conflict.
 func (s *span) write(b []byte, f port.SourceFile) error {
 	if s.end >= 0 && s.at+int64(len(b)) > s.end {
-		return fault.WithHint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", Quoted(f.Path), f.Size), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "%s is longer than the %d bytes that were seen", Quoted(f.Path), f.Size), "run the command again: it looks at the source anew")
 	}
 	if _, err := s.part.f.WriteAt(b, s.at); err != nil {
 		return artifact.Disk(err, s.part.s.dir)

@@ -28,6 +28,8 @@ import (
 // ErrRefused marks a push that the remote reports as not taken.
 var ErrRefused = errors.New("push refused")
 
+const mayPush = "have whoever administers the remote let this account push there: a protected branch, a rule or a hook refuses it"
+
 // unpackLimit is the number of objects from which on a pack is kept whole. Git has
 // 100; here a few entries at a time come often, and many at a time seldom.
 const unpackLimit = 20
@@ -176,9 +178,9 @@ func (r *Receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 		}
 		if err := report.Error(); err != nil {
 			if words := beside.said(); words != "" {
-				return fault.New(fault.Denied, "%w: %s: %s", ErrRefused, Redact(err.Error()), words)
+				return fault.WithHint(fault.New(fault.Denied, "%w: %s: %s", ErrRefused, Redact(err.Error()), words), mayPush)
 			}
-			return fault.New(fault.Denied, "%w: %s", ErrRefused, Redact(err.Error()))
+			return fault.WithHint(fault.New(fault.Denied, "%w: %s", ErrRefused, Redact(err.Error())), mayPush)
 		}
 	}
 	return err

@@ -69,7 +69,7 @@ func (s Settings) tls() (*tls.Config, error) {
 			if slices.ContainsFunc(known, func(k []byte) bool { return bytes.Equal(k, sum[:]) }) {
 				return nil
 			}
-			return fault.New(fault.Denied, "x509: its public key is none of http.pinnedPubkey")
+			return fault.WithHint(fault.New(fault.Denied, "x509: its public key is none of http.pinnedPubkey"), "see that no other server answers in its place; if its key was changed on purpose, correct http.pinnedPubkey (git config --show-origin http.pinnedPubkey)")
 		}
 	}
 	return c, nil

@@ -41,22 +41,22 @@ func (o Objects) Read(t plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
 		return nil, o.Store.Missing(t.String(), h)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s %s: %w", t, h, err)
+		return nil, Damaged("read %s %s: %w", t, h, err)
 	}
 	if obj.Size() > maxObject {
-		return nil, fault.New(fault.Invalid, "read %s %s: %d bytes are more than %d", t, h, obj.Size(), maxObject)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s %s: %d bytes are more than %d", t, h, obj.Size(), maxObject), "keep large files as data and not in Git: vishwa data add PATH")
 	}
 	r, err := obj.Reader()
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s %s: %w", t, h, err)
+		return nil, Damaged("read %s %s: %w", t, h, err)
 	}
 	defer r.Close()
 	b, err := io.ReadAll(r)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read %s %s: %w", t, h, err)
+		return nil, Damaged("read %s %s: %w", t, h, err)
 	}
 	if got := plumbing.ComputeHash(t, b); got != h {
-		return nil, fault.New(fault.Corrupt, "%s %s holds the bytes of %s", t, h, got)
+		return nil, Damaged("%s %s holds the bytes of %s", t, h, got)
 	}
 	return b, nil
 }
@@ -146,7 +146,7 @@ func (o Objects) Tree(h plumbing.Hash) ([]Item, error) {
 	}
 	items, err := parseTree(raw)
 	if err != nil {
-		return nil, fault.New(fault.Corrupt, "read tree %s: %w", h, err)
+		return nil, Damaged("read tree %s: %w", h, err)
 	}
 	return items, nil
 }
@@ -189,7 +189,7 @@ func (b *Batch) Put(root plumbing.Hash, path string, i Item) (plumbing.Hash, err
 	name, rest, deeper := strings.Cut(path, "/")
 	if deeper {
 		if at := slices.IndexFunc(items, func(o Item) bool { return o.Name == name }); at >= 0 && items[at].Mode != FolderMode {
-			return plumbing.ZeroHash, fault.New(fault.Conflict, "%s is a file by now, and not a folder", name)
+			return plumbing.ZeroHash, fault.WithHint(fault.New(fault.Conflict, "%s is a file by now, and not a folder", name), "move the file away, or name another folder")
 		}
 		below, err := b.Put(Lookup(items, name), rest, i)
 		if err != nil {
@@ -315,7 +315,7 @@ func (b *Batch) CopyTree(h, base plumbing.Hash) error {
 	}
 	items, err := parseTree(raw)
 	if err != nil {
-		return fault.New(fault.Corrupt, "read tree %s: %w", h, err)
+		return Damaged("read tree %s: %w", h, err)
 	}
 	old, err := b.From.Tree(base)
 	if err != nil {

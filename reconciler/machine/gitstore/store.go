@@ -156,3 +156,8 @@ func (s *Store) Missing(what string, h plumbing.Hash) error {
 	}
 	return err
 }
+
+// Damaged is the error of an object or a ref of Git that cannot be read, or is not what it is named.
+func Damaged(format string, args ...any) error {
+	return fault.WithHint(fault.New(fault.Corrupt, format, args...), "git fsck tells what else is damaged; a new clone of the remote has it whole")
+}

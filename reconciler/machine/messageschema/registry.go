@@ -203,7 +203,7 @@ func (c *references) collect(ctx context.Context, a answered, depth int) error {
 			continue
 		}
 		if len(c.of) >= maxReferences || depth > 16 {
-			return fault.New(fault.Invalid, "it refers to more than %d others", maxReferences)
+			return fault.WithHint(fault.New(fault.Invalid, "it refers to more than %d others", maxReferences), "write the schema with fewer references")
 		}
 		c.of[ref.Name] = "" // which is on its way
 		got, err := c.r.ask(ctx, "what it refers to", "subjects", ref.Subject, "versions", strconv.Itoa(ref.Version))
@@ -244,7 +244,7 @@ func (c *references) build(ctx context.Context, top answered) (*registered, erro
 			if text, ok := c.of[p]; ok {
 				return []byte(text), nil
 			}
-			return nil, fault.New(fault.Missing, "it imports %.100q, which the registry does not say it refers to", p)
+			return nil, fault.WithHint(fault.New(fault.Missing, "it imports %.100q, which the registry does not say it refers to", p), "register the schema again with that import among its references")
 		}}
 		s.file, err = read.compile(ctx, name)
 	default:

@@ -93,7 +93,7 @@ func readSchema(tree fs.FS, name string) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxSchema+1))
 	if err != nil {
-		return nil, fault.New(fault.Missing, "read the schema %s: %w", name, err)
+		return nil, fault.WithHint(fault.New(fault.Missing, "read the schema %s: %w", name, err), "correct the path of the schema in the declaration, or add the file")
 	}
 	if len(b) > maxSchema {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the schema %s has more than %d bytes", name, maxSchema), "part it")
@@ -110,7 +110,7 @@ type reading struct {
 func (r *reading) compile(ctx context.Context, name string) (file linker.File, err error) {
 	defer func() { // the compiler is given what others wrote
 		if p := recover(); p != nil {
-			err = fault.New(fault.Invalid, "the schema cannot be compiled: %v", p)
+			err = fault.WithHint(fault.New(fault.Invalid, "the schema cannot be compiled: %v", p), "correct the schema where it is registered, or its file")
 		}
 	}()
 	compiler := protocompile.Compiler{
@@ -121,7 +121,7 @@ func (r *reading) compile(ctx context.Context, name string) (file linker.File, e
 				return nil, err
 			}
 			if len(r.seen) > maxReferences {
-				return nil, fault.New(fault.Invalid, "the schema refers to more than %d others", maxReferences)
+				return nil, fault.WithHint(fault.New(fault.Invalid, "the schema refers to more than %d others", maxReferences), "write the schema with fewer references")
 			}
 			r.seen = append(r.seen, p+" "+string(digest.Of(b)))
 			return io.NopCloser(bytes.NewReader(b)), nil

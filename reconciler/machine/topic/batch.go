@@ -13,6 +13,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
+// broken is what to do about records that do not hold together.
+const broken = "read the topic with Kafka's own tools (kafka-console-consumer.sh): where they fail too, the broker's log is damaged"
+
 // batch is one that has come whole.
 type batch struct {
 	first, last   int64 // offsets, those that compaction removed with them
@@ -40,7 +43,7 @@ func batches(in []byte) ([]batch, error) {
 	for len(in) > magicAt {
 		n := int64(int32(binary.BigEndian.Uint32(in[8:]))) + lengthEnd
 		if n <= magicAt {
-			return nil, fault.New(fault.Corrupt, "a batch of records says that it has %d bytes", n)
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "a batch of records says that it has %d bytes", n), broken)
 		}
 		if n > int64(len(in)) {
 			break
@@ -49,13 +52,13 @@ func batches(in []byte) ([]batch, error) {
 		b.last = b.first // of what came before Kafka 0.11, whose offset is its last
 		if in[magicAt] >= 2 {
 			if n < headEnd {
-				return nil, fault.New(fault.Corrupt, "a batch of records ends within its head")
+				return nil, fault.WithHint(fault.New(fault.Corrupt, "a batch of records ends within its head"), broken)
 			}
 			b.last += int64(int32(binary.BigEndian.Uint32(in[deltaAt:])))
 			b.producer = int64(binary.BigEndian.Uint64(in[producerAt:]))
 			b.transactional = binary.BigEndian.Uint16(in[attributesAt:])&transactional != 0
 			if b.last < b.first {
-				return nil, fault.New(fault.Corrupt, "a batch of records ends before it begins")
+				return nil, fault.WithHint(fault.New(fault.Corrupt, "a batch of records ends before it begins"), broken)
 			}
 			if n := binary.BigEndian.Uint32(in[countAt:]); n > maxRecords {
 				return nil, fault.WithHint(fault.New(fault.Invalid, "a batch from offset %d says that it has %d records, and at most %d are read", b.first, n, maxRecords), "have its producer make smaller batches")

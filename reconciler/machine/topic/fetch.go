@@ -97,7 +97,7 @@ func (f *fetching) once(ctx context.Context) (got fetched, again bool, err error
 		return got, fault.Of(err) == fault.Transient, err
 	}
 	if p.HighWatermark < f.next {
-		return got, false, fault.WithHint(fault.New(fault.Conflict, "partition %d of %s ends at offset %d, and went further before: its cluster has lost records", f.r.Span.Partition, f.t.name, p.HighWatermark), "look again")
+		return got, false, fault.WithHint(fault.New(fault.Conflict, "partition %d of %s ends at offset %d, and went further before: its cluster has lost records", f.r.Span.Partition, f.t.name, p.HighWatermark), "run the command again: it looks at the source anew")
 	}
 	got.aborted = p.AbortedTransactions
 	if got.batches, err = batches(p.RecordBatches); err != nil {
@@ -176,7 +176,7 @@ func (f *fetching) left(ctx context.Context) error {
 	}
 	begins := all[span.Partition]
 	if begins <= f.next {
-		return fault.WithHint(fault.New(fault.Conflict, "partition %d of %s has no offset %d any more: its cluster has lost records", span.Partition, f.t.name, f.next), "look again")
+		return fault.WithHint(fault.New(fault.Conflict, "partition %d of %s has no offset %d any more: its cluster has lost records", span.Partition, f.t.name, f.next), "run the command again: it looks at the source anew")
 	}
 	is := "nothing of them is left"
 	if begins < span.To {

@@ -119,7 +119,7 @@ func (t *Topic) describe(ctx context.Context) (*kmsg.MetadataResponseTopic, erro
 		return nil, err
 	}
 	if len(res.Topics) != 1 {
-		return nil, fault.New(fault.Transient, "the brokers answered for %d topics and were asked for one", len(res.Topics))
+		return nil, fault.WithHint(fault.New(fault.Transient, "the brokers answered for %d topics and were asked for one", len(res.Topics)), "see that spec.source.kafka.brokers names brokers of Kafka and no proxy that answers for them")
 	}
 	if err := kerr.ErrorForCode(res.Topics[0].ErrorCode); err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (t *Topic) offsets(ctx context.Context, partitions []int32, at int64) (offs
 	}
 	for _, p := range partitions {
 		if _, ok := offsets[p]; !ok {
-			return nil, nil, fault.New(fault.Transient, "the brokers did not say how far partition %d goes", p)
+			return nil, nil, fault.WithHint(fault.New(fault.Transient, "the brokers did not say how far partition %d goes", p), "see that each partition of the topic has a leader: kafka-topics.sh --describe")
 		}
 	}
 	return offsets, times, nil

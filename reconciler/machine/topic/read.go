@@ -152,7 +152,7 @@ func (b batch) records(topic string, partition int32, from int64, inflate *infla
 		if errors.Is(got.Err, errTooLarge) {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "partition %d of %s, from offset %d: %w", partition, topic, b.first, errTooLarge), "%s", fault.HintOf(errTooLarge))
 		}
-		return nil, fault.New(fault.Corrupt, "partition %d of %s, from offset %d: %w", partition, topic, b.first, got.Err)
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "partition %d of %s, from offset %d: %w", partition, topic, b.first, got.Err), broken)
 	}
 	return got.Records, nil
 }
