@@ -44,6 +44,7 @@ type Report struct {
 	Conflict []string          // paths in which head and base conflict; without Plan
 
 	Plan   *plan.Plan
+	Looked *plan.Plan    // what the pass found first, before anything was done; nil: it came to no plan
 	Freed  []schemas.Ref // what the pass held for a time or for another deployment, and may go on by Plan
 	Digest digest.Digest // of Plan
 	Notes  []string      // of the pass: what was left out and why, in whole sentences

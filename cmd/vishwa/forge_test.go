@@ -61,7 +61,7 @@ func TestForgeScripts(t *testing.T) {
 func forgeCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount, "until": until, "json": isJSON,
-		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wrote": wrote, "unwritten": unwritten, "role": role, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure,
+		"pr": pr, "shown": shown, "event": event, "quiet": quiet, "wrote": wrote, "unwritten": unwritten, "role": role, "await": await, "once": once, "survive": survive, "fork": fork, "configure": configure, "issues": issuesAre,
 	}
 }
 

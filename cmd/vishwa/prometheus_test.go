@@ -14,11 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 )
 
 // realPrometheus tells whether the programs are there.
@@ -239,8 +242,19 @@ func askDashboards(ts *testscript.TestScript, server, dir string) {
 }
 
 // issuesAre waits until there is one issue with a title, open or closed, and never a second one:
-// issues open|closed TITLE.
+// issues open|closed TITLE; or insists that there is none, or that the newest says something: issues none TITLE, issues says TEXT.
 func issuesAre(ts *testscript.TestScript, _ bool, args []string) {
+	if args[0] == "none" || args[0] == "says" {
+		all, err := hub(ts).Issues(theirs)
+		ts.Check(err)
+		switch {
+		case args[0] == "says" && (len(all) == 0 || !strings.Contains(all[len(all)-1].Body, args[1])):
+			ts.Fatalf("no issue says %s: %+v", args[1], all)
+		case args[0] == "none" && slices.ContainsFunc(all, func(i devforge.Issue) bool { return i.Title == args[1] }):
+			ts.Fatalf("there is an issue already: %+v", all)
+		}
+		return
+	}
 	eventually(ts, strings.Join(args, " "), func() bool {
 		all, err := hub(ts).Issues(theirs)
 		ts.Check(err)

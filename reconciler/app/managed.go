@@ -100,6 +100,8 @@ type ManagedRepository struct {
 	monitors  map[string]map[schemas.Ref]string     // branch -> monitor -> when it measures
 	measured  map[string]map[schemas.Ref]time.Time  // branch -> monitor -> when this process did, though nothing was news
 	shown     map[schemas.Ref]digest.Digest         // monitor -> evidence that metrics were told
+	provides  map[string]map[schemas.Ref]bool       // branch -> stacks that it declares
+	drifting  map[string]bool                       // branch -> the ledger has incidents of stacks; absent: nobody looked
 	calendars map[string]bool                       // branch -> some training is proposed by a calendar
 	proposed  map[string]time.Time                  // branch and training -> the time of its calendar that was proposed
 	ending    map[string]bool                       // branch -> a monitor is gone whose incidents may have to end
@@ -135,7 +137,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		refused: map[string]map[port.TrackerMoved]bool{},
 		sources: map[string]map[schemas.Ref]watched{}, looked: map[string]map[schemas.Ref]time.Time{},
 		monitors: map[string]map[schemas.Ref]string{}, measured: map[string]map[schemas.Ref]time.Time{}, shown: map[schemas.Ref]digest.Digest{}, ending: map[string]bool{},
-		calendars: map[string]bool{}, proposed: map[string]time.Time{}, tracking: newTrackings()}
+		provides: map[string]map[schemas.Ref]bool{}, drifting: map[string]bool{}, calendars: map[string]bool{}, proposed: map[string]time.Time{}, tracking: newTrackings()}
 	s.mirror, err = mirror.Open(ctx, mirror.Options{URL: o.URL, Dir: dir, Credentials: o.Credentials, Env: o.Env})
 	if err != nil {
 		return nil, fmt.Errorf("mirror %s: %w", o.Name, err)
@@ -314,10 +316,12 @@ func reported(err error) error {
 // be committed directly is carried out at once.
 func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (templates.Report, error) {
 	r, err := s.reconcileBranch(ctx, branch)
+	undrifted := s.stacks(ctx, branch, r.Looked)
 	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
 		return r, err
 	}
 	moved, notes, refused := s.refresh(ctx, branch)
+	refused = cmp.Or(refused, undrifted)
 	if moved {
 		r, err = s.reconcileBranch(ctx, branch)
 	}

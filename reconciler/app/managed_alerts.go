@@ -30,7 +30,7 @@ type Receiver struct {
 // renews is a receiver that forgets what it is not told again.
 type renews interface{ Renews() }
 
-// alert tells the incidents of a branch's monitors to whoever was not told of them yet. Of a
+// alert tells the incidents of a branch's monitors and stacks to whoever was not told of them yet. Of a
 // monitor that measured just now, receivers that forget are told anew. A receiver that fails keeps
 // no other from being told.
 func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in *pass.Intent, revision string, measured map[schemas.Ref]bool) error {
@@ -45,10 +45,7 @@ func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in 
 	open := 0
 	for _, ref := range slices.SortedFunc(maps.Keys(facts.Observed), schemas.Ref.Compare) {
 		last := facts.Observed[ref]
-		if last.Watched == nil {
-			continue
-		}
-		for _, i := range last.Watched.Incidents {
+		for _, i := range last.Incidents() {
 			if i.Over.IsZero() {
 				open++
 			}
@@ -98,6 +95,12 @@ func (s *ManagedRepository) tellAll(ctx context.Context, in *pass.Intent, last *
 
 // alertOf is an incident as people are told of it.
 func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledger.Incident) port.Alert {
+	if last.Watched == nil {
+		return port.Alert{
+			ID: i.ID, Repository: s.o.Name, Finding: string(i.Finding), Summary: stackSummary(last.Stack), Stack: last.Ref.Name,
+			Resources: watch.PlainAddresses(last.Stack.Drift), Entry: last.Seq, Since: i.Since, Over: i.Over,
+		}
+	}
 	w := *last.Watched
 	a := port.Alert{
 		ID: i.ID, Repository: s.o.Name, Monitor: last.Ref.Name, Deployment: w.Deployment.Name, Model: modelOf(in, w.Deployment),
@@ -112,8 +115,8 @@ func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledge
 	return a
 }
 
-// endUnwatched ends the incidents of monitors that no tracked branch declares any more, and of those
-// whose deployment is retired: nothing will be well again. It waits until each branch was read, and
+// endUnwatched ends the incidents of monitors and stacks that no tracked branch declares any more, and of those
+// that are retired, or whose deployment is: nothing will be well again. It waits until each branch was read, and
 // tells what the ledger says afterwards.
 func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, revision string) (*ledger.Facts, error) {
 	s.mu.Lock()
@@ -124,18 +127,23 @@ func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Ben
 		for ref := range s.monitors[branch] {
 			declared[ref] = true
 		}
+		maps.Copy(declared, s.provides[branch])
 	}
 	s.mu.Unlock()
 	ended := false
 	for _, ref := range slices.SortedFunc(maps.Keys(facts.Observed), schemas.Ref.Compare) {
 		last := facts.Observed[ref]
-		if last.Watched == nil || !slices.ContainsFunc(last.Watched.Incidents, func(i ledger.Incident) bool { return i.Over.IsZero() }) {
+		if !slices.ContainsFunc(last.Incidents(), func(i ledger.Incident) bool { return i.Over.IsZero() }) {
 			continue
 		}
+		of := ref
+		if last.Watched != nil {
+			of = last.Watched.Deployment
+		}
 		why := ""
-		switch served := facts.Latest[last.Watched.Deployment]; {
-		case served != nil && served.Action == ledger.Retire:
-			why = last.Watched.Deployment.String() + " is retired"
+		switch made := facts.Latest[of]; {
+		case made != nil && made.Action == ledger.Retire:
+			why = of.String() + " is retired"
 		case read && !declared[ref]:
 			why = "not declared any more"
 		default:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
@@ -162,5 +163,64 @@ func TestAReceiverIsToldOnceThroughStartsAndFailures(t *testing.T) {
 	book.entries[ref].Watched.Incidents = []ledger.Incident{{ID: "abcdef", Finding: ledger.Drifted, Since: now}}
 	if err := again(); err != nil || open != 1 {
 		t.Errorf("%d are open, %v", open, err)
+	}
+}
+
+func TestDriftOfAStackIsOneIncidentUntilALookFindsItInOrder(t *testing.T) {
+	now := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	book := &newestBook{entries: map[schemas.Ref]*ledger.Entry{}, now: clock}
+	bench := &measure.Bench{Reconciler: &pass.Reconciler{}}
+	bench.Ledger, bench.Now = book, clock
+	ref := schemas.Ref{Kind: schemas.KindInfrastructure, Name: "base"}
+	team, open := &heard{}, -1
+	s := &ManagedRepository{branches: []string{"main"}, monitors: map[string]map[schemas.Ref]string{"main": {}}, provides: map[string]map[schemas.Ref]bool{"main": {ref: true}},
+		o: ManagedOptions{Name: "r", Env: port.Env{Now: clock, Log: slog.New(slog.DiscardHandler)}, Incidents: func(n int) { open = n }, Receivers: []Receiver{{Name: "team", Receiver: team}}}}
+	look := func(step plan.Step) {
+		t.Helper()
+		now = now.Add(time.Hour)
+		step.Ref = ref
+		for ref, drift := range stacksFound(plan.Plan{Steps: []plan.Step{step}}) {
+			if err := bench.RecordStack(t.Context(), ref, drift, "c"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.alert(t.Context(), bench, &pass.Intent{}, "c", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := func(step string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, l := range team.lines {
+			got = append(got, l[:strings.LastIndexByte(l, ' ')])
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s: it was told %q, want %q", step, got, want)
+		}
+	}
+	look(plan.Step{Do: plan.Keep})
+	if told("in order"); len(book.entries) != 0 {
+		t.Fatalf("nothing is news, and this was written: %v", book.entries)
+	}
+	look(plan.Step{Do: plan.Remake, Drift: []string{"a.b"}})
+	look(plan.Step{Do: plan.Remake, Drift: []string{"a.b"}})
+	look(plan.Step{Do: plan.Remake, Drift: []string{"a.b", "c.d"}, Held: "by a rule"})
+	look(plan.Step{Do: plan.Remake, Pending: true, Failed: true}) // it cannot be looked at
+	if told("it has drifted, found four times", "began drifted"); open != 1 {
+		t.Errorf("%d are open", open)
+	}
+	look(plan.Step{Do: plan.Keep})
+	told("in order again", "began drifted", "over drifted")
+	if last := book.entries[ref]; len(last.Incidents()) != 1 || !slices.Equal(last.Stack.Drift, []string{"a.b"}) || last.Stack.Drifting != 0 {
+		t.Errorf("what had drifted is not said any more: %+v", last.Stack)
+	}
+	look(plan.Step{Do: plan.Remake, Drift: []string{"a.b"}})
+	told("it drifts anew", "began drifted", "over drifted", "began drifted")
+	s.provides["main"] = nil
+	look(plan.Step{Do: plan.Retire, Held: "destroys"})
+	told("declared no more", "began drifted", "over drifted", "began drifted", "over drifted")
+	if open != 0 {
+		t.Errorf("%d are open", open)
 	}
 }

@@ -26,8 +26,14 @@ func (s *ManagedRepository) declared(branch string, in *pass.Intent) {
 		seen[of.schedule] = true
 	}
 	delete(seen, "")
-	monitors := watching(in)
+	monitors, provides := watching(in), map[schemas.Ref]bool{}
+	for _, d := range in.Decls {
+		if d.Ref().Kind.Traits().Provisioned {
+			provides[d.Ref()] = true
+		}
+	}
 	s.mu.Lock()
+	s.provides[branch] = provides
 	_, before := s.monitors[branch]
 	gone := s.undeclared(branch, monitors)
 	// Before a first look nobody knows what was declared: what a stopped controller missed is made good.

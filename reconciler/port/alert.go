@@ -1,4 +1,4 @@
-// Who is told that a monitor found something, and that it is over.
+// Who is told that a monitor found something, or that a stack has drifted, and that it is over.
 
 package port
 
@@ -8,7 +8,7 @@ import (
 )
 
 // Alert is an incident: a finding of a monitor, from the first window that showed it until one
-// that is well. Its texts are plain: whatever a column of data is called, no more than a name
+// that is well, or the drift of a stack, from the first look that found it until one that does not. Its texts are plain: whatever a column of data is called, no more than a name
 // stands here.
 type Alert struct {
 	ID         string // names the incident to all receivers, and is the same each time
@@ -19,8 +19,10 @@ type Alert struct {
 	Finding    string // drifted or fault
 	Summary    string // one line
 	Columns    []string
-	Entry      int64 // of the ledger: the newest that tells of it
-	Pull       int   // the pull request that would train again; 0: there is none
+	Stack      string   // of infrastructure; then there is no monitor, deployment, model or column
+	Resources  []string // of it, that are not as declared
+	Entry      int64    // of the ledger: the newest that tells of it
+	Pull       int      // the pull request that would train again; 0: there is none
 	Since      time.Time
 	Over       time.Time // zero: it goes on
 }

@@ -39,17 +39,24 @@ type posted struct {
 func (m alertmanager) Tell(ctx context.Context, a port.Alert) error {
 	p := posted{
 		Labels: map[string]string{
-			"alertname": "VishwaMonitor", "repository": a.Repository, "monitor": a.Monitor, "deployment": a.Deployment,
-			"finding": a.Finding, "incident": a.ID, "severity": "warning",
+			"alertname": "VishwaMonitor", "repository": a.Repository, "finding": a.Finding, "incident": a.ID, "severity": "warning",
 		},
 		Annotations: map[string]string{"summary": a.Summary, "entry": strconv.FormatInt(a.Entry, 10)},
 		StartsAt:    a.Since, EndsAt: m.now().Add(lasts),
+	}
+	if a.Stack != "" {
+		p.Labels["alertname"], p.Labels["infrastructure"] = "VishwaInfrastructure", a.Stack
+	} else {
+		p.Labels["monitor"], p.Labels["deployment"] = a.Monitor, a.Deployment
 	}
 	if a.Model != "" {
 		p.Labels["model"] = a.Model
 	}
 	if len(a.Columns) > 0 {
 		p.Annotations["columns"] = strings.Join(a.Columns, ", ")
+	}
+	if len(a.Resources) > 0 {
+		p.Annotations["resources"] = strings.Join(a.Resources, ", ")
 	}
 	if a.Pull > 0 {
 		p.Annotations["pull_request"] = strconv.Itoa(a.Pull)

@@ -25,13 +25,20 @@ func (i issue) Tell(ctx context.Context, a port.Alert) error {
 	if a.Finding != "drifted" {
 		title = fmt.Sprintf("%s found a fault in what %s is asked", a.Monitor, a.Deployment)
 	}
+	if a.Stack != "" {
+		title = fmt.Sprintf("infrastructure/%s has drifted", a.Stack)
+	}
 	_, err := i.forge.ReportIssue(ctx, port.Issue{Marker: marker, Title: title, Body: marker + "\n" + issueText(a), Labels: i.labels, Since: a.Since, Over: !a.Over.IsZero()})
 	return err
 }
 
 func issueText(a port.Alert) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "`monitor/%s` watches `deployment/%s`: %s.\n\n", a.Monitor, a.Deployment, a.Summary)
+	if a.Stack != "" {
+		fmt.Fprintf(&b, "`infrastructure/%s`: %s.\n\n", a.Stack, a.Summary)
+	} else {
+		fmt.Fprintf(&b, "`monitor/%s` watches `deployment/%s`: %s.\n\n", a.Monitor, a.Deployment, a.Summary)
+	}
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| since | %s |\n", a.Since.UTC().Format(time.RFC3339))
 	if !a.Over.IsZero() {
 		fmt.Fprintf(&b, "| over | %s |\n", a.Over.UTC().Format(time.RFC3339))
@@ -42,13 +49,21 @@ func issueText(a port.Alert) string {
 	if len(a.Columns) > 0 {
 		fmt.Fprintf(&b, "| columns | `%s` |\n", strings.Join(a.Columns, "`, `"))
 	}
+	if len(a.Resources) > 0 {
+		fmt.Fprintf(&b, "| resources | `%s` |\n", strings.Join(a.Resources, "`, `"))
+	}
 	if a.Pull > 0 {
 		fmt.Fprintf(&b, "| proposal | #%d |\n", a.Pull)
 	}
 	fmt.Fprintf(&b, "| ledger | entry %d |\n\n", a.Entry)
-	if a.Over.IsZero() {
+	switch {
+	case a.Stack != "" && a.Over.IsZero():
+		b.WriteString("`vishwa plan` shows what is left to do, and what holds it. This issue is closed when a look finds the stack as declared.\n")
+	case a.Stack != "":
+		b.WriteString("A look found the stack as declared, or it is declared no more.\n")
+	case a.Over.IsZero():
 		fmt.Fprintf(&b, "`vishwa monitor show monitor/%s` shows all that was found. This issue is closed when a window is well again.\n", a.Monitor)
-	} else {
+	default:
 		b.WriteString("A window was well again, or nothing is measured any more.\n")
 	}
 	return b.String()

@@ -5,6 +5,7 @@ package alert
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,12 +24,14 @@ type Document struct {
 	State       string     `json:"state"` // began or over
 	Incident    string     `json:"incident"`
 	Repository  string     `json:"repository"`
-	Monitor     string     `json:"monitor"`
-	Deployment  string     `json:"deployment"`
+	Monitor     string     `json:"monitor,omitempty"`
+	Deployment  string     `json:"deployment,omitempty"`
 	Model       string     `json:"model,omitempty"`
 	Finding     string     `json:"finding"` // drifted or fault
 	Summary     string     `json:"summary"`
 	Columns     []string   `json:"columns,omitempty"`
+	Stack       string     `json:"infrastructure,omitempty"`
+	Resources   []string   `json:"resources,omitempty"`
 	Entry       int64      `json:"entry"`
 	PullRequest int        `json:"pullRequest,omitempty"`
 	Since       time.Time  `json:"since"`
@@ -40,7 +43,7 @@ const Schema = "vishwa.dev/alert/v1"
 
 func (w webhook) Tell(ctx context.Context, a port.Alert) error {
 	d := Document{Schema: Schema, State: state(a), Incident: a.ID, Repository: a.Repository, Monitor: a.Monitor, Deployment: a.Deployment, Model: a.Model,
-		Finding: a.Finding, Summary: a.Summary, Columns: a.Columns, Entry: a.Entry, PullRequest: a.Pull, Since: a.Since}
+		Finding: a.Finding, Summary: a.Summary, Columns: a.Columns, Stack: a.Stack, Resources: a.Resources, Entry: a.Entry, PullRequest: a.Pull, Since: a.Since}
 	if !a.Over.IsZero() {
 		d.Over = &a.Over
 	}
@@ -61,14 +64,22 @@ func (s slack) Tell(ctx context.Context, a port.Alert) error {
 
 func slackText(a port.Alert) string {
 	var b strings.Builder
-	if a.Over.IsZero() {
-		fmt.Fprintf(&b, ":rotating_light: *%s* %s", a.Monitor, map[bool]string{true: "found drift", false: "found a fault"}[a.Finding == "drifted"])
-	} else {
-		fmt.Fprintf(&b, ":white_check_mark: *%s*: over after %s", a.Monitor, a.Over.Sub(a.Since).Round(time.Minute))
+	of, which := a.Monitor, ", deployment "+a.Deployment
+	if a.Stack != "" {
+		of, which = a.Stack, ", infrastructure"
 	}
-	fmt.Fprintf(&b, " (%s, deployment %s)\n%s", a.Repository, a.Deployment, a.Summary)
-	if len(a.Columns) > 0 && a.Over.IsZero() {
-		fmt.Fprintf(&b, ": %s", strings.Join(a.Columns, ", "))
+	if a.Over.IsZero() {
+		what := map[bool]string{true: "found drift", false: "found a fault"}[a.Finding == "drifted"]
+		if a.Stack != "" {
+			what = "has drifted"
+		}
+		fmt.Fprintf(&b, ":rotating_light: *%s* %s", of, what)
+	} else {
+		fmt.Fprintf(&b, ":white_check_mark: *%s*: over after %s", of, a.Over.Sub(a.Since).Round(time.Minute))
+	}
+	fmt.Fprintf(&b, " (%s%s)\n%s", a.Repository, which, a.Summary)
+	if names := slices.Concat(a.Columns, a.Resources); len(names) > 0 && a.Over.IsZero() {
+		fmt.Fprintf(&b, ": %s", strings.Join(names, ", "))
 	}
 	if a.Pull > 0 && a.Over.IsZero() {
 		fmt.Fprintf(&b, "\nPull request %d proposes to train again.", a.Pull)

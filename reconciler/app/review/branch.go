@@ -48,6 +48,9 @@ func (o *Service) Branch(ctx context.Context, branch, since string) (templates.R
 		return o.announce(ctx, h, p)
 	}})
 	o.end(branch, mine)
+	if len(result.Plan.Steps) > 0 {
+		r.Looked = &result.Plan
+	}
 	if applyErr != nil {
 		if r, err = broken(r, applyErr); err != nil {
 			return r, err

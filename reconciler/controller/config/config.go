@@ -59,7 +59,7 @@ type Spec struct {
 	Prices map[string]Price `yaml:"prices"`
 	// ResourcePrices names types of Terraform's resources, such as aws_instance, or aws_iam_* for all that it fits, with what one costs a month; plans then tell what infrastructure costs, which rules see as input.plan.monthlyCost. What no price fits is named as not known.
 	ResourcePrices map[string]ResourcePrice `yaml:"resourcePrices"`
-	// Alerts lists who is notified of what monitors find.
+	// Alerts lists who is notified of what monitors find, and of infrastructure that has drifted.
 	Alerts []Alert `yaml:"alerts"`
 	// Repositories lists what is reconciled.
 	Repositories []Repository `yaml:"repositories"`

@@ -115,7 +115,7 @@ type Entry struct {
 	Run       *Run               `json:"run,omitempty"`
 	Model     *Model             `json:"model,omitempty"`    // select, deploy
 	Scores    []Score            `json:"scores,omitempty"`   // select: of the model and of the one that was served, on the same rows
-	Stack     *Stack             `json:"stack,omitempty"`    // provision, retire
+	Stack     *Stack             `json:"stack,omitempty"`    // provision, retire; observe, of a stack
 	Release   *Release           `json:"release,omitempty"`  // deploy, retire
 	Package   *port.Packed       `json:"package,omitempty"`  // pack, retire
 	Findings  []Finding          `json:"findings,omitempty"` // what policies said
@@ -210,13 +210,18 @@ type Scanned struct {
 	Carries []string `json:"carries,omitempty"`
 }
 
-// Stack is what was provisioned: names and actions, never values.
+// Stack is what was provisioned, or how it was found: names and actions, never values.
 type Stack struct {
 	Tool    string                `json:"tool"`
 	Done    []port.ResourceAction `json:"done,omitempty"`
 	Change  digest.Digest         `json:"change,omitempty"`
 	Outputs []string              `json:"outputs,omitempty"` // names
 	Partial bool                  `json:"partial,omitempty"`
+	// Drift are the addresses that were found not to be as declared, at most ten, and Drifting is how many there are; none: these were so before. Observe.
+	Drift    []string `json:"drift,omitempty"`
+	Drifting int      `json:"drifting,omitempty"`
+	// Incidents are what people are told of it, as of a monitor; observe.
+	Incidents []Incident `json:"incidents,omitempty"`
 }
 
 // Release is what was deployed.
@@ -355,6 +360,19 @@ type Incident struct {
 	// is over, by their names in the controller's file.
 	Told  []string `json:"told,omitempty"`
 	Ended []string `json:"ended,omitempty"`
+}
+
+// Incidents are those that e, an observation, knows.
+func (e *Entry) Incidents() []Incident {
+	switch {
+	case e == nil:
+		return nil
+	case e.Watched != nil:
+		return e.Watched.Incidents
+	case e.Stack != nil:
+		return e.Stack.Incidents
+	}
+	return nil
 }
 
 // Counted is a window that persistence counts.

@@ -20,7 +20,7 @@ type Facts struct {
 	Latest    map[schemas.Ref]*Entry     // the newest success a ref: pin, transform, train, select, provision, deploy or retire
 	Failed    map[digest.Digest]Tries    // keys whose runs failed since they last succeeded or were let go
 	Denied    map[schemas.Ref]*Entry     // the newest refusal a ref, until it succeeds
-	Observed  map[schemas.Ref]*Entry     // how a deployment was last found, until it is retired
+	Observed  map[schemas.Ref]*Entry     // how it was last found, until it is retired
 	Released  map[schemas.Ref]*Entry     // the deploy or retire that a deployment's newest change came with: bringing back the same release is none
 	Places    map[string]*Entry          // the newest of these an environment, by schemas.Place: one that is left is among them
 	Machines  map[string]*Entry          // the newest deploy or retire of a ref on each machine that names itself: see On

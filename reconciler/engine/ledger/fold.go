@@ -128,7 +128,7 @@ func (f *Facts) success(e *Entry) {
 	f.unstick(func(was *Entry) bool { // of a pull request, what the branch makes under another key mends nothing
 		return was.Ref == e.Ref && (pullOf(was) == pullOf(e) || KeyOf(*was) == KeyOf(*e))
 	})
-	if e.Action == Retire {
+	if e.Action == Retire && len(f.Observed[e.Ref].Incidents()) == 0 { // people are told yet that one is over
 		delete(f.Observed, e.Ref)
 	}
 }

@@ -329,3 +329,17 @@ func TestAFailedKeyIsTriedAgainAsOftenAsDeclared(t *testing.T) {
 		t.Fatalf("let go, and still held: %s", s.Held)
 	}
 }
+
+// What others change is drift; what moves because its declaration moved is not.
+func TestDriftIsWhatWouldBePutBack(t *testing.T) {
+	change := port.Change{Drift: []string{"a.benign", "a.bent"}, Actions: []port.ResourceAction{{Address: "a.bent", Action: "update"}, {Address: "a.new", Action: "create"}}}
+	if got := drifted(change, false); !slices.Equal(got, []string{"a.bent"}) {
+		t.Errorf("with another declaration: %q", got)
+	}
+	if got := drifted(change, true); !slices.Equal(got, []string{"a.bent", "a.new"}) {
+		t.Errorf("with the same declaration: %q", got)
+	}
+	if got := drifted(port.Change{Drift: []string{"a.benign"}}, true); len(got) != 0 {
+		t.Errorf("where nothing would be done: %q", got)
+	}
+}

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
@@ -27,10 +28,13 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 	change := c.seen.Stacks[s.Ref]
 	s.Actions, s.Change, s.Tests = change.Actions, change.Digest, change.Tests
 	made := last != nil && last.Action == ledger.Provision
+	if made {
+		s.Drift = drifted(change, last.Key == s.Key)
+	}
 	switch {
 	case change.Empty && made && last.Key == s.Key:
 		s.Do, s.Why, s.Actions, s.Change = Keep, "up to date", nil, ""
-		s.Tests = nil
+		s.Drift, s.Tests = nil, nil
 		c.known.Add(n, last)
 	case !made:
 		s.Do, s.Why = Make, "never made"
@@ -41,6 +45,18 @@ func (c *computing) stack(n *graph.Node, s *Step) {
 	default:
 		s.Do, s.Why = Remake, "the infrastructure is not as declared"
 	}
+}
+
+// drifted are the addresses that would be changed because others changed them. Where nothing else has changed since it was provisioned, that is
+// why anything would be: not all that moves is told as drift.
+func drifted(change port.Change, same bool) (out []string) {
+	for _, a := range change.Actions {
+		if same || slices.Contains(change.Drift, a.Address) {
+			out = append(out, a.Address)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // unplanned goes by what is recorded alone.

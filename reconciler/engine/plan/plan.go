@@ -38,6 +38,7 @@ type Step struct {
 	Model   digest.Digest         `json:"model,omitempty"` // deployments: the model that will be served, where known
 	Actions []port.ResourceAction `json:"actions,omitempty"`
 	Change  digest.Digest         `json:"change,omitempty"` // infrastructure: names the Terraform change
+	Drift   []string              `json:"drift,omitempty"`  // infrastructure: addresses that are not as they were left
 	Tests   *port.Tests           `json:"tests,omitempty"`  // infrastructure: how its module's own went; nil: it has none
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
 	// Until is when a held step may go on by itself; zero: at no time that is known.

@@ -12,14 +12,6 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// incidents are those that the newest entry knows.
-func incidents(last *ledger.Entry) []ledger.Incident {
-	if last != nil && last.Watched != nil {
-		return last.Watched.Incidents
-	}
-	return nil
-}
-
 // RecordTold writes down that receivers were told of an incident, as it was then.
 func (b *Bench) RecordTold(ctx context.Context, ref schemas.Ref, told ledger.Incident, receivers []string, revision string) error {
 	verb := "notified that an incident began: "
@@ -38,15 +30,21 @@ func (b *Bench) RecordOver(ctx context.Context, ref schemas.Ref, why, revision s
 	})
 }
 
-// again records what a monitor found last once more, with other incidents.
+// again records what was found last once more, with other incidents.
 func (b *Bench) again(ctx context.Context, ref schemas.Ref, reason, revision string, change func([]ledger.Incident) []ledger.Incident) error {
-	_, err := b.observe(ctx, ref, revision, func(last *ledger.Entry) (*ledger.Watched, string) {
-		if last == nil || last.Watched == nil {
-			return nil, ""
+	_, err := b.record(ctx, ref, revision, func(last *ledger.Entry) (seen, string) {
+		switch {
+		case last == nil:
+		case last.Watched != nil:
+			w := *last.Watched
+			w.Incidents = change(w.Incidents)
+			return seen{Watched: &w}, reason + ": " + Line(w)
+		case last.Stack != nil:
+			s := *last.Stack
+			s.Incidents = change(s.Incidents)
+			return seen{Stack: &s}, reason + ": " + StackLine(s)
 		}
-		w := *last.Watched
-		w.Incidents = change(w.Incidents)
-		return &w, reason + ": " + Line(w)
+		return seen{}, ""
 	})
 	return err
 }

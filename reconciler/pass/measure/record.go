@@ -16,9 +16,23 @@ import (
 // mostTries is how often an entry is made anew where others were faster.
 const mostTries = 8
 
-// observe records what follow makes of the newest entry of ref; nil of it is that there is nothing
+// observe is record, of what a monitor found.
+func (b *Bench) observe(ctx context.Context, ref schemas.Ref, revision string, follow func(last *ledger.Entry) (w *ledger.Watched, reason string)) (ledger.Entry, error) {
+	return b.record(ctx, ref, revision, func(last *ledger.Entry) (seen, string) {
+		w, reason := follow(last)
+		return seen{Watched: w}, reason
+	})
+}
+
+// seen is what an observation tells: of a monitor, or of a stack.
+type seen struct {
+	*ledger.Watched
+	*ledger.Stack
+}
+
+// record records what follow makes of the newest entry of ref; nothing of it is that there is nothing
 // to record. last is nil where there is none.
-func (b *Bench) observe(ctx context.Context, ref schemas.Ref, revision string, follow func(last *ledger.Entry) (w *ledger.Watched, reason string)) (got ledger.Entry, err error) {
+func (b *Bench) record(ctx context.Context, ref schemas.Ref, revision string, follow func(last *ledger.Entry) (what seen, reason string)) (got ledger.Entry, err error) {
 	for range mostTries {
 		facts, err := b.Ledger.Facts(ctx)
 		if err != nil {
@@ -28,13 +42,13 @@ func (b *Bench) observe(ctx context.Context, ref schemas.Ref, revision string, f
 		if last != nil {
 			follows = last.Seq
 		}
-		w, reason := follow(last)
-		if w == nil {
+		what, reason := follow(last)
+		if what == (seen{}) {
 			return got, nil
 		}
 		got, err = b.Ledger.Append(ctx, ledger.Entry{
 			Action: ledger.Observe, Ref: ref, Revision: revision, Actor: b.Actor.String(), Trigger: b.Trigger, Machine: b.Machine,
-			Reason: reason, Watched: w, Follows: follows,
+			Reason: reason, Watched: what.Watched, Stack: what.Stack, Follows: follows,
 		})
 		if err == nil || fault.Of(err) != fault.Conflict {
 			return got, err
@@ -52,7 +66,7 @@ func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error 
 			return nil, ""
 		}
 		m.Watched.Proposals = proposals(last, m.Watched.Proposals)
-		m.Watched.Incidents = watch.Incidents(m.Ref, incidents(last), m.Watched, b.Now())
+		m.Watched.Incidents = watch.Incidents(m.Ref, last.Incidents(), m.Watched, b.Now())
 		return &m.Watched, Line(m.Watched)
 	})
 	if same != nil {
@@ -74,7 +88,7 @@ func (b *Bench) RecordProposal(ctx context.Context, m *Measured, made ledger.Pro
 			w.Proposals = append(slices.Clone(w.Proposals), m.Watched.Proposals...)
 		}
 		w.Proposals = proposals(last, append([]ledger.Proposed{made}, w.Proposals...))
-		w.Incidents = incidents(last)
+		w.Incidents = last.Incidents()
 		return &w, "proposed on " + made.Branch + ": " + Line(w)
 	})
 	if err == nil {

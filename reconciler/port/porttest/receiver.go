@@ -81,6 +81,29 @@ func Receiver(t *testing.T, open func(t *testing.T) Told) {
 			}
 			shows(t, r.Closed(t), 1, "are over")
 		},
+		"AStackThatHasDriftedIsNamed": func(t *testing.T, r Told) {
+			a := Incident()
+			a.Monitor, a.Deployment, a.Model, a.Columns, a.Pull = "", "", "", nil, 0
+			a.Stack, a.Summary, a.Resources = "network", "1 resource is not as declared", []string{"aws_vpc.main"}
+			if err := r.Receiver.Tell(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			all := r.Open(t)
+			if len(all) != 1 {
+				t.Fatalf("%d incidents go on: %q", len(all), all)
+			}
+			for _, part := range []string{"network", "1 resource is not as declared", "aws_vpc.main"} {
+				if !strings.Contains(all[0], part) {
+					t.Errorf("it does not say %s: %s", part, all[0])
+				}
+			}
+			if err := r.Receiver.Tell(t.Context(), over(a)); err != nil {
+				t.Fatal(err)
+			}
+			if left := r.Open(t); len(left) != 0 {
+				t.Errorf("it is over, and goes on: %q", left)
+			}
+		},
 		"WhatItAnswersHasItsKind": func(t *testing.T, r Told) {
 			for status, want := range map[int]fault.Kind{500: fault.Transient, 401: fault.Denied} {
 				r.Answer(status)
