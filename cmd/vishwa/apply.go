@@ -107,7 +107,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 			return err
 		}
 		if len(p.Work()) > 0 { // what cannot be recorded is not begun: a training may take hours
-			if err := s.Keys.Usable(); err != nil {
+			if err := s.Keys.Usable(cmd.Context(), signsRuns(p)...); err != nil {
 				return err
 			}
 		}
@@ -209,6 +209,15 @@ func (a *cli) openAhead(ctx context.Context, s *station, p plan.Plan) {
 		roles = append(roles, port.Deploy)
 	}
 	go s.Keys.Ahead(ctx, roles...)
+}
+
+// signsRuns is the key that what comes out of p's runs is signed with, where there are any: a file of it that is damaged is found
+// before they begin.
+func signsRuns(p plan.Plan) []port.Role {
+	if slices.ContainsFunc(p.Work(), func(s plan.Step) bool { return s.Ref.Kind.Traits().Runs }) {
+		return []port.Role{port.Build}
+	}
+	return nil
 }
 
 // confirm asks a person, where there is one.

@@ -237,7 +237,7 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	}
 	password := func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") }
 	keys := &signer.Ring{Unlock: a.unlock}
-	if err := a.keysOpen(keys, password); err != nil {
+	if err := a.keysOpen(ctx, keys, password); err != nil {
 		return templates.Report{Pull: j.event.Pull, Base: j.event.Branch}, err
 	}
 	site, err := app.OpenManaged(ctx, app.ManagedOptions{
@@ -260,7 +260,7 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 // keysOpen opens the key that every entry needs before any work begins: what a job could not
 // record it would do in vain, and announce, which may begin the next job. A folder without
 // keys is reported with the repository.
-func (a *cli) keysOpen(keys *signer.Ring, password func() ([]byte, error)) error {
+func (a *cli) keysOpen(ctx context.Context, keys *signer.Ring, password func() ([]byte, error)) error {
 	p, err := app.FindPaths(a.lookup, digest.Of(nil))
 	if err != nil {
 		return err
@@ -268,7 +268,7 @@ func (a *cli) keysOpen(keys *signer.Ring, password func() ([]byte, error)) error
 	if _, err := os.Stat(filepath.Join(p.Keys, signer.LedgerKey)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return keys.Open(p.Keys, password).Usable()
+	return keys.Open(p.Keys, password).Usable(ctx)
 }
 
 // hosted is a forge with what logs in to its repositories.

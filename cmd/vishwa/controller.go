@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -80,12 +82,8 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	if err := sandbox.SetNonDumpable(); err != nil {
 		env.Log.Warn("this process is not concealed from runs", "error", err)
 	}
-	if c.State == "" {
-		p, err := app.FindPaths(env.Lookup, digest.Of(nil))
-		if err != nil {
-			return err
-		}
-		c.State = filepath.Join(filepath.Dir(p.State), "controller")
+	if c.State, err = o.state(); err != nil {
+		return err
 	}
 	lock, err := alone(c.State)
 	if err != nil {
@@ -108,15 +106,42 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	}).Run(ctx)
 }
 
+// state is the controller's own folder.
+func (o opener) state() (string, error) {
+	if o.config.State != "" {
+		return o.config.State, nil
+	}
+	p, err := app.FindPaths(o.env.Lookup, digest.Of(nil))
+	return filepath.Join(filepath.Dir(p.State), "controller"), err
+}
+
+// stateWay is what to do about a state folder that cannot be used.
+const stateWay = "make %s writable, or name another with state: in the controller's file"
+
+// makeable tells whether dir is, or can be made, a folder to write to; it leaves nothing behind.
+func makeable(dir string) error {
+	at := dir
+	for _, err := os.Lstat(at); errors.Is(err, fs.ErrNotExist) && filepath.Dir(at) != at; _, err = os.Lstat(at) {
+		at = filepath.Dir(at)
+	}
+	tried, err := os.MkdirTemp(at, ".vishwa-check-")
+	if err == nil {
+		err = os.Remove(tried)
+	}
+	if err != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "the state folder %s cannot be made or written to: %w", dir, err), stateWay, dir)
+	}
+	return nil
+}
+
 // alone holds the controller's state folder: two would overwrite each other's memory.
 func alone(dir string) (*os.File, error) {
-	const way = "make %s writable, or name another with state: in the controller's file"
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), way, dir)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), stateWay, dir)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "controller.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "open the state folder's lock: %w", err), way, dir)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "open the state folder's lock: %w", err), stateWay, dir)
 	}
 	if err := sandbox.Hold(f); err != nil {
 		f.Close()

@@ -67,6 +67,11 @@ func (a *cli) examine(ctx context.Context, c config.Spec) error {
 // own opens what is the controller's own.
 func (o opener) own(ctx context.Context) []app.Checked {
 	out := append([]app.Checked{{What: "keys", Err: o.ready(ctx)}}, addresses(ctx, o.config)...)
+	dir, err := o.state()
+	if err == nil {
+		err = makeable(dir)
+	}
+	out = append(out, app.Checked{What: "state", Err: err})
 	if o.config.SealKey != nil {
 		_, err := o.seal()
 		out = append(out, app.Checked{What: "sealKey", Err: err})

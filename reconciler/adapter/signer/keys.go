@@ -10,6 +10,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,15 +102,41 @@ func (k *Keys) Ready(ctx context.Context) error {
 }
 
 // Usable tells, at the cost of one key, whether the others are to be had as well: their files
-// are there and the password opens the ledger's, which came with them.
-func (k *Keys) Usable() error {
+// are whole, and the password opens the ledger's, which came with them. Keys of roles are opened too: a file whose bytes
+// were changed looks whole.
+func (k *Keys) Usable(ctx context.Context, roles ...port.Role) error {
 	for _, r := range Roles {
-		if _, err := k.readKeyFile(keyFile(r)); err != nil {
+		text, err := k.readKeyFile(keyFile(r))
+		if err != nil {
+			return err
+		}
+		if !whole(text) {
+			return damaged(keyFile(r))
+		}
+	}
+	for _, r := range roles {
+		if _, err := k.pair(ctx, r); err != nil {
 			return err
 		}
 	}
 	_, err := k.SSH()
 	return err
+}
+
+// whole tells whether text has all the parts of a key of a role, as far as that is to be seen without the password.
+func whole(text []byte) bool {
+	var sealed struct {
+		KDF struct {
+			Salt []byte `json:"salt"`
+		} `json:"kdf"`
+		Cipher struct {
+			Nonce []byte `json:"nonce"`
+		} `json:"cipher"`
+		Ciphertext []byte `json:"ciphertext"`
+	}
+	block, _ := pem.Decode(text)
+	return block != nil && json.Unmarshal(block.Bytes, &sealed) == nil &&
+		len(sealed.KDF.Salt) > 0 && len(sealed.Cipher.Nonce) > 0 && len(sealed.Ciphertext) > 0
 }
 
 // Ahead opens the ledger's key and those of roles before they are asked for. What goes
@@ -189,9 +217,13 @@ func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) 
 		return fault.WithHint(fault.New(fault.Denied, "open key: the password does not open %s", name),
 			"give the password that the keys were generated with, in VISHWA_KEY_PASSWORD or when asked; where it is right, the file is damaged: bring it back from a backup")
 	case err != nil:
-		return fault.WithHint(fault.New(fault.Corrupt, "open key: %s is not a key as vishwa keys generate makes it", name), "bring it back from a backup")
+		return damaged(name)
 	}
 	return nil
+}
+
+func damaged(name string) error {
+	return fault.WithHint(fault.New(fault.Corrupt, "open key: %s is not a key as vishwa keys generate makes it", name), "bring it back from a backup")
 }
 
 // try opens with one password, unless it is known not to.

@@ -194,6 +194,47 @@ func TestAKeyThatDoesNotOpenIsSaid(t *testing.T) {
 	}
 }
 
+// TestADamagedKeyIsFoundBeforeWorkBegins: one that is cut short or empty without its password, and one whose bytes were changed
+// where its role is asked for.
+func TestADamagedKeyIsFoundBeforeWorkBegins(t *testing.T) {
+	ours, _ := keys(t)
+	good, err := os.ReadFile(filepath.Join(ours, "build.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Clone(good)
+	at := bytes.LastIndexByte(bytes.TrimSpace(changed[:bytes.LastIndex(changed, []byte("-----END"))]), '\n') - 5 // among the base64 of what is sealed
+	if changed[at] == 'A' {
+		changed[at] = 'B'
+	} else {
+		changed[at] = 'A'
+	}
+	for name, c := range map[string]struct {
+		text  []byte
+		roles []port.Role
+		bad   bool
+	}{
+		"whole":                         {good, nil, false},
+		"whole, and opened":             {good, []port.Role{port.Build}, false},
+		"empty":                         {nil, nil, true},
+		"cut short":                     {good[:len(good)/2], nil, true},
+		"another file":                  {[]byte("no key at all"), nil, true},
+		"changed, and its role is used": {changed, []port.Role{port.Build}, true},
+	} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(ours)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "build.key"), c.text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := Open(dir, password).Usable(t.Context(), c.roles...)
+		if (err != nil) != c.bad || c.bad && (!strings.Contains(err.Error(), "build.key") || fault.HintOf(err) == "") {
+			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
+		}
+	}
+}
+
 const frame = `{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://example.com/v1","subject":[{"name":"x"}]}`
 
 // TestThePasswordIsAskedForOnce: by whatever number of goroutines, and never for nothing.
