@@ -15,8 +15,8 @@ import (
 // Root is the file that holds the Project.
 const Root = "vishwa.yaml"
 
-// defaultInclude is read where a Project includes nothing.
-var defaultInclude = []string{"vishwa/**/*.yaml", "vishwa/**/*.yml"}
+// defaultInclude is read where a Project includes nothing: whatever the case of the ending is, as a file that is called so is meant.
+var defaultInclude = []string{"vishwa/**/*.[yY][aA][mM][lL]", "vishwa/**/*.[yY][mM][lL]"}
 
 // finding is a problem of an include glob, or of a link that it meets.
 type finding struct{ glob, message string }

@@ -4,7 +4,7 @@ package schemas
 
 // Project is the root declaration, vishwa.yaml: how the repository is reconciled.
 type Project struct {
-	// Include lists the YAML files that hold declarations, as globs from the repository's root ("**" crosses folders). vishwa.yaml itself is always read. Without it, every .yaml and .yml file below the folder vishwa is read.
+	// Include lists the YAML files that hold declarations, as globs from the repository's root ("**" crosses folders). vishwa.yaml itself is always read. Without it, every .yaml and .yml file below the folder vishwa is read, in capitals too.
 	Include []string `json:"include,omitempty" part:"placement"`
 	// Parallel is how many runs may be under way at once.
 	Parallel int `json:"parallel,omitempty" jsonschema:"minimum=1,maximum=256,default=2" part:"placement"`

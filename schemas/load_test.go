@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -255,5 +256,22 @@ func TestAPathWithinASubmoduleSaysSo(t *testing.T) {
 	_, problems := Load(t.Context(), tree)
 	if want := "lib/sub/deep/a.csv is in lib/sub, which is a submodule"; !strings.Contains(said(problems), want) {
 		t.Errorf("got %s", said(problems))
+	}
+}
+
+// TestAFileInCapitalsIsRead: an ending is an ending in whatever case, and another one is none.
+func TestAFileInCapitalsIsRead(t *testing.T) {
+	data := func(name string) string { return declare("Dataset", name, "{source: {path: data/students.csv}}") }
+	decls, problems := Load(t.Context(), repo(map[string]string{
+		"vishwa/a.YAML": data("a"), "vishwa/deep/b.Yml": data("b"), "vishwa/c.yaml.bak": data("c"), "vishwa/d.yamlx": data("d"),
+	}))
+	var names []string
+	for _, d := range decls {
+		if d.Ref().Kind == KindDataset {
+			names = append(names, d.Metadata.Name)
+		}
+	}
+	if len(problems) > 0 || !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("%q, %v", names, said(problems))
 	}
 }
