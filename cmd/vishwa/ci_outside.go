@@ -61,7 +61,7 @@ func (listening) Permission(context.Context, string) (port.Permission, error) {
 func (listening) Reviews(context.Context, int) ([]port.Review, error) { return nil, nil }
 
 func (listening) Pushers(context.Context, port.PullRequest) ([]string, error) {
-	return nil, fault.New(fault.Missing, "no forge tells who pushed")
+	return nil, fault.WithHint(fault.New(fault.Missing, "no forge tells who pushed"), "see the pull request itself: it tells who pushed")
 }
 
 func (listening) Comments(context.Context, int, time.Time) ([]port.Comment, error) { return nil, nil }
@@ -75,5 +75,5 @@ func (listening) React(context.Context, int64, port.Reaction) error { return nil
 func (listening) ReportStatus(context.Context, port.CommitStatus) error { return nil }
 
 func (listening) ReportDeployment(context.Context, port.Deployment) error {
-	return fault.New(fault.Denied, "nothing is deployed for a pull request from outside")
+	return fault.WithHint(fault.New(fault.Denied, "nothing is deployed for a pull request from outside"), "merge it: what it declares is deployed after the merge")
 }

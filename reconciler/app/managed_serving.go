@@ -248,10 +248,10 @@ func (s *ManagedRepository) Revive(ctx context.Context, ref schemas.Ref) error {
 	st, there := deployed[ref]
 	reviver, can := server.(port.Reviver)
 	if !there || !can {
-		return fault.New(fault.Missing, "%s is not deployed by what could bring it back", ref.Name)
+		return fault.WithHint(fault.New(fault.Missing, "%s is not deployed by what could bring it back", ref.Name), "run vishwa apply, or wait for the next pass")
 	}
 	if st.suspended {
-		return fault.New(fault.Held, "%s is suspended", ref.Name)
+		return fault.WithHint(fault.New(fault.Held, "%s is suspended", ref.Name), "let it go on: vishwa resume %s", ref)
 	}
 	_, err = reviver.Revive(ctx, ref.Name, st.key)
 	return err

@@ -209,7 +209,7 @@ func configured(project *schemas.Project, declared schemas.Runner, place StoreRe
 		}
 		return cfg, nil
 	}
-	return cfg, fault.New(fault.Invalid, "it names no tool")
+	return cfg, fault.WithHint(fault.New(fault.Invalid, "it names no tool"), "name one under spec.runners in vishwa.yaml: docker, kubernetes, or another that docs/runners.md lists")
 }
 
 // remoteConfig is what all runs elsewhere have in common.

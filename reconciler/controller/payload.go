@@ -117,7 +117,7 @@ var decoration = []string{"assigned", "unassigned", "labeled", "unlabeled", "mil
 func readPayload(event string, body []byte) (call, error) {
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
-		return call{}, fault.New(fault.Invalid, "read the payload: it is not JSON of the event's form")
+		return call{}, fault.WithHint(fault.New(fault.Invalid, "read the payload: it is not JSON of the event's form"), "set the webhook's content type to application/json, and let the forge send to this address")
 	}
 	c := call{payloadRepository: p.Repository}
 	switch event {
@@ -147,7 +147,7 @@ func readPayload(event string, body []byte) (call, error) {
 		}
 	}
 	if !c.empty() && c.FullName == "" && c.CloneURL == "" {
-		return call{}, fault.New(fault.Invalid, "read the payload: it names no repository")
+		return call{}, fault.WithHint(fault.New(fault.Invalid, "read the payload: it names no repository"), "set the webhook up in the repository or the organization itself: docs/github.md")
 	}
 	return c, nil
 }

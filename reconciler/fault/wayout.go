@@ -27,7 +27,7 @@ func (k Kind) wayOut() string {
 	case Invalid:
 		return "correct what the message names, then try again"
 	case Missing:
-		return "check that what the message names exists and is spelled so, then try again"
+		return "make sure that it is there, under that name, then try again"
 	case Denied:
 		return "check the credentials, the keys, their password, and trust.yaml"
 	case Refused:

@@ -39,7 +39,7 @@ func readBounded(tree fs.FS, name string, most int64) ([]byte, error) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(raw)) > most {
-		err = fault.New(fault.Invalid, "it is larger than %d MiB", most>>20)
+		err = fault.WithHint(fault.New(fault.Invalid, "it is larger than %d MiB", most>>20), "take out what nobody needs: so large a file is not read")
 	}
 	return raw, err
 }

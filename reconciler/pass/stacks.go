@@ -151,7 +151,7 @@ func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastruct
 	}
 	last := w.Facts.Latest[ref]
 	if last == nil || last.Recipe == nil {
-		return port.Infrastructure{}, fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref)
+		return port.Infrastructure{}, fault.WithHint(fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref), "see vishwa log; what was made by hand is taken away by hand, with terraform destroy")
 	}
 	is := ref.Kind.Traits()
 	if !is.Provisioned {

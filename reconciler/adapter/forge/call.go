@@ -64,12 +64,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) (mo
 	case err != nil:
 		return false, lineFault(ctx, what, err)
 	case len(raw) > maxAnswer:
-		return false, fault.New(fault.Invalid, "%s: the answer is longer than %d bytes", what, maxAnswer)
+		return false, fault.WithHint(fault.New(fault.Invalid, "%s: the answer is longer than %d bytes", what, maxAnswer), "see what answers at that address: GitHub's API sends less")
 	case resp.StatusCode >= 300:
 		return false, refused(what, resp, raw)
 	case out != nil:
 		if err := json.Unmarshal(raw, out); err != nil {
-			return false, fault.New(fault.Transient, "%s: the answer is not JSON of the documented shape", what)
+			return false, fault.WithHint(fault.New(fault.Transient, "%s: the answer is not JSON of the documented shape", what), "try again; if it stays, see what answers at that address: a proxy's page is no answer of GitHub's API")
 		}
 	}
 	return strings.Contains(resp.Header.Get("Link"), `rel="next"`), nil
@@ -97,7 +97,7 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values, 
 			return nil
 		}
 	}
-	return fault.New(fault.Invalid, "GET /%s: more than %d pages", path, maxPages)
+	return fault.WithHint(fault.New(fault.Invalid, "GET /%s: more than %d pages", path, maxPages), "archive or delete what nobody needs there: so many are not read")
 }
 
 // lineFault is an error of the line itself.

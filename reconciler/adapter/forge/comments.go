@@ -112,7 +112,7 @@ func (c *Client) UpsertComment(ctx context.Context, n int, marker, body string) 
 	case !strings.HasPrefix(body, marker):
 		return "", fault.New(fault.Internal, "comment on pull request %d: the text does not begin with its marker", n)
 	case utf8.RuneCountInString(body) > maxComment:
-		return "", fault.New(fault.Invalid, "comment on pull request %d: the text has more than %d characters", n, maxComment)
+		return "", fault.WithHint(fault.New(fault.Invalid, "comment on pull request %d: the text has more than %d characters", n, maxComment), "report it with the pull request: a comment is cut before it is so long")
 	}
 	c.saying.Lock()
 	defer c.saying.Unlock()

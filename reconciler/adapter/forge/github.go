@@ -118,7 +118,7 @@ func baseURL(api string) (*url.URL, error) {
 
 func (c *Client) sameHost(req *http.Request, via []*http.Request) error {
 	if req.URL.Host != c.base.Host || req.URL.Scheme != c.base.Scheme || len(via) >= 5 {
-		return fault.New(fault.Denied, "GitHub's API redirects to another host (%s) or too often", req.URL.Host)
+		return fault.WithHint(fault.New(fault.Denied, "GitHub's API redirects to another host (%s) or too often", req.URL.Host), "give the address of the API itself: https://api.github.com, or https://HOST/api/v3/ of an Enterprise Server")
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ type signing struct {
 
 func (s *signing) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != s.base.Host || req.URL.Scheme != s.base.Scheme {
-		return nil, fault.New(fault.Denied, "a request for %s is not for GitHub's API", req.URL.Host)
+		return nil, fault.WithHint(fault.New(fault.Denied, "a request for %s is not for GitHub's API", req.URL.Host), "give the address of the API itself: https://api.github.com, or https://HOST/api/v3/ of an Enterprise Server")
 	}
 	token, err := s.auth.token(req.Context())
 	if err != nil {

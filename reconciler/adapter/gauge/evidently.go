@@ -105,7 +105,7 @@ func (r report) one(m metric) (out port.Measurement, ok bool, err error) {
 	case "DriftedColumnsCount":
 		var v struct{ Count, Share *float64 }
 		if json.Unmarshal(m.Value, &v) != nil || v.Share == nil || math.IsNaN(*v.Share) {
-			return out, false, fault.New(fault.Invalid, "%s: the share of drifted columns is not a number", r.spec.Report)
+			return out, false, fault.WithHint(fault.New(fault.Invalid, "%s: the share of drifted columns is not a number", r.spec.Report), "write the report again with Evidently's DataDriftPreset")
 		}
 		limit := 0.5
 		if m.Config.Share != nil {

@@ -98,7 +98,7 @@ func (c *cluster) Launch(ctx context.Context, task port.Task) (port.TaskID, erro
 			return id, err
 		}
 	}
-	return port.TaskID{}, fault.New(fault.Transient, "launch %s: it is made and taken away by somebody else", task.Name)
+	return port.TaskID{}, fault.WithHint(fault.New(fault.Transient, "launch %s: it is made and taken away by somebody else", task.Name), "see who else makes objects in that namespace; the next pass tries again")
 }
 
 func (c *cluster) takes(t port.Task) error {

@@ -86,7 +86,7 @@ func Kubernetes(o KubernetesOptions) (port.Launcher, error) {
 
 func open(cluster schemas.Cluster, env port.Env) (*kube.Client, error) {
 	if cluster.Namespace == "" {
-		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects"), "name one: spec.clusters.NAME.namespace in vishwa.yaml")
 	}
 	return kube.Open(kube.Options{Cluster: cluster, Env: env})
 }

@@ -47,7 +47,7 @@ func (c *cluster) find(ctx context.Context, id port.TaskID) (status.Unit, error)
 	if err := c.here(id, tool); err != nil {
 		return status.Unit{}, err
 	}
-	return status.Unit{}, fault.New(fault.Missing, "task %s is missing: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace)
+	return status.Unit{}, fault.WithHint(fault.New(fault.Missing, "task %s is missing: somebody deleted its %s in namespace %s", id.Name, c.kind.word(), c.Namespace), "the next pass begins it anew; kubectl get events says who deleted it, as far as the cluster keeps that")
 }
 
 // Known is how a task stands that runs and is watched: nothing has come of it that the watch

@@ -129,7 +129,7 @@ func (w *proposal) do(ctx context.Context, grant trust, what string, out *limite
 	case <-ctx.Done():
 		return errors.Join(w.cancelled(ctx), g.Stop(w.grace))
 	case <-out.full:
-		return errors.Join(fault.New(fault.Invalid, "%s stack %s: %s said more than %d MB", what, w.stack.Name, w.tool, out.most>>20), g.Stop(0))
+		return errors.Join(fault.WithHint(fault.New(fault.Invalid, "%s stack %s: %s said more than %d MB", what, w.stack.Name, w.tool, out.most>>20), "run terraform in the module's folder to see what it says; provisioners and TF_LOG print much"), g.Stop(0))
 	case <-g.Done():
 	}
 	if err := g.Stop(time.Second); err != nil {

@@ -35,7 +35,7 @@ func ForPulls(cfg Config) Pulls {
 
 // Apply refuses.
 func (Pulls) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
-	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
+	return port.Outcome{}, fault.WithHint(fault.New(fault.Denied, "nothing is provisioned for a pull request"), "merge it: what it declares is provisioned after the merge")
 }
 
 // errSlow is why a plan was ended that took too long.

@@ -114,7 +114,7 @@ func probe(ctx context.Context, path string, env map[string]string) (tool, error
 	}
 	have, err := version.NewVersion(found.version)
 	if err != nil {
-		return tool{}, fault.New(fault.Invalid, "read version of %s: %w", path, err)
+		return tool{}, fault.WithHint(fault.New(fault.Invalid, "read version of %s: %w", path, err), "see that terraform, or tofu, on PATH is the real program: vishwa doctor tells which is used")
 	}
 	if need := oldest[found.product]; have.Core().LessThan(need) {
 		return tool{}, fault.WithHint(fault.New(fault.Invalid, "%s at %s is too old: %s or newer is needed", found, path, need), "%s", install)

@@ -159,7 +159,7 @@ func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, 
 		total += min(n, math.MaxInt64-total)
 	}
 	if most := r.Wall.Filled(0).Limits.Disk; total > most {
-		return fault.New(fault.Invalid, "it made %d MiB, more than the limit of %d MiB", total>>20, most>>20)
+		return fault.WithHint(fault.New(fault.Invalid, "it made %d MiB, more than the limit of %d MiB", total>>20, most>>20), "have it write less, or raise the limit of disk")
 	}
 	shelf, prefix, err := r.shelf(a, l)
 	if err != nil {

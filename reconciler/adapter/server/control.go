@@ -6,7 +6,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +63,7 @@ type complaint struct {
 }
 
 func complain(err error) complaint {
-	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Hint: cmp.Or(fault.HintOf(err), fault.OfSystem(err))}
+	return complaint{Kind: fault.Of(err).String(), Message: err.Error(), Hint: fault.HintOf(err)}
 }
 
 func (c complaint) err() error {

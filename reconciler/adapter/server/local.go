@@ -183,7 +183,7 @@ func (s *local) Revive(ctx context.Context, name string, key digest.Digest) (por
 	}
 	return s.locked(ctx, name, func(_ line, o order) (port.Live, error) {
 		if o.Key != key {
-			return port.Live{}, fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short())
+			return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s has %s recorded, not %s", name, o.Key.Short(), key.Short()), "run vishwa apply: it serves what the branch declares")
 		}
 		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, name)
 	})

@@ -174,7 +174,7 @@ func purpose(name string) string { return "serving release " + name }
 func (f folder) readOrder(key seal.Key, name string) (order, error) {
 	raw, err := os.ReadFile(f.record(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return order{}, fault.New(fault.Missing, "no release is recorded under %s", name)
+		return order{}, fault.WithHint(fault.New(fault.Missing, "no release is recorded under %s", name), "run vishwa apply on this machine: it serves what the branch declares")
 	}
 	if err != nil {
 		return order{}, fault.New(fault.Internal, "read release %s: %w", name, err)

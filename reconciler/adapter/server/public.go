@@ -47,7 +47,7 @@ func (s *service) listen(o order, have *public) (*public, error) {
 			return p, nil
 		}
 	}
-	return nil, fault.New(fault.Transient, "find a public port: none of %d to %d is free", first, first+span-1)
+	return nil, fault.WithHint(fault.New(fault.Transient, "find a public port: none of %d to %d is free", first, first+span-1), "stop programs that listen there (ss -ltn shows them), or set spec.target.local.port")
 }
 
 func (s *service) open(number int) (*public, error) {

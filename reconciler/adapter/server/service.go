@@ -275,7 +275,7 @@ func (s *service) revive(ctx context.Context, o order, env []string) (port.Live,
 	defer s.endTurn()
 	u, pub := s.current()
 	if u == nil || u.order.Key != o.Key || o.Declared != 0 && o.Declared != u.order.Port {
-		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s", s.name, o.Key.Short())
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s does not serve %s", s.name, o.Key.Short()), "run vishwa apply: it serves what the branch declares")
 	}
 	if pub == nil {
 		pub, err := s.listen(u.order, nil)

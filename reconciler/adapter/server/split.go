@@ -19,14 +19,14 @@ func (s *local) Splits(target string) bool { return target == port.TargetLocal }
 // Split tries r, or changes its weight. It holds the name's lock throughout, as Apply does.
 func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
 	if r.Local == nil {
-		return port.Live{}, fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine alone", r.Name)
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine alone", r.Name), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
 	if weight < 0 || weight > whole {
-		return port.Live{}, fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, weight, whole)
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, weight, whole), "set a weight from 1 to 100: setWeight in the steps of spec.rollout")
 	}
 	return s.locked(ctx, r.Name, func(l line, had order) (port.Live, error) {
 		if had.Key == r.Key {
-			return port.Live{}, fault.New(fault.Conflict, "try %s: %s serves already", r.Name, r.Key.Short())
+			return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "try %s: %s serves already", r.Name, r.Key.Short()), "run vishwa plan to see what is left to do")
 		}
 		o, err := s.order(r)
 		if err != nil {
@@ -66,7 +66,7 @@ func (s *local) locked(ctx context.Context, name string, do func(line, order) (p
 		return port.Live{}, err
 	}
 	if !s.place.used() {
-		return port.Live{}, fault.New(fault.Missing, "nothing is served on this machine")
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "nothing is served on this machine"), "run vishwa apply on this machine first: a release is tried next to one that serves")
 	}
 	held, err := sandbox.Lock(ctx, s.place.lock(name))
 	if err != nil {

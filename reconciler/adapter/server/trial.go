@@ -66,10 +66,10 @@ func (s *service) trying() *trial {
 func (s *service) try(ctx context.Context, d demand) error {
 	u, pub := s.current()
 	if u == nil || pub == nil {
-		return fault.New(fault.Missing, "nothing is served under %s that a release could be compared with", s.name)
+		return fault.WithHint(fault.New(fault.Missing, "nothing is served under %s that a release could be compared with", s.name), "run vishwa apply: it serves the release itself where nothing serves")
 	}
 	if u.order.Starter != "" || d.Order.Starter != "" {
-		return fault.New(fault.Invalid, "%s: releases are tried as processes of this machine alone", s.name)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: releases are tried as processes of this machine alone", s.name), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
 	u.mu.Lock()
 	env := u.env
@@ -204,7 +204,7 @@ func (s *service) join(d demand) error {
 		return nil
 	}
 	if at := t.canary.live(context.Background()); at.Health != port.Ready {
-		return fault.New(fault.Conflict, "the release that is tried under %s is %s: %s", s.name, at.Health, at.Message)
+		return fault.WithHint(fault.New(fault.Conflict, "the release that is tried under %s is %s: %s", s.name, at.Health, at.Message), "see its log (vishwa logs deployment/NAME); vishwa rollout abort ends the trial")
 	}
 	t.logWith(d.LogEnv)
 	s.mu.Lock()

@@ -38,7 +38,7 @@ func (f folder) readTrial(key seal.Key, name string) (recordedTrial, error) {
 	var t recordedTrial
 	raw, err := os.ReadFile(f.trial(name))
 	if errors.Is(err, os.ErrNotExist) {
-		return t, fault.New(fault.Missing, "nothing is tried under %s", name)
+		return t, fault.WithHint(fault.New(fault.Missing, "nothing is tried under %s", name), "see vishwa rollout status: it tells what is tried")
 	}
 	if err != nil {
 		return t, fault.New(fault.Internal, "read what is tried under %s: %w", name, err)

@@ -182,5 +182,5 @@ func (unseeing) Diff(context.Context, port.Infrastructure) (port.Change, error) 
 }
 
 func (unseeing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
-	return port.Outcome{}, fault.New(fault.Denied, "nothing is provisioned for a pull request")
+	return port.Outcome{}, fault.WithHint(fault.New(fault.Denied, "nothing is provisioned for a pull request"), "merge it: what it declares is provisioned after the merge")
 }

@@ -126,14 +126,14 @@ func Sign(r Request, signer ssh.Signer, rand io.Reader) (Signed, error) {
 // Read takes a signed statement apart, without believing it. Bytes that are not
 // exactly what Statement makes are refused, so that no two readers see two things.
 func (s Signed) Read() (Request, error) {
-	r, err := s.read()
+	r, err := s.readRequest()
 	return r, fault.Advise(err, again)
 }
 
 // again is what to do about an approval that does not count as it is.
 const again = "have whoever gave it approve again (vishwa approve PLAN); an approval that was changed afterwards does not count"
 
-func (s Signed) read() (Request, error) {
+func (s Signed) readRequest() (Request, error) {
 	var st statement
 	dec := json.NewDecoder(bytes.NewReader(s.Statement))
 	dec.DisallowUnknownFields()

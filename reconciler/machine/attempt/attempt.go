@@ -63,7 +63,7 @@ func Newest(keyDir string, key seal.Key) (Attempt, error) {
 		return Attempt{}, err
 	}
 	if n == 0 {
-		return Attempt{}, fault.New(fault.Missing, "find run: none was begun under this key")
+		return Attempt{}, fault.WithHint(fault.New(fault.Missing, "find run: none was begun under this key"), "run vishwa apply: it begins one where one is due")
 	}
 	return Attempt{filepath.Join(keyDir, number(n)), key}, nil
 }

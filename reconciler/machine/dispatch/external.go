@@ -122,7 +122,7 @@ func (o Outside) written(ctx context.Context) (map[string]int64, error) {
 			return nil, fmt.Errorf("list what it made: %w", err)
 		}
 		if listed++; listed > mostWritten {
-			return nil, fault.New(fault.Invalid, "it made more than %d objects", mostWritten)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "it made more than %d objects", mostWritten), "have the work write fewer, larger files")
 		}
 		name := strings.TrimPrefix(obj.Key, o.Prefix)
 		if name == "" || strings.HasSuffix(name, "/") { // how some tools write a folder
@@ -130,7 +130,7 @@ func (o Outside) written(ctx context.Context) (map[string]int64, error) {
 		}
 		out[name] = obj.Size
 		if total += obj.Size; total > o.Most {
-			return nil, fault.New(fault.Invalid, "it made more than %d MiB", o.Most>>20)
+			return nil, fault.WithHint(fault.New(fault.Invalid, "it made more than %d MiB", o.Most>>20), "have the work write less, or raise the limit of disk")
 		}
 	}
 	return out, nil
@@ -159,11 +159,11 @@ func (o Outside) fetched(ctx context.Context, there map[string]int64, at string)
 		m = append(m, digest.File{Path: rel, Digest: d, Size: size})
 	}
 	if len(m) == 0 {
-		return port.Artifact{}, fault.New(fault.Missing, "nothing is at %s", at)
+		return port.Artifact{}, fault.WithHint(fault.New(fault.Missing, "nothing is at %s", at), "have the work write its output there")
 	}
 	slices.SortFunc(m, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
 	if err := m.Check(); err != nil {
-		return port.Artifact{}, fault.New(fault.Invalid, "what it wrote below %s: %w", at, err)
+		return port.Artifact{}, fault.WithHint(fault.New(fault.Invalid, "what it wrote below %s: %w", at, err), "have the work write plain relative names there")
 	}
 	if err := artifact.PutManifest(ctx, o.Store, m); err != nil {
 		return port.Artifact{}, err
@@ -190,17 +190,17 @@ func (o Outside) keptObject(ctx context.Context, name string, size int64) (diges
 }
 
 func writtenAgain(name string) error {
-	return fault.New(fault.Invalid, "%s was written again after the work had ended", name)
+	return fault.WithHint(fault.New(fault.Invalid, "%s was written again after the work had ended", name), "have the work end only when all is written")
 }
 
 // bytesOf is a small file that external work wrote.
 func (o Outside) bytesOf(ctx context.Context, there map[string]int64, name string, most int64) ([]byte, error) {
 	size, is := there[name]
 	if !is {
-		return nil, fault.New(fault.Missing, "nothing is at %s", name)
+		return nil, fault.WithHint(fault.New(fault.Missing, "nothing is at %s", name), "have the work write its output there")
 	}
 	if size > most {
-		return nil, fault.New(fault.Invalid, "%s has more than %d bytes", name, most)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has more than %d bytes", name, most), "have the work write a smaller one")
 	}
 	body, _, err := o.Shelf.Get(ctx, o.Prefix+name, port.All)
 	if err != nil {

@@ -85,7 +85,7 @@ func (c *checked) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.sum.Write(p[:n])
 	if err == io.EOF && digest.FromSum(c.sum.Sum(nil)) != c.want {
-		err = fault.New(fault.Corrupt, "%s: its bytes are not what they are named", c.want)
+		err = fault.WithHint(fault.New(fault.Corrupt, "%s: its bytes are not what they are named", c.want), "vishwa ledger verify and vishwa verify tell what else of the store is damaged; restore it from a backup")
 	}
 	return n, err
 }
@@ -111,7 +111,7 @@ func unreadable(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.WithHint(fault.New(fault.Missing, "%w", err), "the engine must run on the machine that reconciles, or the store must be one that it reaches, such as spec.store.s3")
 	}
-	return fault.New(fault.Denied, "%w", err)
+	return fault.WithHint(fault.New(fault.Denied, "%w", err), "let the user of the worker read what the message names, or give a store that it reaches, such as spec.store.s3")
 }
 
 // resumed is a body that is asked for again from where it broke off.

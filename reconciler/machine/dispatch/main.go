@@ -54,7 +54,7 @@ func ownTicket(file string, lookup func(string) (string, bool), unset func(strin
 	case errors.Is(err, fs.ErrNotExist) && set:
 		return []byte(text), nil
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.New(fault.Missing, "there is no ticket: neither %s nor %s is set; a runner begins workers, people do not", port.TicketVariable, file)
+		return nil, fault.WithHint(fault.New(fault.Missing, "there is no ticket: neither %s nor %s is set; a runner begins workers, people do not", port.TicketVariable, file), "run vishwa apply: it begins workers, and gives each its ticket")
 	case err != nil:
 		return nil, fmt.Errorf("read the ticket: %w", err)
 	}

@@ -48,7 +48,7 @@ func Pull(ctx context.Context, api *client.Client, env port.Env, image string) e
 		return fault.WithHint(badImage("fetch image %s: %s", image, text),
 			"see that it is there, for this kind of machine; for one that needs a password, docker login on the controller's machine")
 	default:
-		return fault.New(fault.Transient, "fetch image %s: %s", image, text)
+		return fault.WithHint(fault.New(fault.Transient, "fetch image %s: %s", image, text), "try again; docker pull of the image on that machine tells more")
 	}
 }
 

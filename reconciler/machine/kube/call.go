@@ -203,7 +203,7 @@ func (c *Client) ask(ctx context.Context, q question, into any) error {
 		var syntax *json.SyntaxError
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &syntax) || errors.As(err, &kind) {
-			return fault.New(fault.Corrupt, "%s: %s answers what is no object of Kubernetes", q, c.at)
+			return fault.WithHint(fault.New(fault.Corrupt, "%s: %s answers what is no object of Kubernetes", q, c.at), "see that the context of the kubeconfig leads to the API server of a cluster")
 		}
 		return c.unheard(ctx, q, err)
 	}

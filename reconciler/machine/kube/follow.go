@@ -152,13 +152,13 @@ func watch[T any](ctx context.Context, c *Client, r Resource, s Select, version 
 			} `json:"metadata"`
 		}
 		if err := json.Unmarshal(e.Object, &meta); err != nil {
-			return place{}, fault.New(fault.Corrupt, "%s: %s sends what is no event of Kubernetes", asked, c.at)
+			return place{}, fault.WithHint(fault.New(fault.Corrupt, "%s: %s sends what is no event of Kubernetes", asked, c.at), "see that the context of the kubeconfig leads to the API server of a cluster")
 		}
 		switch e.Type {
 		case "ADDED", "MODIFIED", "DELETED":
 			var object T
 			if err := json.Unmarshal(e.Object, &object); err != nil {
-				return place{}, fault.New(fault.Corrupt, "%s: %s sends what is no object of Kubernetes", asked, c.at)
+				return place{}, fault.WithHint(fault.New(fault.Corrupt, "%s: %s sends what is no object of Kubernetes", asked, c.at), "see that the context of the kubeconfig leads to the API server of a cluster")
 			}
 			f.Change(object, e.Type == "DELETED")
 		case "BOOKMARK":

@@ -52,7 +52,7 @@ func (c *Client) Version(ctx context.Context, group string) (string, error) {
 	}
 	err := c.ask(ctx, question{verb: "get", resource: Resource{Name: "the API group " + group}, method: http.MethodGet, path: "/apis/" + group}, &g)
 	if fault.Of(err) == fault.Invalid {
-		return "", fault.New(fault.Missing, "%s has no API %s", c.at, group)
+		return "", fault.WithHint(fault.New(fault.Missing, "%s has no API %s", c.at, group), "install what brings that API into the cluster, or correct the cluster in vishwa.yaml")
 	}
 	if err == nil {
 		c.versions.Store(group, g.Preferred.Version)

@@ -57,7 +57,7 @@ func (c *Client) means(q question, code int, s status) error {
 	}
 	switch {
 	case (code == http.StatusUnauthorized || code == http.StatusForbidden) && c.awakes():
-		return fault.New(fault.Transient, "%s: %s came back a moment ago, and may not know its rules yet: %s", q, c.at, said)
+		return fault.WithHint(fault.New(fault.Transient, "%s: %s came back a moment ago, and may not know its rules yet: %s", q, c.at, said), "try again in a minute")
 	case code == http.StatusUnauthorized:
 		return fault.WithHint(fault.New(fault.Denied, "%s: %s does not know us (any more)", q, c.at),
 			"log in to the cluster again, or give Vishwa credentials that are renewed: an exec plugin of the kubeconfig, or a service account")
@@ -66,18 +66,18 @@ func (c *Client) means(q question, code int, s status) error {
 	case code == http.StatusNotFound:
 		return c.absent(q, s, said)
 	case code == http.StatusConflict:
-		return fault.New(fault.Conflict, "%s: %s", q, said)
+		return fault.WithHint(fault.New(fault.Conflict, "%s: %s", q, said), "somebody else changed it at the same time: run the command again")
 	case code == http.StatusGone:
-		return fault.New(fault.Conflict, "%s: what it goes on from is forgotten: %s", q, said)
+		return fault.WithHint(fault.New(fault.Conflict, "%s: what it goes on from is forgotten: %s", q, said), "run the command again: it looks at the cluster anew")
 	case code == http.StatusRequestEntityTooLarge, code == http.StatusBadRequest, code == http.StatusUnprocessableEntity,
 		code == http.StatusMethodNotAllowed, code == http.StatusUnsupportedMediaType, code == http.StatusNotAcceptable:
 		return fault.WithHint(fault.New(fault.Invalid, "%s: %s refuses it: %s", q, c.at, said), "correct the field of the declaration that the message is about; a cluster of another version may not know it")
 	case code == http.StatusTooManyRequests, code >= 500, code == http.StatusRequestTimeout:
-		return fault.New(fault.Transient, "%s: %s cannot answer now: %s", q, c.at, said)
+		return fault.WithHint(fault.New(fault.Transient, "%s: %s cannot answer now: %s", q, c.at, said), "try again when it does; kubectl get --raw /readyz tells how it is")
 	case code >= 300 && code < 400:
 		return fault.WithHint(fault.New(fault.Invalid, "%s: %s sends elsewhere", q, c.at), "give the address of the API server itself")
 	default:
-		return fault.New(fault.Transient, "%s: %s answers %d: %s", q, c.at, code, said)
+		return fault.WithHint(fault.New(fault.Transient, "%s: %s answers %d: %s", q, c.at, code, said), "see that no proxy answers in place of the API server; kubectl get --raw /readyz tells how it is")
 	}
 }
 
@@ -115,7 +115,7 @@ func (c *Client) absent(q question, s status, said string) error {
 	case s.Reason == "" || strings.Contains(s.Message, "the server could not find the requested resource"):
 		return fault.WithHint(fault.New(fault.Invalid, "%s: %w", q, lacking{c.at, q.resource}), "install what brings %s of version %s, or a version of it that does", q.resource, q.resource.Version)
 	default:
-		return fault.New(fault.Missing, "%s: %s", q, said)
+		return fault.WithHint(fault.New(fault.Missing, "%s: %s", q, said), "correct its name or its namespace, or make it in the cluster")
 	}
 }
 

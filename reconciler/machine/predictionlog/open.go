@@ -98,7 +98,7 @@ func (r *Reader) begin(o port.Object) error {
 // whole has all of a part at hand: in memory, or in a file where it is large.
 func (r *Reader) whole(body io.Reader, size int64) (io.ReaderAt, error) {
 	if size > mostPart {
-		return nil, fault.New(fault.Invalid, "it has %d MiB, and at most %d are read", size>>20, mostPart>>20)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "it has %d MiB, and at most %d are read", size>>20, mostPart>>20), "split the part: whoever wrote it keeps to smaller ones")
 	}
 	if size <= inMemory {
 		r.buf = slices.Grow(r.buf[:0], int(size))[:size]

@@ -175,7 +175,7 @@ func (a *Artifacts) do(ctx context.Context, method, at string) (*http.Response, 
 func (a *Artifacts) led(resp *http.Response) (string, error) {
 	to, err := resp.Location()
 	if err != nil {
-		return "", fault.New(fault.Invalid, "%s does not say where to send bytes", a.b.at.name)
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s does not say where to send bytes", a.b.at.name), "ask who runs the registry: it answers uploads otherwise than the OCI distribution specification says")
 	}
 	own := func(u *url.URL) string {
 		port := u.Port()

@@ -150,11 +150,11 @@ func (b *repository) document(ctx context.Context, asked string) (raw []byte, ki
 			return err
 		}
 		if len(raw) > mostManifest {
-			return fault.New(fault.Corrupt, "its manifest is larger than %d MiB", mostManifest>>20)
+			return fault.WithHint(fault.New(fault.Corrupt, "its manifest is larger than %d MiB", mostManifest>>20), "name another image, or ask who runs the registry")
 		}
 		is := godigest.FromBytes(raw)
 		if is != desc.Digest || strings.HasPrefix(asked, "sha256:") && string(is) != asked {
-			return fault.New(fault.Corrupt, "its manifest is not what the registry says that it is")
+			return fault.WithHint(fault.New(fault.Corrupt, "its manifest is not what the registry says that it is"), "do not use this image: ask who runs the registry, and look for a proxy that changes what passes")
 		}
 		return nil
 	})
@@ -166,7 +166,7 @@ func (b *repository) platforms(ctx context.Context, kind string, raw []byte, ask
 	if kind == ocispec.MediaTypeImageIndex || kind == dockerIndex {
 		var index ocispec.Index
 		if err := json.Unmarshal(raw, &index); err != nil {
-			return nil, fault.New(fault.Corrupt, "%s: its index cannot be read", b.name(asked))
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its index cannot be read", b.name(asked)), "push the image again, or name another")
 		}
 		for _, m := range index.Manifests {
 			if m.Platform != nil {
@@ -176,12 +176,12 @@ func (b *repository) platforms(ctx context.Context, kind string, raw []byte, ask
 	} else {
 		var manifest ocispec.Manifest
 		if err := json.Unmarshal(raw, &manifest); err != nil {
-			return nil, fault.New(fault.Corrupt, "%s: its manifest cannot be read", b.name(asked))
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its manifest cannot be read", b.name(asked)), "push the image again, or name another")
 		}
 		var config ocispec.Platform
 		err := b.tried(ctx, asked, func() error {
 			if manifest.Config.Size > mostConfig {
-				return fault.New(fault.Corrupt, "its configuration is larger than %d MiB", mostConfig>>20)
+				return fault.WithHint(fault.New(fault.Corrupt, "its configuration is larger than %d MiB", mostConfig>>20), "name another image, or ask who runs the registry")
 			}
 			body, err := b.repo.Blobs().Fetch(ctx, manifest.Config)
 			if err != nil {
@@ -193,7 +193,7 @@ func (b *repository) platforms(ctx context.Context, kind string, raw []byte, ask
 				return err
 			}
 			if godigest.FromBytes(text) != manifest.Config.Digest || json.Unmarshal(text, &config) != nil {
-				return fault.New(fault.Corrupt, "its configuration is not what its manifest says that it is")
+				return fault.WithHint(fault.New(fault.Corrupt, "its configuration is not what its manifest says that it is"), "do not use this image: ask who runs the registry, and look for a proxy that changes what passes")
 			}
 			return nil
 		})

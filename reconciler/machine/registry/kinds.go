@@ -61,7 +61,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 	case errors.As(err, &answer):
 		return b.refused(name, answer)
 	case errors.Is(err, errdef.ErrNotFound):
-		return fault.New(fault.Missing, "%s: it is not there", name)
+		return fault.WithHint(fault.New(fault.Missing, "%s: it is not there", name), "correct the name, the tag or the digest; or push it there again")
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return b.denied(name + ": there are no credentials for the registry")
 	case strings.Contains(err.Error(), "bearer realm"), strings.Contains(err.Error(), "blob upload Location"): // oras-go has no type for them
@@ -92,9 +92,9 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 	case writes(e.Method) && code < 500 && (coded(e, "LIMIT_EXCEEDED", "QUOTA_EXCEEDED") || says(e, "quota", "exceed")):
 		return fault.WithHint(fault.New(fault.Denied, "%s: it has no room left for this repository", text), "raise its quota in the registry, or remove there what nobody needs; then run the command again")
 	case coded(e, "DIGEST_INVALID", "SIZE_INVALID"):
-		return fault.New(fault.Transient, "%s: what arrived was not what was sent", text)
+		return fault.WithHint(fault.New(fault.Transient, "%s: what arrived was not what was sent", text), "try again; if it stays, look for a proxy that changes what passes, and check the machine's memory")
 	case coded(e, "BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"), code == http.StatusRequestedRangeNotSatisfiable && e.Method != http.MethodGet:
-		return fault.New(fault.Transient, "%s: the upload was lost", text)
+		return fault.WithHint(fault.New(fault.Transient, "%s: the upload was lost", text), "try again; if it stays, have all requests of one upload reach the same server of the registry")
 	case e.Method == http.MethodPut && code == http.StatusUnauthorized:
 		return fault.WithHint(fault.New(fault.Transient, "%s: its token ended while bytes were sent", text), "try again")
 	case coded(e, "NAME_UNKNOWN") && e.Method != http.MethodGet && e.Method != http.MethodHead:

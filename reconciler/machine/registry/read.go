@@ -29,7 +29,7 @@ func (b *repository) Get(ctx context.Context, key string, r port.Range) (io.Read
 	}
 	o := port.Object{Key: key, Size: found.size, ETag: tag.String()}
 	if r.ETag != "" && r.ETag != o.ETag {
-		return nil, o, fault.New(fault.Conflict, "%s has changed", b.name(key))
+		return nil, o, fault.WithHint(fault.New(fault.Conflict, "%s has changed", b.name(key)), "run the command again")
 	}
 	n := r.Length
 	if n < 0 || n > o.Size-r.Offset {
@@ -142,7 +142,7 @@ func (r *reader) next() error {
 	r.body.Close()
 	p := r.pieces[0]
 	if r.sum != nil && hex.EncodeToString(r.sum.Sum(nil)) != p.part.Digest.Encoded() {
-		return fault.New(fault.Corrupt, "read %s: the registry's bytes are not what they are named (%s)", r.b.name(r.key), p.part.Digest)
+		return fault.WithHint(fault.New(fault.Corrupt, "read %s: the registry's bytes are not what they are named (%s)", r.b.name(r.key), p.part.Digest), "look for a proxy that changes what passes, and ask who runs the registry")
 	}
 	if r.pieces = r.pieces[1:]; len(r.pieces) == 0 {
 		return io.EOF
@@ -205,10 +205,10 @@ func (b *repository) open(ctx context.Context, key string, p piece) (io.ReadClos
 		if _, err := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-", &from); err == nil && from == p.at {
 			return resp.Body, nil
 		}
-		err = fault.New(fault.Corrupt, "read %s: the registry answers another range than it was asked for", b.name(key))
+		err = fault.WithHint(fault.New(fault.Corrupt, "read %s: the registry answers another range than it was asked for", b.name(key)), "the registry, or a proxy before it, answers ranges wrongly: ask who runs it")
 	case http.StatusOK:
 		if resp.ContentLength >= 0 && resp.ContentLength != p.part.Size {
-			err = fault.New(fault.Corrupt, "read %s: the registry answers with %d bytes for a part of %d", b.name(key), resp.ContentLength, p.part.Size)
+			err = fault.WithHint(fault.New(fault.Corrupt, "read %s: the registry answers with %d bytes for a part of %d", b.name(key), resp.ContentLength, p.part.Size), "the registry, or a proxy before it, answers ranges wrongly: ask who runs it")
 			break
 		}
 		if _, err = io.CopyN(io.Discard, resp.Body, p.at); err == nil {

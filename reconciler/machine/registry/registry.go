@@ -103,7 +103,7 @@ func (b *repository) manifest(ctx context.Context, key string) (o object, tag go
 			return err
 		}
 		if tag = godigest.FromBytes(raw); len(raw) <= mostManifest && tag != desc.Digest {
-			return fault.New(fault.Corrupt, "its manifest is not what the registry says that it is")
+			return fault.WithHint(fault.New(fault.Corrupt, "its manifest is not what the registry says that it is"), "look for a proxy that changes what passes, and ask who runs the registry")
 		}
 		return nil
 	})
@@ -152,7 +152,7 @@ func (b *repository) Stat(ctx context.Context, key string) (port.Object, error) 
 		g.Go(func() error {
 			there, err := b.has(within, key, l)
 			if err == nil && !there {
-				err = fault.New(fault.Missing, "%s: a part of it is missing", b.name(key))
+				err = fault.WithHint(fault.New(fault.Missing, "%s: a part of it is missing", b.name(key)), "the registry has deleted parts that a manifest names: keep its garbage collection from them, and put the object there again")
 			}
 			return err
 		})
@@ -291,7 +291,7 @@ func (b *repository) Put(ctx context.Context, key string, r io.ReaderAt, size in
 		}
 		raw, err := object{size, layers}.manifest(key)
 		if err == nil && len(raw) > mostManifest {
-			err = fault.New(fault.Invalid, "it is too large for a registry")
+			err = fault.WithHint(fault.New(fault.Invalid, "it is too large for a registry"), "keep it in a store of files or S3: spec.store in vishwa.yaml")
 		}
 		if err != nil {
 			return port.Object{}, fmt.Errorf("%s: %w", b.name(key), err)

@@ -88,7 +88,7 @@ func described(ctx context.Context, r *io.SectionReader) (ocispec.Descriptor, er
 	}
 	n, err := io.Copy(h, ended.Reader(ctx, r, "copy"))
 	if err == nil && n != r.Size() {
-		err = fault.New(fault.Conflict, "there are %d bytes less than there were: it changed while it was read", r.Size()-n)
+		err = fault.WithHint(fault.New(fault.Conflict, "there are %d bytes less than there were: it changed while it was read", r.Size()-n), "let nothing write the file meanwhile, and run the command again")
 	}
 	return ocispec.Descriptor{MediaType: layerType, Digest: godigest.NewDigest(godigest.SHA256, h), Size: n}, err
 }

@@ -72,7 +72,7 @@ func (o Options) client(at server) (*auth.Client, error) {
 	c := &auth.Client{
 		Client: &http.Client{Transport: next, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > redirects {
-				return fault.New(fault.Invalid, "it redirects more than %d times", redirects)
+				return fault.WithHint(fault.New(fault.Invalid, "it redirects more than %d times", redirects), "have the registry name the address where its bytes are, or ask who runs it")
 			}
 			return nil
 		}},
@@ -137,7 +137,7 @@ func (at server) dial(ctx context.Context, network, address string) (net.Conn, e
 		case err != nil || to.Addr().Unmap().IsLinkLocalUnicast() || to.Addr().IsMulticast():
 			return fault.WithHint(fault.New(fault.Denied, "%s is not the address of a registry", resolved), "correct the store's address, or ask who runs the registry that leads there")
 		case at.plain && dialling.Loopback(host) && !to.Addr().Unmap().IsLoopback():
-			return fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved)
+			return fault.WithHint(fault.New(fault.Denied, "%s is at %s, which is not this machine", host, resolved), "write 127.0.0.1, or give the registry https: passwords do not go to another machine in clear")
 		}
 		return nil
 	}

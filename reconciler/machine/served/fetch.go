@@ -152,7 +152,7 @@ type ticketStore struct {
 func (s ticketStore) Get(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
 	if raw, ok := s.inline[d]; ok {
 		if digest.Of(raw) != d {
-			return nil, fault.New(fault.Corrupt, "%s: its bytes in the ticket are not what they are named", d)
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its bytes in the ticket are not what they are named", d), "run vishwa apply: it writes the ticket anew")
 		}
 		return io.NopCloser(bytes.NewReader(raw)), nil
 	}

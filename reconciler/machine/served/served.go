@@ -75,11 +75,11 @@ const mostTicket = 64 << 20
 func ReadTicket(packed []byte, want digest.Digest) (Ticket, Release, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return Ticket{}, Release{}, fault.New(fault.Corrupt, "the ticket of a release cannot be read: %w", err)
+		return Ticket{}, Release{}, fault.WithHint(fault.New(fault.Corrupt, "the ticket of a release cannot be read: %w", err), "run vishwa apply: it writes the ticket anew")
 	}
 	raw, err := io.ReadAll(io.LimitReader(z, mostTicket+1))
 	if err != nil || len(raw) > mostTicket {
-		return Ticket{}, Release{}, fault.New(fault.Corrupt, "the ticket of a release cannot be read, or is larger than %d bytes", mostTicket)
+		return Ticket{}, Release{}, fault.WithHint(fault.New(fault.Corrupt, "the ticket of a release cannot be read, or is larger than %d bytes", mostTicket), "run vishwa apply: it writes the ticket anew")
 	}
 	t, err := decode("ticket", raw, func(t Ticket) int { return t.Version })
 	if err != nil {

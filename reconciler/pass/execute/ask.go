@@ -33,7 +33,7 @@ const mostSaid = 16 << 20 // bytes
 // asked takes into e what the run of j said. What cannot be taken counts as a failure of the command, which would say the same again.
 func (a *execution) asked(ctx context.Context, j *job, e *ledger.Entry) error {
 	says := j.node.Ask.Says
-	err := error(fault.New(fault.Invalid, "what it wrote is no file of at most %d MiB", mostSaid>>20))
+	err := error(fault.WithHint(fault.New(fault.Invalid, "what it wrote is no file of at most %d MiB", mostSaid>>20), "have the command write one JSON file of that size at most to its output %s", schemas.TrialsFile))
 	var said []map[string]any
 	if out := e.Outputs[schemas.TrialsFile]; out.Files == nil && out.Size <= mostSaid {
 		raw, unread := artifact.ReadAll(ctx, a.Store, out.Digest)

@@ -72,7 +72,7 @@ func (a *execution) score(ctx context.Context, j *job, e plan.Evaluation) (*ledg
 		s.Why += " as it was"
 	}
 	if why := a.spent(s, j.node); why != "" {
-		return nil, fault.New(fault.Invalid, "%s: scoring %s on %s %s", j.Ref, which, e.Rows, why)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s: scoring %s on %s %s", j.Ref, which, e.Rows, why), "have it tried again: vishwa retry %s", j.Ref)
 	}
 	if has, err := artifact.Has(ctx, a.Store, e.Model); err != nil || !has {
 		if err == nil {

@@ -59,7 +59,7 @@ func (a *execution) try(ctx context.Context, j *job, spec *schemas.Deployment) e
 	t.last = a.Facts.Rollouts[j.Ref]
 	t.server, _ = a.Server.(port.Splitter)
 	if t.server == nil {
-		return fault.New(fault.Invalid, "%s: nothing here serves two releases side by side", j.Ref)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: nothing here serves two releases side by side", j.Ref), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
 	for range mostMoves {
 		if err := a.move(ctx, t); err != nil {
@@ -237,7 +237,7 @@ func AnswersAgain(ctx context.Context, server port.Server, name string, found po
 func (a *execution) revive(ctx context.Context, t *trying) error {
 	by, can := a.Server.(port.Reviver)
 	if !can {
-		return fault.New(fault.Invalid, "%s: what serves is down, and nothing here brings it back", t.Ref)
+		return fault.WithHint(fault.New(fault.Invalid, "%s: what serves is down, and nothing here brings it back", t.Ref), "run vishwa apply on the machine that serves it")
 	}
 	live, err := by.Revive(ctx, t.Ref.Name, t.live.Key)
 	if err != nil {

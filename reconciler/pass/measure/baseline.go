@@ -78,7 +78,7 @@ func (s *session) without(ctx context.Context, e watch.Evidence, short string) (
 func (s *session) firstRows(ctx context.Context) (b *ledger.Baseline, rows int, err error) {
 	at := slices.IndexFunc(s.in.Decls, func(d schemas.Declaration) bool { return d.Ref() == s.spec.Deployment })
 	if at < 0 {
-		return nil, 0, fault.New(fault.Missing, "%s is not declared", s.spec.Deployment)
+		return nil, 0, fault.WithHint(fault.New(fault.Missing, "%s is not declared", s.spec.Deployment), "correct spec.deployment of the monitor; vishwa plan -v lists what is declared")
 	}
 	t, done, err := s.Log(ctx, s.in.Decls[at], time.Time{}, s.now)
 	if err != nil {

@@ -114,7 +114,7 @@ func (r *rows) logged(ctx context.Context, from time.Time, keep func(string) boo
 		}
 		return joined(err, done)
 	}
-	return fault.New(fault.Missing, "%s is not declared", r.spec.Deployment)
+	return fault.WithHint(fault.New(fault.Missing, "%s is not declared", r.spec.Deployment), "correct spec.deployment of the monitor; vishwa plan -v lists what is declared")
 }
 
 func joined(err error, done func() error) error {

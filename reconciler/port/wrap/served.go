@@ -99,7 +99,7 @@ func (s *serving) retire(ctx context.Context, name string) error {
 }
 
 func (s *serving) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
-	err := fault.New(fault.Missing, "%s is not served", name)
+	err := fault.WithHint(fault.New(fault.Missing, "%s is not served", name), "run vishwa apply: it serves what the branch declares")
 	for _, o := range s.all {
 		r, can := o.(port.Reviver)
 		if !can {
@@ -133,7 +133,7 @@ func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.L
 	}
 	splits, can := to.(port.Splitter)
 	if !can {
-		return port.Live{}, fault.New(fault.Invalid, "try %s: target %s serves one release at a time", r.Name, r.Target())
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: target %s serves one release at a time", r.Name, r.Target()), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
 	return splits.Split(ctx, r, weight)
 }
@@ -149,7 +149,7 @@ func (s *serving) Join(ctx context.Context, name string, of port.Trial, promote 
 			return splits.Join(ctx, name, of, promote)
 		}
 	}
-	return port.Live{}, fault.New(fault.Missing, "nothing is served under %s that could be tried", name)
+	return port.Live{}, fault.WithHint(fault.New(fault.Missing, "nothing is served under %s that could be tried", name), "see vishwa rollout status: it tells what is tried")
 }
 
 func (s *serving) Renew(ctx context.Context, name string) error {

@@ -77,7 +77,7 @@ func (d *launcher) engine(ctx context.Context) (*engine, error) {
 		}
 	}
 	if e.id == "" {
-		return nil, fault.New(fault.Invalid, "the engine at %s does not say who it is", d.api.DaemonHost())
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s does not say who it is", d.api.DaemonHost()), "see with docker info that Docker's engine answers there")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

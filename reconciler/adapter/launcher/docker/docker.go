@@ -108,7 +108,7 @@ func (d *launcher) Launch(ctx context.Context, task port.Task) (port.TaskID, err
 			return port.TaskID{}, err
 		}
 	}
-	return port.TaskID{}, fault.New(fault.Transient, "launch %s: it is made and taken away by somebody else", task.Name)
+	return port.TaskID{}, fault.WithHint(fault.New(fault.Transient, "launch %s: it is made and taken away by somebody else", task.Name), "see who else removes containers of that engine; the next pass tries again")
 }
 
 // begin starts a container that is there, where nobody has started it.
@@ -267,7 +267,7 @@ func (d *launcher) Remove(ctx context.Context, id port.TaskID) error {
 
 // find inspects the container that id is.
 func (d *launcher) find(ctx context.Context, id port.TaskID, eng *engine) (container.InspectResponse, error) {
-	missing := fault.New(fault.Missing, "task %s is not there, or another has its name", id.Name)
+	missing := fault.WithHint(fault.New(fault.Missing, "task %s is not there, or another has its name", id.Name), "somebody removed its container: the next pass begins it anew")
 	if id.Tool != "" && id.Tool != eng.id {
 		return container.InspectResponse{}, fault.WithHint(fault.New(fault.Conflict, "task %s is on another engine than %s", id.Name, d.api.DaemonHost()),
 			"point the runner's host at the engine that has it, or leave it and run anew")

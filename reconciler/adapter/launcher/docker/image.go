@@ -32,7 +32,7 @@ func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]stri
 		defer stop()
 		err := dockerengine.Pull(ctx, d.api, d.o.Env, image)
 		if fault.Of(err) == fault.Cancelled && err != nil { // by no caller: by the bound above
-			err = fault.New(fault.Transient, "fetch image %s: it took more than %s", image, pullTime)
+			err = fault.WithHint(fault.New(fault.Transient, "fetch image %s: it took more than %s", image, pullTime), "pull it once by hand (docker pull), or use a smaller image")
 		}
 		return nil, err
 	})

@@ -147,7 +147,7 @@ func (a *airflow) submit(ctx context.Context, task port.Task, at time.Time) (rec
 		err := a.decodeAnswer(doing, raw, &run)
 		return a.recordOf(run), err
 	case code == http.StatusConflict:
-		return record{}, fault.New(fault.Conflict, "%s: one of that name exists", doing)
+		return record{}, fault.WithHint(fault.New(fault.Conflict, "%s: one of that name exists", doing), "the next pass finds out whether it is its own, and goes on")
 	case code == http.StatusNotFound:
 		return record{}, fault.WithHint(fault.New(fault.Invalid, "%s: Airflow has no DAG %s that this token may use", doing, a.dag),
 			"put it into its folder of DAGs, and wait until it is listed; vishwa export airflow --dag %s writes the one that carries out runs", a.dag)

@@ -110,7 +110,7 @@ func (c *client) doAs(ctx context.Context, token, method, path string, body any)
 		return 0, nil, c.lost(ctx, err)
 	}
 	if len(raw) > mostAnswer {
-		return 0, nil, fault.New(fault.Transient, "%s answered more than %d bytes", c.who, mostAnswer)
+		return 0, nil, fault.WithHint(fault.New(fault.Transient, "%s answered more than %d bytes", c.who, mostAnswer), "see that the runner's url is that of its REST API")
 	}
 	return resp.StatusCode, raw, nil
 }

@@ -86,7 +86,7 @@ func (c *ray) submit(ctx context.Context, task port.Task, at time.Time) (record,
 	case code == http.StatusOK:
 		return recordOf(rayJob{Submission: task.Name, Status: "PENDING", Metadata: metadata}), nil
 	case strings.Contains(string(raw), "already exists"): // of status 400 or 500, by its version
-		return record{}, fault.New(fault.Conflict, "%s: one of that name is there", doing)
+		return record{}, fault.WithHint(fault.New(fault.Conflict, "%s: one of that name is there", doing), "the next pass finds out whether it is its own, and goes on")
 	case strings.Contains(string(raw), "No available agent"):
 		return record{}, fault.WithHint(fault.New(fault.Transient, "%s: no node of Ray takes jobs now", doing), "try again; ray status on the head tells of its nodes")
 	case code == http.StatusNotFound || code == http.StatusMethodNotAllowed:

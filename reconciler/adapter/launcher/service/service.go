@@ -240,7 +240,7 @@ func (l *launcher) findRecord(ctx context.Context, id port.TaskID) (record, erro
 	}
 	r, there, err := l.named(ctx, id.Name)
 	if err == nil && (!there || r.launch == "" || r.uid != id.UID) {
-		err = fault.New(fault.Missing, "task %s is not there, or a new one has its name", id.Name)
+		err = fault.WithHint(fault.New(fault.Missing, "task %s is not there, or a new one has its name", id.Name), "somebody removed it there: the next pass begins it anew")
 	}
 	return r, err
 }
@@ -285,7 +285,7 @@ func (l *launcher) ask(ctx context.Context, x *round) {
 	defer stop()
 	x.found, x.err = l.find(ctx, names)
 	if x.err != nil && fault.Of(x.err) == fault.Cancelled { // nobody gave up but this clock
-		x.err = fault.New(fault.Transient, "%s did not answer within %s", l.who, askedMost)
+		x.err = fault.WithHint(fault.New(fault.Transient, "%s did not answer within %s", l.who, askedMost), "try again; its log says more")
 	}
 	l.sweep(ctx, x.found)
 	close(x.done)

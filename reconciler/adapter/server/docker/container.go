@@ -201,7 +201,7 @@ func (c *serving) published(ctx context.Context) error {
 		}
 	}
 	if c.addr == "" && r.Container.State != nil && r.Container.State.Running {
-		return fault.New(fault.Transient, "the engine does not publish the port of its container")
+		return fault.WithHint(fault.New(fault.Transient, "the engine does not publish the port of its container"), "look at the container with docker inspect, and at the engine's log")
 	}
 	return nil // one that has ended by now says how
 }

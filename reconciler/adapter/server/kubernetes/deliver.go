@@ -354,7 +354,7 @@ func (w *work) redeliver(ctx context.Context) error {
 		return err
 	}
 	if !bytes.Equal(d.raw, declared) {
-		return fault.New(fault.Missing, "%s of branch %s is not as it was recorded, and takes a pass to be written", d.file(), d.at.Git.Branch)
+		return fault.WithHint(fault.New(fault.Missing, "%s of branch %s is not as it was recorded, and takes a pass to be written", d.file(), d.at.Git.Branch), "run vishwa apply, or wait for the controller's next pass")
 	}
 	if err := w.lay(ctx); err != nil {
 		return err

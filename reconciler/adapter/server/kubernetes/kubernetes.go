@@ -97,7 +97,7 @@ func (s *server) open(p place) (*kube.Client, error) {
 		rights = Watching
 	}
 	if at.Namespace == "" {
-		return nil, fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects")
+		return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster is given without the namespace for Vishwa's objects"), "name one: spec.clusters.NAME.namespace in vishwa.yaml")
 	}
 	if s.o.May != nil {
 		if err := s.o.May(at); err != nil {

@@ -92,7 +92,7 @@ func isolation() *port.Isolation { return &port.Isolation{Level: "namespaces", N
 // Revive makes what stands as it was recorded again, where that is the release of key.
 func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
 	if s.unknown(name) {
-		return port.Live{}, fault.New(fault.Missing, "%s is served on no cluster", name)
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s is served on no cluster", name), "run vishwa apply: it serves what the branch declares")
 	}
 	if s.busy(name) { // who changes it is not disturbed
 		return port.Live{}, nil
@@ -107,7 +107,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		return port.Live{}, err
 	}
 	if rec.Served == nil || rec.Served.Key != key {
-		return port.Live{}, fault.New(fault.Missing, "%s does not serve %s on a cluster", name, key.Short())
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s does not serve %s on a cluster", name, key.Short()), "run vishwa apply: it serves what the branch declares")
 	}
 	w := work{standing: *rec.Served, server: s, name: name, served: true}
 	if w.kube, err = s.there(ctx, w.Place); err != nil {

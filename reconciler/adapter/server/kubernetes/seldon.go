@@ -133,7 +133,7 @@ func lies(ctx context.Context, shelf port.Bucket, key string, d digest.Digest) (
 
 func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) error {
 	if !fs.ValidPath(f.Path) || f.Path == "." { // else it would be written over what others keep in the store
-		return fault.New(fault.Denied, "its path leads out of the model")
+		return fault.WithHint(fault.New(fault.Denied, "its path leads out of the model"), "do not serve this model: train it again, and let it write only below its own folder")
 	}
 	tmp, err := os.CreateTemp(w.server.o.Dir, "lay-*")
 	if err != nil {

@@ -44,13 +44,13 @@ func (s *server) ask(ctx context.Context, url string) ([]version, error) {
 	defer httpx.Drain(resp)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
 	if err != nil || len(raw) > mostAnswer {
-		return nil, fault.New(fault.Transient, "ask the server how it is: its answer ended early, or is longer than %d bytes", mostAnswer)
+		return nil, fault.WithHint(fault.New(fault.Transient, "ask the server how it is: its answer ended early, or is longer than %d bytes", mostAnswer), "see that url of spec.modelServers is that of its REST interface (--rest_api_port)")
 	}
 	switch {
 	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusBadRequest: // versions of another server say that of a label
 		return nil, nil
 	case resp.StatusCode != http.StatusOK:
-		return nil, fault.New(httpx.KindOf(resp.StatusCode), "ask the server how it is: %s", resp.Status)
+		return nil, fault.WithHint(fault.New(httpx.KindOf(resp.StatusCode), "ask the server how it is: %s", resp.Status), "see the log of the model server, and that url of spec.modelServers is that of its REST interface (--rest_api_port)")
 	}
 	var said struct {
 		Versions []version `json:"model_version_status"`

@@ -104,7 +104,7 @@ func drift(root *os.Root, name string, p place, rec record) string {
 // Revive makes what stands as it was recorded again, where that is the release of key.
 func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (port.Live, error) {
 	if s.unknown(name) {
-		return port.Live{}, fault.New(fault.Missing, "%s is served by no model server", name)
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s is served by no model server", name), "run vishwa apply: it serves what the branch declares")
 	}
 	if held, err := sandbox.Held(filepath.Join(s.o.Dir, name+".lock")); err == nil && held { // who changes it is not disturbed
 		return port.Live{}, nil
@@ -143,5 +143,5 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		}
 		return s.observe(ctx, name, all)
 	}
-	return port.Live{}, fault.New(fault.Missing, "%s does not serve %s by a model server", name, key.Short())
+	return port.Live{}, fault.WithHint(fault.New(fault.Missing, "%s does not serve %s by a model server", name, key.Short()), "run vishwa apply: it serves what the branch declares")
 }

@@ -75,7 +75,7 @@ func savedFiles(m port.Artifact) (out digest.Manifest, err error) {
 				f.Path = rest
 			}
 			if !fs.ValidPath(f.Path) || f.Path == "." {
-				return nil, fault.New(fault.Denied, "the path of a file leads out of the model")
+				return nil, fault.WithHint(fault.New(fault.Denied, "the path of a file leads out of the model"), "do not serve this model: train it again, and let it write only below its own folder")
 			}
 			out = append(out, f)
 		}
@@ -104,7 +104,7 @@ func Ready(name string, at schemas.ModelServer) error {
 
 func opened(p place) (*os.Root, error) {
 	if !filepath.IsAbs(p.At.Folder) {
-		return nil, fault.New(fault.Invalid, "the folder of model server %s is no whole path", p.Name)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the folder of model server %s is no whole path", p.Name), "give folder of spec.modelServers an absolute path")
 	}
 	root, err := os.OpenRoot(p.At.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,7 +141,7 @@ func (w *work) alone(ctx context.Context) (end func(), err error) {
 func readConfig(root *os.Root) (*tfconfig.File, error) {
 	raw, err := readFile(root, configFile, tfconfig.Max+1)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Invalid, "read %s: %w", configFile, err)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", configFile, err), "let this user read models.config in the folder of the model server")
 	}
 	f, err := tfconfig.Parse(raw)
 	if err != nil {

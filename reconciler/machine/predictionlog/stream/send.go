@@ -55,7 +55,7 @@ func (p place) Keep(ctx context.Context, key string, part io.ReaderAt, size int6
 		return 0, err
 	}
 	if len(all) == 0 {
-		return 0, fault.New(fault.Transient, "the topic has no partition now")
+		return 0, fault.WithHint(fault.New(fault.Transient, "the topic has no partition now"), "see that the topic exists and that its partitions have leaders: kafka-topics.sh --describe")
 	}
 	records, err := p.records(strings.TrimSuffix(path.Base(key), ".parquet"), part, size)
 	if err != nil {
