@@ -22,16 +22,16 @@ func (a *cli) accessVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "access",
-		Short: "Tell who can read which dataset and model, by the policies in Terraform's states",
+		Short: "List who can read which dataset and model, by the policies in Terraform's states",
 		Long: `Tell who can read which dataset and model: which roles and users of AWS, by the
 policies that the states of the declared infrastructure hold. Each dataset and each
 model that is released is named with its digest, and looked for where its source and
 the project's store keep it in a bucket.
 
-It looks at each stack as vishwa plan does. An identity reads all of it or some of it:
-some also where a condition, which is not judged, could let it. What is not judged is
-listed: policies of AWS's own, and all whose text is in no state. Where there are several
-stacks, each address is named after its own.`,
+It looks at each stack as vishwa plan does. An identity can read all or some of the data;
+it says some also if only a condition, which is not evaluated, could allow it. Policies
+that are not evaluated are listed: AWS's own, and those whose text is in no state. With
+several stacks, each address begins with the name of its stack.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.openAndObserve(cmd.Context())

@@ -32,8 +32,8 @@ func (a *cli) applyVerb() *cobra.Command {
 		Long: `Make the world match the tracked revision. Without PLAN, plan, show and ask; with a
 PLAN that vishwa plan --out wrote, do exactly that, or refuse and say what moved.
 
-Where another branch is checked out than the remote's own, or where the remote does not
-have the revision, that is said and needs a yes: at a terminal, or by --here.`,
+If the checked-out branch is not the remote's default one, or if the remote does not
+have the revision, apply says so and needs a yes: at a terminal, or by --here.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, targets)

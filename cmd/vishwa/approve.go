@@ -313,7 +313,7 @@ func (a *cli) retryVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "retry REF",
-		Short: "Let a run that failed, and is held for it, be tried again",
+		Short: "Let a failed run that is held be tried again",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)

@@ -29,10 +29,11 @@ func (a *cli) validateVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "validate",
-		Short: "Check the declarations of the work tree, all problems at once",
-		Long: `Check the declarations of the work tree, all problems at once: with them the lock
-files of Python packages, and of Terraform modules what shows without a plan
-(syntax, names, variables, local modules, and whether the program that is here is one that they ask for).`,
+		Short: "Check the declarations of the work tree, and report all problems at once",
+		Long: `Check the declarations of the work tree, and report all problems at once. It also
+checks the lock files of Python packages and, as far as possible without a plan,
+Terraform modules: syntax, names, variables, local modules, and whether they accept
+the version of Terraform or OpenTofu that is here.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, err := a.tree()

@@ -46,14 +46,14 @@ func (a *cli) ciVerb() *cobra.Command {
 	var j job
 	cmd := &cobra.Command{
 		Use:   "ci",
-		Short: "In a job of GitHub Actions or Jenkins, do what its event asks for",
+		Short: "Do a controller's work in a job of GitHub Actions or Jenkins",
 		Long: `In a job of GitHub Actions or Jenkins, do what the controller would do for the event
-that began it: plan a pull request and say so in its one comment, or carry out a
+that started it: plan a pull request and show the plan in its comment, or apply a
 tracked branch. vishwa init --github and --jenkins write the pipelines.
 
 It reads GITHUB_TOKEN, VISHWA_KEYS_ARCHIVE (the base64 of a tar.gz of the keys'
 folder) or VISHWA_KEYS, and VISHWA_KEY_PASSWORD. A pull request from a fork is
-planned without them, and nothing of it is run.
+planned without them, and none of its code runs.
 
 Exit codes: 0 done, nothing to do, or a pull request that waits for people, 1 error,
 3 refused by policy, 4 conflict, 5 the tracked branch waits for people.`,

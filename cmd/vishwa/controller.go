@@ -37,12 +37,12 @@ func (a *cli) controllerVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "controller --config FILE",
 		Short: "Reconcile many repositories for as long as it runs",
-		Long: `Reconcile many repositories for as long as it runs. Their refs are polled, GitHub's
-webhooks and changes of local repositories are acted on at once, and schedules of
-declarations are kept. /healthz, /readyz and /metrics tell how it goes.
+		Long: `Reconcile many repositories for as long as it runs. It polls their refs, acts at once
+on GitHub's webhooks and on changes of local repositories, and keeps the schedules of
+declarations. /healthz, /readyz and /metrics show how it is.
 
-SIGTERM or SIGINT ends it: what is under way is finished or handed back, as the
-configuration says; a second one ends it at once.`,
+SIGTERM or SIGINT ends it: it finishes what is under way or hands it back, as the
+configuration says. A second signal ends it at once.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {

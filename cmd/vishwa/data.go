@@ -23,9 +23,9 @@ func (a *cli) dataVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Keep data as DVC does: .dvc files, cache and remotes, bit for bit",
-		Long: `Data too large for Git is kept in a cache and in remotes, and is named in the
-repository as .dvc files. Everything is as DVC 3 has it, so that either program can be
-used at any time.`,
+		Long: `Data that is too large for Git is kept in a cache and in remotes; .dvc files in the
+repository name it. All formats are those of DVC 3, so you can use either program at
+any time.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			// A million files are held at once, and little of that is garbage.
 			a.garbage.keep(room, 50)
@@ -157,7 +157,7 @@ func (a *cli) dataStatus() *cobra.Command {
 	var format, remote string
 	var cloud bool
 	cmd := &cobra.Command{
-		Use: "status [TARGET...]", Short: "Tell what differs from what the repository points to",
+		Use: "status [TARGET...]", Short: "List what differs from the repository's pointers",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(jobs)
 			if err != nil {
@@ -242,7 +242,7 @@ func (a *cli) dataCheckout() *cobra.Command {
 	var jobs int
 	var force, relink bool
 	cmd := &cobra.Command{
-		Use: "checkout [TARGET...]", Short: "Bring the work tree to what the repository points to",
+		Use: "checkout [TARGET...]", Short: "Make the work tree match the repository's pointers",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(jobs)
 			if err != nil {
@@ -275,7 +275,7 @@ func (a *cli) checkOut(ctx context.Context, w *data.Workspace, args []string, fo
 func (a *cli) dataDiff() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "diff [REVISION [REVISION]]", Short: "Tell how data differs between two revisions, or one (HEAD) and the work tree", Args: cobra.MaximumNArgs(2),
+		Use: "diff [REVISION [REVISION]]", Short: "List how data differs between two revisions, or between one (HEAD) and the work tree", Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(0)
 			if err != nil {
@@ -333,7 +333,7 @@ func or(s, otherwise string) string {
 func (a *cli) dataList() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "list [TARGET...]", Aliases: []string{"ls"}, Short: "List what the repository keeps",
+		Use: "list [TARGET...]", Aliases: []string{"ls"}, Short: "List the data that the repository keeps",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(0)
 			if err != nil {

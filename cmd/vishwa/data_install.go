@@ -83,10 +83,10 @@ func (a *cli) dataInstall() *cobra.Command {
 	var hooks bool
 	cmd := &cobra.Command{
 		Use: "install", Short: "Have Git merge .dvc files and dvc.lock with vishwa merge-driver", Args: cobra.NoArgs,
-		Long: `Writes two lines to .gitattributes, which are for everybody, and the merge driver to this
-clone's configuration, which each clone needs for itself. With --hooks, Git also checks
-data out after a branch is, tells before a commit what data was changed and not added,
-and pushes data before it pushes. It is safe to run twice; hooks that are there stay.`,
+		Long: `Writes two lines to .gitattributes, which are for everybody, and the merge driver to the
+configuration of this clone; run it in each clone. With --hooks, Git also checks data out
+after it checks out a branch, says before a commit which changed data was not added, and
+pushes data before it pushes commits. It is safe to run twice; hooks that are there stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w, err := a.workspace(0)
 			if err != nil {

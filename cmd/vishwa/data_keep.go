@@ -37,7 +37,7 @@ gc. A commit without the .dvc file stops tracking it for everybody.`,
 
 func (a *cli) dataUnprotect() *cobra.Command {
 	return &cobra.Command{
-		Use: "unprotect TARGET...", Short: "Put copies in place of links to the cache, to write to", Args: cobra.MinimumNArgs(1),
+		Use: "unprotect TARGET...", Short: "Replace links to the cache by copies that you can write to", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(0)
 			if err != nil {

@@ -63,7 +63,7 @@ func (a *cli) moved(did string, m transfer.Moved) {
 func (a *cli) dataPush() *cobra.Command {
 	var c crossing
 	cmd := &cobra.Command{
-		Use: "push [TARGET...]", Short: "Send what a remote lacks",
+		Use: "push [TARGET...]", Short: "Send the data that a remote lacks",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(c.jobs)
 			if err != nil {
@@ -83,7 +83,7 @@ func (a *cli) dataPush() *cobra.Command {
 func (a *cli) dataFetch() *cobra.Command {
 	var c crossing
 	cmd := &cobra.Command{
-		Use: "fetch [TARGET...]", Short: "Bring from a remote what the cache lacks",
+		Use: "fetch [TARGET...]", Short: "Fetch from a remote the data that the cache lacks",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := a.workspace(c.jobs)
 			if err != nil {

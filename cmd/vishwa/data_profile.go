@@ -27,10 +27,10 @@ func (a *cli) dataProfile() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use: "profile REF|FILE|FOLDER", Short: "Show what a dataset's rows are like: counts, ranges, quantiles, top values", Args: cobra.ExactArgs(1),
-		Long: `Shows what a dataset's rows are like: the profile that was recorded with its pin, or
-that of a file or a folder of tables, which is read now. What a dataset declares over
-it of format and personal columns holds there, too. ≈ marks estimates: within 2 % for
-distinct values, within 1 % for the median.`,
+		Long: `Shows what a dataset's rows are like: the profile that was recorded with its pin. For a
+file, or a folder of tables, it reads the rows now; if a dataset declares that path, its
+format and personal columns count. ≈ marks estimates: within 2 % for distinct values,
+within 1 % for the median.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			raw, err := a.profiled(cmd.Context(), args[0])
 			if err != nil {

@@ -32,9 +32,9 @@ for a pull request, or, where the declaration says refresh: {propose: commit}, a
 commit on this branch. The work tree stays as it is in the first case. The same data is
 proposed once.
 
-A pin that no commit has yet is written into the work tree, as is any with --in-place.
-Private addresses are not read, over HTTP, as an S3 endpoint or as a broker of Kafka, but where
---allow names them.`,
+A pin that no commit has yet is written into the work tree; with --in-place, so is any
+other. Private addresses (over HTTP, as an S3 endpoint or as a broker of Kafka) are read
+only if --allow names them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
 				ref, err := schemas.ParseRef(arg)

@@ -134,7 +134,7 @@ func (v *remoteVerbs) remove() *cobra.Command {
 // byDefault is vishwa data remote default.
 func (v *remoteVerbs) byDefault() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "default [NAME]", Short: "Make a remote the default, or tell which is", Args: cobra.MaximumNArgs(1),
+		Use: "default [NAME]", Short: "Make a remote the default, or show which one is", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				w, err := v.configuration()

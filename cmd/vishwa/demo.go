@@ -23,12 +23,13 @@ func (a *cli) demoVerb() *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
 		Use:   "demo [DIR]",
-		Short: "Go through the main job on the running example, in a new folder",
-		Long: `Go through the main job on the running example, in a new folder (vishwa-demo unless DIR
+		Short: "Show the main job on the running example, in a new folder",
+		Long: `Show the main job on the running example, in a new folder (vishwa-demo unless DIR
 names another): train, sign, provision, deploy, ask, change, revert, refuse, approve,
-tamper, explain, verify; then ask about other students than it knows: find the drift, retrain. Needs git, python3, terraform or tofu and, the first
-time, a Python package index. The folder stays for you to look at; env.sh in it sets
-what you need to go on by hand.`,
+tamper, explain, verify; then ask about students of another kind, find the drift and
+retrain. Needs git, python3, terraform or tofu and, the first time, a Python package
+index. You can look at the folder afterwards; env.sh in it sets the variables that you
+need to go on by hand.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "vishwa-demo"

@@ -45,15 +45,15 @@ func (a *cli) doctorVerb() *cobra.Command {
 	var format, file string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at what Vishwa needs of this machine and repository, and say what to do",
-		Long: `Look at the programs that Vishwa calls (git, python3 with venv, terraform or tofu, ssh)
-and, in a repository, at its declarations, the controller's keys, the store, the clock,
-the remote and the ledger. Each is tried; what is wrong comes with a hint. Looking
-leaves a few bytes in the store, the same each time.
+		Short: "Check what Vishwa needs of this machine and repository, and say what to do",
+		Long: `Try the programs that Vishwa calls (git, python3 with venv, terraform or tofu, ssh)
+and, in a repository, its declarations, the controller's keys, the store, the clock,
+the remote and the ledger. Each problem comes with a hint. The test of the store
+leaves a few bytes there, the same each time.
 
-Before that, begin a command that does nothing at each level of isolation, as this user, and tell
-which of the five guarantees hold around it; where one does not, why, and which
-switch of the kernel to set. It tells, too, what runs and runs of pull requests get
+Before that, start a command that does nothing at each level of isolation, as this
+user, and show which of the five guarantees hold; if one does not, why, and which
+setting of the kernel to change. Show also what runs, and runs of pull requests, get
 by the settings: the variables VISHWA_ISOLATION*, or a controller's file.
 
 Exit codes: 0 nothing is wrong and runs of pull requests are possible, 1 otherwise.`,

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *cli) imageVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "image", Short: "Pin the container images that runs are carried out in", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "image", Short: "Pin the container images of runs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.imagePinVerb(), a.imageRefreshVerb())
 	return cmd
@@ -97,7 +97,7 @@ func (a *cli) imageRefreshVerb() *cobra.Command {
 	var format string
 	r := refreshing{cli: a}
 	cmd := &cobra.Command{
-		Use: "refresh [REF...]", Short: "Propose the images that tags name by now",
+		Use: "refresh [REF...]", Short: "Propose the images that the declared tags name now",
 		Long: `Ask registries what the tags of the declared images name now, or those of the images that
 are named by REF: a transform, a training, a deployment, or project for
 spec.defaults.image. What has moved is proposed, all in one commit on the branch

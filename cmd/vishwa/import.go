@@ -25,7 +25,7 @@ import (
 )
 
 func (a *cli) importVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "import", Short: "Write declarations for what is in a registry of others", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "import", Short: "Write declarations for what another tool's registry has", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.importMLflow())
 	return cmd

@@ -35,7 +35,7 @@ func (a *cli) initVerb() *cobra.Command {
 	var monitoring bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Write a small project that applies as it is, or a pipeline for one that is there",
+		Short: "Write a small project that works as it is, or a pipeline for an existing one",
 		Long: `Write a small project that applies as it is, with the Python standard library alone.
 DIR becomes a Git repository where it is none. Nothing that is there is overwritten: in
 a folder with files, init says which it left alone.

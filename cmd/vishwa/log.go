@@ -246,13 +246,13 @@ func (a *cli) ledgerVerifyVerb() *cobra.Command {
 		Use:   "verify",
 		Short: "Replay the ledger: numbers, hashes, signatures, raw bytes",
 		Long: `Replay the ledger from its first entry, over the raw bytes of its commits and entries:
-numbers without gaps, each entry's hash in the next, trailers that say what the entry
-says, and signatures by keys of the trust file in the role that the action asks for.
-The first entry that does not hold is named, and so is each that a controller signed
-after it was revoked. A cut tail, another chain or a branch that is missing shows against
-the newest checkpoint of the places that keep them: the machine's state, a shared
-store, and what spec.ledger.checkpoints names. Offline, against one that was kept
-elsewhere: --expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint FILE).`,
+numbers without gaps, each entry's hash in the next, trailers that match the entry, and
+signatures by keys of the trust file in the role that the action needs. It names the
+first entry that does not hold, and each entry that a controller signed after it was
+revoked. A cut end, another chain or a missing branch is found by comparing with the
+newest checkpoint of the places that keep them: the machine's state, a shared store, and
+what spec.ledger.checkpoints names. Offline, give a checkpoint that you kept elsewhere:
+--expect COUNT:DIGEST, or a signed one in a file (--expect-checkpoint FILE).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			point, err := checkpoint(cmd, expect)

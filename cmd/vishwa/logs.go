@@ -27,10 +27,10 @@ func (a *cli) logsVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs REF",
 		Short: "Show what a run or a served process printed",
-		Long: `Show what the newest run of a transform or a training printed, or what is served
-under a deployment. A run that is under way on this machine is shown as far as it has
-come; one that ended is shown from the store. A training with several candidates may
-name one: training/x:candidate.`,
+		Long: `Show what the newest run of a transform or a training printed, or what the processes
+of a deployment printed. The output of a run that is under way on this machine is shown
+so far; that of a run that ended comes from the store. Of a training with several
+candidates, you can name one: training/x:candidate.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)

@@ -20,7 +20,7 @@ import (
 )
 
 func (a *cli) modelsVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "models", Short: "List models, tell what was served when and who approved it, and bring them to where they are needed", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "models", Short: "List models, show what was served when and who approved it, and download models", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.modelsListVerb(), a.modelsHistoryVerb(), a.modelsPullVerb())
 	return cmd
@@ -165,7 +165,7 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 	var format, at string
 	cmd := &cobra.Command{
 		Use:   "history {model/NAME|deployment/NAME}",
-		Short: "Tell what was released and served when, why, and who approved it",
+		Short: "Show what was released and served when, why, and who approved it",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)

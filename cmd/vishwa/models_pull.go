@@ -21,7 +21,7 @@ import (
 func (a *cli) modelsPullVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "pull REF|oci://HOST/NAME@DIGEST DIR",
-		Short: "Bring a released model to a folder, verified",
+		Short: "Download a released model to a folder, verified",
 		Long: `Bring a released model to DIR, a new folder. A package (package/NAME, or its address in a
 registry, by digest or with a tag) comes from the registry; model/NAME and deployment/NAME
 come from the store. Signatures are checked against the build keys of trust.yaml first, then

@@ -38,14 +38,14 @@ func (a *cli) monitorRun() *cobra.Command {
 	r := refreshing{cli: a}
 	cmd := &cobra.Command{
 		Use: "run [REF...]", Short: "Measure, judge and record what monitors watch",
-		Long: `Measures what the monitors of the tracked revision watch, or those that are named: each column
-of the window is compared with the reference, outcomes are joined as far as they have come, and
-gauges are read. The verdict is recorded in the ledger with its evidence. The same evidence is
-recorded once. Private addresses are not asked, but where --allow names them.
+		Long: `Measures what all monitors of the tracked revision watch, or only those that are named: it compares
+each column of the window with the reference, joins the outcomes that have come, and reads gauges.
+It records the verdict in the ledger with its evidence, the same evidence once. It asks private
+addresses only if --allow names them.
 
-With --propose what spec.onDrift asks for is proposed as a controller would, where none does: as a
-commit on the branch vishwa/retrain/BRANCH/TRAINING, ready for a pull request. The work tree stays
-as it is. With --push it goes to the remote of this clone, and its data to its own.`,
+With --propose, it proposes what spec.onDrift asks for, where no controller does: as a commit on the
+branch vishwa/retrain/BRANCH/TRAINING, ready for a pull request. The work tree stays as it is. With
+--push, the commit goes to the remote of this clone, and its data to the data's remote.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)
 			if err != nil {

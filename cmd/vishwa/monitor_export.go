@@ -13,7 +13,7 @@ import (
 )
 
 func (a *cli) monitorExport() *cobra.Command {
-	cmd := &cobra.Command{Use: "export", Short: "Write what a monitor found in the shape of another program", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "export", Short: "Write what a monitor found in the format of another program", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
 		a.exportsEvidence("evidently REF", "Write it as snapshot.json() of Evidently 0.7", templates.EvidentlyJSON),

@@ -26,7 +26,7 @@ import (
 const mostBaseline = 64 << 20 // bytes of a file
 
 func (a *cli) monitorImport() *cobra.Command {
-	cmd := &cobra.Command{Use: "import", Short: "Make the baseline of another program a reference", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "import", Short: "Import the baseline of another program as a reference", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.importsSageMaker())
 	return cmd
@@ -35,7 +35,7 @@ func (a *cli) monitorImport() *cobra.Command {
 func (a *cli) importsSageMaker() *cobra.Command {
 	var bounds, deployment, name string
 	cmd := &cobra.Command{
-		Use: "sagemaker STATISTICS", Short: "Take over statistics.json and constraints.json of SageMaker Model Monitor", Args: cobra.ExactArgs(1),
+		Use: "sagemaker STATISTICS", Short: "Import statistics.json and constraints.json of SageMaker Model Monitor", Args: cobra.ExactArgs(1),
 		Long: `Takes over the baseline of SageMaker Model Monitor: a Dataset whose rows have the distributions of
 statistics.json, each column by itself, the checks that constraints.json asks of its columns, and a
 Monitor that compares the deployment with it. Writes data/NAME.csv and vishwa/NAME.yaml, and replaces

@@ -32,7 +32,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Judge everything that is declared, what is up to date too",
+		Short: "Judge everything that is declared, also what is up to date",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.openAndObserve(cmd.Context())
@@ -112,7 +112,7 @@ func (a *cli) policyTestVerb() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "test",
-		Short: "Run the tests of your rules, and show what they do not reach",
+		Short: "Run the tests of your rules, and show which lines they do not reach",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, paths, err := a.rules(cmd.Context())

@@ -62,7 +62,7 @@ func (w *window) deployment(cmd *cobra.Command, args []string) error {
 }
 
 func (a *cli) predictionsVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "predictions", Short: "Read what deployments were asked and answered", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "predictions", Short: "Read what deployments were asked and what they answered", Args: cobra.NoArgs,
 		Long: `Read the log of a deployment that declares spec.log: one row an instance, with its
 features, the prediction, and which model gave it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
@@ -76,9 +76,9 @@ func (a *cli) predictionsShow() *cobra.Command {
 		Use:   "show [DEPLOYMENT]",
 		Short: "Show the rows of a prediction log",
 		Long: `Show the newest rows of a deployment's prediction log, the oldest of them first. A row
-is there once it is written, after spec.log.every at the latest. What is odd about the
-log is said behind it: requests that were dropped, ids that came twice, columns whose
-type changed. With --format json each row is a line.`,
+appears when it is written, at the latest after spec.log.every. After the rows come the
+problems of the log: dropped requests, ids that came twice, columns whose type changed.
+With --format json each row is a line.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := w.deployment(cmd, args); err != nil {

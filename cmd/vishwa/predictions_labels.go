@@ -26,7 +26,7 @@ func (a *cli) predictionsLabels() *cobra.Command {
 	var l labelling
 	cmd := &cobra.Command{
 		Use:   "labels [DEPLOYMENT]",
-		Short: "Tell how many predictions have a label by now",
+		Short: "Count the predictions that have a label",
 		Long: `Join a file of outcomes (CSV, JSON lines or Parquet) to a deployment's prediction log by
 id, and tell how many predictions have a label, how late labels come, and what is odd:
 labels without a prediction, and labels that changed. Of several labels of one id the

@@ -25,11 +25,11 @@ func (a *cli) rollbackVerb() *cobra.Command {
 		Long: `Serve the release that was there before, or the one of --to ENTRY, exactly as the ledger
 recorded it: its code, its settings and its signed model. Nothing is trained, and no new
 approval is needed; today's rules judge it. The deployment is suspended first, so that no
-apply undoes the rollback, whatever is interrupted. Then correct the branch, and let it go
-on: vishwa resume REF. Run twice, it goes back one release; --to goes further.
+apply undoes the rollback, even if it is interrupted. Afterwards correct the branch, then
+run vishwa resume REF. If you run it twice, it still goes back one release; --to goes further.
 
-It needs the model in the store, the history of the branch, and an environment that is
-still the same.`,
+It needs the model in the store, the history of the branch, and the same environment
+as then.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollback(cmd, args, o, to, yes)

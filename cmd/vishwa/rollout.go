@@ -24,7 +24,7 @@ import (
 func (a *cli) rolloutVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollout",
-		Short: "Show a release that is tried next to the one that serves, and decide about it",
+		Short: "Show the rollout of a new release; promote, pause or abort it",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -196,9 +196,9 @@ func (a *cli) rolloutPromote() *cobra.Command {
 	var o pass.RolloutOrder
 	cmd := &cobra.Command{
 		Use:   "promote REF",
-		Short: "Let a rollout go on that is paused or held, or waits",
-		Long: `Let a rollout go on: what somebody paused goes on with its step, and what waits in a step
-of its own comes to the next one. With --full, it skips all steps that are left, and the new
+		Short: "Let a rollout go on that is paused, held or waiting",
+		Long: `Let a rollout go on. If somebody paused it, its step goes on; if it waits in a pause of
+its own, the next step begins. With --full, all remaining steps are skipped, and the new
 release serves all requests.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

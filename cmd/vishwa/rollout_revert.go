@@ -19,11 +19,10 @@ func (a *cli) rolloutRevert() *cobra.Command {
 	r := &refreshing{cli: a}
 	cmd := &cobra.Command{
 		Use:   "revert REF",
-		Short: "Propose to take back the commits that made what was rolled back",
-		Long: `Take back, in one commit on the branch vishwa/revert/BRANCH/NAME, the commits of the tracked
-branch that made the release of a deployment which was rolled back. The commit declares again
-what serves, or it is not made; the work tree stays as it is. The same rollout is reverted
-once.
+		Short: "Propose to revert the commits of a release that was rolled back",
+		Long: `Revert, in one commit on the branch vishwa/revert/BRANCH/NAME, the commits of the tracked
+branch that made a release which was rolled back. The commit must declare what serves
+now, else it is not made. The work tree stays as it is. A rollout is reverted once.
 
 A controller does this by itself, as spec.rollout.revert of the deployment says.`,
 		Args: cobra.ExactArgs(1),

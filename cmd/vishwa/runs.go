@@ -152,7 +152,7 @@ func (a *cli) runsShowVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "show {ENTRY|REF}",
-		Short: "Show a run, by the number of its entry, or the newest of a ref, with what it logged",
+		Short: "Show a run and what it logged, by the number of its entry, or the newest run of a ref",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			all, err := a.namedRuns(cmd, args)

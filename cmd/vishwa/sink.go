@@ -42,10 +42,10 @@ func (a *cli) sinkVerb() *cobra.Command {
 	s := sinking{every: span(time.Minute), keep: span(90 * 24 * time.Hour)}
 	cmd := &cobra.Command{
 		Use:   "sink --dir DIR",
-		Short: "Take the prediction logs of KServe and Seldon",
-		Long: `Take what the loggers of KServe and Seldon send, for as long as it runs: CloudEvents in
-HTTP's binary mode, whose requests and answers are paired by id. Each inference service
-has a log in DIR/NAMESPACE/SERVICE, in the same files as a deployment of this machine.
+		Short: "Receive the prediction logs of KServe and Seldon",
+		Long: `Receive what the loggers of KServe and Seldon send, for as long as it runs: CloudEvents
+in HTTP's binary mode. Requests and answers are paired by id. Each inference service
+has a log in DIR/NAMESPACE/SERVICE, with the same files as a deployment of this machine.
 
 Senders must know the token in the variable ` + sinkToken + `, as a bearer token or as a
 password in the logger's URL; without one, only programs of this machine are let in.`,

@@ -43,9 +43,9 @@ func (a *cli) statusVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is served, what is made, and what is due",
-		Long: `Show what is served, what is made, and what is due. Of a run that this machine began
-and that has not ended it says where it is, since when, how far it has come and what
-it waits for, as far as its runner tells.`,
+		Long: `Show what is served, what is made, and what is due. For a run that this machine began
+and that has not ended, it shows where it runs, since when, how far it is and what it
+waits for, if its runner knows.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, w, err := a.openAndObserve(cmd.Context())

@@ -22,10 +22,10 @@ func (a *cli) suspendVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "suspend REF --reason TEXT",
-		Short: "Hold what would be done about something, until it is resumed",
+		Short: "Do nothing about a ref until it is resumed",
 		Long: `Record on the ledger that nothing is to be done about REF until vishwa resume REF. Every
 apply, controller and pipeline of the repository holds its steps, and what needs them.
-What is served goes on being served, and a run that is under way ends.`,
+What is served goes on, and a run that is under way is not stopped.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd, args, func(s *station, in *pass.Intent, o asked) error {
@@ -95,7 +95,7 @@ func (a *cli) resumeVerb() *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "resume REF",
-		Short: "Let go on what was suspended",
+		Short: "Resume what was suspended",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd, args, func(s *station, _ *pass.Intent, o asked) error {

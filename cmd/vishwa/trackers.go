@@ -21,7 +21,7 @@ import (
 const trackerTime = 2 * time.Minute
 
 func (a *cli) trackersVerb() *cobra.Command {
-	cmd := &cobra.Command{Use: "trackers", Short: "Show what the ledger records in the trackers that are declared, and what others changed there", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "trackers", Short: "Have the declared trackers show what the ledger records, and see what others changed there", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(a.trackersDo("status", "Ask each tracker what it lacks and what others changed there; write nothing", true),
 		a.trackersDo("sync", "Have each tracker show what the ledger records", false))
@@ -35,9 +35,9 @@ func (a *cli) trackersDo(use, short string, dry bool) *cobra.Command {
 		Use: use, Short: short, Args: cobra.NoArgs,
 		Long: short + `.
 
-What the revision declares counts, and not the work tree: a credential goes where it says.
-Where another branch is checked out than the remote's own, or where the remote does not
-have the revision, that is said and needs a yes: at a terminal, or by --here.`,
+The declarations of the commit count, not those of the work tree: they say where a
+credential goes. If the checked-out branch is not the remote's default one, or if the
+remote does not have the revision, a yes is needed: at a terminal, or by --here.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.open(cmd.Context(), reading)
 			if err != nil {

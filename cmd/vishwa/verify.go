@@ -37,8 +37,8 @@ a folder laid out so.
 
 A package (package/NAME, or its address in a registry, by digest or with a tag) is checked
 against what is attached to it there: the signature of its digest, its provenance and the
-signature of the model. Nobody else is asked. Its files are not read: vishwa models pull
-holds each of them. With --out DIR, DIR gets what cosign needs to verify the same.`,
+signature of the model. Only the registry is asked. The files are not read: vishwa models
+pull checks each of them. With --out DIR, DIR gets what cosign needs to verify the same.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := a.open(cmd.Context(), reading)
