@@ -56,7 +56,7 @@ func (s *series) add(x float64) {
 	s.held = append(s.held, x)
 	s.n++
 	if !s.any {
-		s.tell(x)
+		s.countFew(x)
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *series) decimal(d table.Decimal) {
 	s.decimals = append(s.decimals, int32(d.Digits))
 	s.n++
 	if !s.any {
-		s.tell(d.Number())
+		s.countFew(d.Number())
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *series) unlike(d table.Decimal) {
 		s.decimals = append(s.decimals, digits)
 		s.n++
 		if !s.any {
-			s.tell(d.Number())
+			s.countFew(d.Number())
 		}
 		return
 	}
@@ -122,8 +122,8 @@ func (s *series) numbers() {
 	s.decimals = nil
 }
 
-// tell tells the few different ones apart.
-func (s *series) tell(x float64) {
+// countFew tells the few different ones apart.
+func (s *series) countFew(x float64) {
 	if slices.Contains(s.few, x) {
 		return
 	}
@@ -176,7 +176,7 @@ func (s *series) sample(spool Spool) (*drift.Sample, error) {
 	for _, c := range s.moved {
 		fits := true
 		by := s.places - c.places // which only grows
-		if err := c.read(spool, 4, func(raw []byte) {
+		if err := c.readPieces(spool, 4, func(raw []byte) {
 			if by == 0 {
 				for ; len(raw) >= 4; raw = raw[4:] {
 					out = append(out, int32(binary.LittleEndian.Uint32(raw)))
@@ -212,7 +212,7 @@ func (s *series) all(spool Spool) ([]float64, error) {
 		if c.places == noDecimals {
 			size = 8
 		}
-		if err := c.read(spool, size, func(raw []byte) {
+		if err := c.readPieces(spool, size, func(raw []byte) {
 			for ; len(raw) >= size; raw = raw[size:] {
 				if size == 8 {
 					out = append(out, math.Float64frombits(binary.LittleEndian.Uint64(raw)))
@@ -230,8 +230,8 @@ func (s *series) all(spool Spool) ([]float64, error) {
 	return append(out, s.held...), nil
 }
 
-// read hands over the bytes of the chunk, in pieces of whole values of size bytes.
-func (c chunk) read(spool Spool, size int, take func(raw []byte)) error {
+// readPieces hands over the bytes of the chunk, in pieces of whole values of size bytes.
+func (c chunk) readPieces(spool Spool, size int, take func(raw []byte)) error {
 	raw := make([]byte, min(c.n*size, 64<<10))
 	for at, end := c.at, c.at+int64(c.n*size); at < end; {
 		part := raw[:min(int64(len(raw)), end-at)]
