@@ -306,7 +306,7 @@ type Standing string
 const (
 	Well    Standing = "well"
 	Drifted Standing = "drifted" // a column, or a bound that is broken
-	Faulty  Standing = "fault"   // a column is missing, or of another type
+	Faulty  Standing = "fault"   // a column is missing, or of another type, or outcomes have not come that are due
 	Unknown Standing = "unknown" // too little to tell
 )
 

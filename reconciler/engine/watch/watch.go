@@ -4,12 +4,14 @@
 package watch
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -68,6 +70,21 @@ type Coverage struct {
 	Enough     bool    `json:"enough"`     // to be judged
 	Unmatched  int     `json:"unmatched"`  // outcomes of rows that the window does not have
 	Duplicates int     `json:"duplicates"` // ids that stand twice: none of their rows counts
+	// Least is the share that is asked for, where fewer have come than that: of Overdue rows the outcome should be there by now,
+	// and else gates wait for it.
+	Least   float64 `json:"least,omitempty"`
+	Overdue bool    `json:"overdue,omitempty"`
+}
+
+// lacking says that too few outcomes have come; "" where nothing waits for them.
+func (c *Coverage) lacking() string {
+	switch {
+	case c == nil || c.Least == 0:
+		return ""
+	case c.Overdue:
+		return fmt.Sprintf("outcomes have come for %.0f %% of %s whose outcome is due, and are asked for %.0f %%", 100*c.Share, plural.Of(c.Rows, "row"), 100*c.Least)
+	}
+	return fmt.Sprintf("outcomes have come for %.0f %% of %s, and gates are judged from %.0f %% on", 100*c.Share, plural.Of(c.Rows, "row"), 100*c.Least)
 }
 
 // GaugeReading is what another program measured.
@@ -109,6 +126,11 @@ func (e *Evidence) Judge() {
 		if c.Verdict == drift.Drift {
 			say(ledger.Drifted, "column "+c.Name+" has drifted: "+c.Method+" "+text(c.Score))
 		}
+	}
+	if why := e.Labels.lacking(); why != "" && e.Labels.Overdue {
+		say(ledger.Faulty, why)
+	} else if why != "" {
+		say(ledger.Unknown, why)
 	}
 	for _, m := range e.Realized {
 		if m.Few {

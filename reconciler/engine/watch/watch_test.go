@@ -43,6 +43,10 @@ func TestAWindowIsJudgedByTheWorstOfIt(t *testing.T) {
 		"a broken metric":                 {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Realized: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Drifted},
 		"an estimated one breaks nothing": {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Estimated: []Metric{{Name: "f1", Value: value(0.1), Broken: true}}}, ledger.Well},
 		"too few outcomes":                {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Realized: []Metric{{Name: "f1", Value: value(0.1), Few: true}}}, ledger.Unknown},
+		"outcomes that are overdue":       {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Labels: &Coverage{Rows: 9, Least: 0.8, Overdue: true}}, ledger.Faulty},
+		"drift, and no outcomes":          {Evidence{Columns: []drift.Column{{Verdict: drift.Drift}}, Labels: &Coverage{Rows: 9, Least: 0.8, Overdue: true}}, ledger.Drifted},
+		"gates that wait for outcomes":    {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Labels: &Coverage{Rows: 9, Least: 0.8}}, ledger.Unknown},
+		"outcomes that nothing waits for": {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Labels: &Coverage{Rows: 9}}, ledger.Well},
 		"a broken gauge":                  {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Broken: true, Value: value(1)}}}, ledger.Drifted},
 		"a gauge that is not known":       {Evidence{Columns: []drift.Column{{Verdict: drift.Stable}}, Gauges: []GaugeReading{{Unknown: "down"}}}, ledger.Unknown},
 	} {

@@ -86,7 +86,7 @@ func Line(w ledger.Watched) string {
 	case w.Verdict == ledger.Drifted:
 		return "a bound is broken, of " + rows
 	case w.Verdict == ledger.Faulty:
-		return "columns are missing or of another type, of " + rows
+		return "columns are missing or of another type, or outcomes that are due have not come, of " + rows
 	case w.Verdict == ledger.Unknown:
 		return "too little is known, of " + rows
 	}

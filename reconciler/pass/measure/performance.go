@@ -123,5 +123,8 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 		least = 0.8
 	}
 	cover.Enough = cover.Labelled > 0 && cover.Share >= least
+	if !cover.Enough && cover.Rows > 0 && (l.Within != "" || len(s.spec.Gates) > 0) {
+		cover.Least, cover.Overdue = least, l.Within != ""
+	}
 	return known, nil
 }
