@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/vishwaops/vishwa/policy/terms"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
@@ -66,7 +67,7 @@ func BenchmarkDecision(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			input, err := doc.value(j.schema, &terms{})
+			input, err := j.shape.Value(doc, &terms.Shared{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -79,7 +80,7 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(name+"/whole", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if f := j.decide(context.Background(), s, &ev, &terms{}, e.opts.Timeout); len(f) > 0 {
+				if f := j.decide(context.Background(), s, &ev, &terms.Shared{}, e.opts.Timeout); len(f) > 0 {
 					b.Fatal(f)
 				}
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
+	"github.com/vishwaops/vishwa/policy/terms"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -57,7 +58,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	if err != nil {
 		return nil, err
 	}
-	terms := &terms{}
+	shared := &terms.Shared{}
 	guarded, over, stop := e.guard(ctx)
 	defer stop()
 	found := make([][]ledger.Finding, len(steps))
@@ -66,7 +67,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = j.decide(guarded, steps[i], &ev, terms, e.opts.Timeout)
+				found[i] = j.decide(guarded, steps[i], &ev, shared, e.opts.Timeout)
 			}
 		})
 	}
@@ -83,7 +84,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 }
 
 // decide is one decision, kept within its time.
-func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, terms *terms, within time.Duration) (out []ledger.Finding) {
+func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, shared *terms.Shared, within time.Duration) (out []ledger.Finding) {
 	defer func() {
 		if r := recover(); r != nil { // a fault in a built-in function must not let a step through
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
@@ -94,7 +95,7 @@ func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, terms *te
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
-	input, err := doc.value(j.schema, terms)
+	input, err := j.shape.Value(doc, shared)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}

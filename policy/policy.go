@@ -15,8 +15,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/vishwaops/vishwa/policy/terms"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -36,9 +36,9 @@ type Engine struct {
 
 // judge is rules that are ready to be asked.
 type judge struct {
-	asks   map[string]question // by the kind of a step; "" asks everything
-	rules  []Rule
-	schema *jsonschema.Schema
+	asks  map[string]question // by the kind of a step; "" asks everything
+	rules []Rule
+	shape *terms.Shape
 }
 
 // question is a prepared query for some sets of findings, in the order of its result.
@@ -119,11 +119,11 @@ func compile(mods []module) (*judge, error) {
 	if err := parse(mods, func(m module) bool { return !m.team }); err != nil {
 		return nil, err
 	}
-	schema, types, err := compileSchema()
+	shape, types, err := compileSchema()
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{rules: describeRules(mods), schema: schema}
+	j := &judge{rules: describeRules(mods), shape: shape}
 	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(types)
 	if compiler.Compile(parsed(mods)); compiler.Failed() {
 		return nil, broken(compiler.Errors)

@@ -12,6 +12,9 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/policy/terms"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func TestTheShapeOfWhatRulesSeeIsGoodJSONSchema(t *testing.T) {
@@ -39,24 +42,28 @@ func TestTheShapeSaysNothingOfSeveralFieldsTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := slices.Sorted(maps.Keys(top)), []string{"$comment", "$schema", "additionalProperties", "properties", "required", "type"}; !slices.Equal(got, want) {
-		t.Errorf("it has %q, want %q: value of a document looks at each field by itself", got, want)
+		t.Errorf("it has %q, want %q: Value of a document looks at each field by itself", got, want)
 	}
 }
 
 // Field by field is the same as the whole, whose JSON the schema accepts.
 func TestADocumentIsWhatItsJSONIs(t *testing.T) {
-	schema, _, err := compileSchema()
+	shape, _, err := compileSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := schemas.Compile("input", inputSchema)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, ev := many(t, 8)
-	shared := &terms{}
+	shared := &terms.Shared{}
 	for _, s := range p.Steps {
 		doc, err := describe(s, &ev, ev.Of(s.Ref))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := doc.value(schema, shared)
+		got, err := shape.Value(doc, shared)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,19 +90,19 @@ func TestADocumentIsWhatItsJSONIs(t *testing.T) {
 
 // What the schema does not accept is told by its place in the document, also where an earlier step had the same.
 func TestAFieldThatIsWrongIsNamed(t *testing.T) {
-	schema, _, err := compileSchema()
+	shape, _, err := compileSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, ev := many(t, 2)
-	shared := &terms{}
+	shared := &terms.Shared{}
 	for range 2 {
 		doc, err := describe(p.Steps[1], &ev, ev.Of(p.Steps[1].Ref))
 		if err != nil {
 			t.Fatal(err)
 		}
 		doc.Environment = &environmentDoc{Name: "staging", Approvals: -1, Roles: []string{"a"}, RevokedSigner: refuse, Bytes: "trusted"}
-		if _, err := doc.value(schema, shared); err == nil || !strings.Contains(err.Error(), "/environment breaks rule") {
+		if _, err := shape.Value(doc, shared); err == nil || !strings.Contains(err.Error(), "/environment breaks rule") {
 			t.Errorf("the error is %v", err)
 		}
 	}
