@@ -239,6 +239,7 @@ func TestGuardedGrowth(t *testing.T) {
 		"plan datasets":       {datasets, 25, []string{"plan"}},
 		"validate candidates": {candidates, 200, []string{"validate"}},
 		"plan candidates":     {candidates, 200, []string{"plan"}},
+		"judge datasets":      {datasets, 25, []string{"policy", "check"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var took [3]map[string]uint64
@@ -263,5 +264,24 @@ func TestGuardedGrowth(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A folder of which nothing has changed is looked at, and not read: how much is read is the same for ten times the files.
+func TestAFolderThatHasNotChangedIsNotRead(t *testing.T) {
+	guarded(t)
+	reads := func(n int) uint64 {
+		files := map[string]string{"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: guarded}\nspec: {}\n",
+			"vishwa/images.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: images}\nspec: {source: {path: data}}\n"}
+		for i := range n {
+			files[fmt.Sprintf("data/%d/%d.txt", i%10, i)] = fmt.Sprintln(i)
+		}
+		p := newGuardedPlace(t, files)
+		p.run("vishwa", "apply", "--yes")
+		p.cost("plan")
+		return p.cost("plan").Reads
+	}
+	if few, many := reads(50), reads(500); many > few+100 { // the memory of them is one file
+		t.Errorf("%d reads of 50 files, and %d of 500", few, many)
 	}
 }

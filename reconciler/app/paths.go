@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -18,7 +19,7 @@ import (
 // Paths are the folders of one repository.
 type Paths struct {
 	State string // runs, releases, Terraform, the store
-	Cache string // folded ledgers
+	Cache string // folded ledgers, and what files of checkouts held
 	Envs  string // software environments: the repository's own, as its key seals them
 	Keys  string // of the controller
 }
@@ -125,3 +126,8 @@ func (p Paths) control() (*os.File, error) {
 // Seal is the file of the key that seals what this installation writes for itself. It
 // stands outside of everything that is run or served.
 func (p Paths) Seal() string { return filepath.Join(p.State, "seal", "key") }
+
+// watch is the checkout being read, with what its files held the last time: of each checkout, as one repository may have several here.
+func (h *Repository) watch() (fs.FS, func(ctx context.Context, sha string) (bool, error)) {
+	return h.Repo.Watch(filepath.Join(h.Paths.Cache, "files-"+digest.Of([]byte(h.Repo.Dir())).Hex()[:32]))
+}

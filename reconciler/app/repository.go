@@ -258,7 +258,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Machine:     sealed.Name(),
 			Arms:        h.arms(o),
 		},
-		Worktree: worktree, Watch: h.Repo.Watch, Unwatched: h.Repo.Unwatched,
+		Worktree: worktree, Watch: h.watch, Unwatched: h.Repo.Unwatched,
 		Data:     data.Fetcher{Store: kept, Env: o.Env, Dir: h.checkout()},
 		WorkData: h.workData(o),
 		Runner: wrap.Routed(runner.Local(runner.Config{Env: o.Env, Store: kept, Dir: filepath.Join(h.Paths.State, apart, "runs"), Envs: envs,

@@ -7,6 +7,8 @@ import (
 	"context"
 	"io/fs"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
@@ -34,6 +36,8 @@ var (
 	_ fs.ReadFileFS = ending{}
 	_ fs.StatFS     = ending{}
 	_ fs.ReadLinkFS = endingLinks{}
+
+	_ graph.Remembers = ending{}
 )
 
 func (e ending) Open(name string) (fs.File, error) {
@@ -69,6 +73,21 @@ func (e ending) Stat(name string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	return fs.Stat(e.tree, name)
+}
+
+// Recall is what tree remembers of a file (graph.Remembers).
+func (e ending) Recall(name string) (digest.File, bool) {
+	if m, can := e.tree.(graph.Remembers); can && e.ctx() == nil {
+		return m.Recall(name)
+	}
+	return digest.File{}, false
+}
+
+// Remember has tree remember a file, where it can.
+func (e ending) Remember(f digest.File) {
+	if m, can := e.tree.(graph.Remembers); can {
+		m.Remember(f)
+	}
 }
 
 // endingLinks is a tree that tells of links.

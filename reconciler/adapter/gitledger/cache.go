@@ -20,9 +20,12 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
-// saveEvery is how many entries the cache may lag behind: writing it costs as
-// much as verifying some dozens.
-const saveEvery = 64
+// saveEvery is how many entries the cache may lag behind, and saveBytes how much of them: writing it costs as
+// much as verifying some dozens, and one entry may tell of a folder of a hundred thousand files.
+const (
+	saveEvery = 64
+	saveBytes = 256 << 10
+)
 
 // cacheName tells this clone from any other, also from one that stood at the
 // same place before: it is drawn once and kept in the repository.
@@ -74,13 +77,13 @@ func (l *Ledger) load() error {
 	if err != nil {
 		return nil //nolint:nilerr // written by another version, or damaged: it is folded anew
 	}
-	l.facts, l.at, l.saved = f, plumbing.NewHash(string(head)), f.Count
+	l.facts, l.at, l.saved, l.size = f, plumbing.NewHash(string(head)), f.Count, len(b)
 	return nil
 }
 
 // save writes the cache where it lags behind.
 func (l *Ledger) save() error {
-	if l.opts.CacheDir == "" || l.facts.Count-l.saved < saveEvery {
+	if l.opts.CacheDir == "" || l.facts.Count-l.saved < saveEvery && l.behind < max(saveBytes, l.size/saveEvery) {
 		return nil
 	}
 	b, err := l.facts.Encode()
@@ -90,7 +93,7 @@ func (l *Ledger) save() error {
 	if err := writeFile(l.cacheFile(), append([]byte(l.at.String()+"\n"), b...)); err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "write ledger cache: %w", err), "free some space, or make the cache folder writable")
 	}
-	l.saved = l.facts.Count
+	l.saved, l.size, l.behind = l.facts.Count, len(b), 0
 	return nil
 }
 

@@ -88,6 +88,8 @@ type Ledger struct {
 	facts   *ledger.Facts // of all entries up to at
 	at      plumbing.Hash
 	saved   int64 // entries in the cache
+	size    int   // of the cache, in bytes
+	behind  int   // bytes of entries that it lags behind
 	claims  claims
 	told    *gitremote.Heard // what the remote said that it has; nil: it was not asked
 

@@ -184,6 +184,7 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 	if !l.at.IsZero() {
 		parent = l.at.String()
 	}
+	read := 0
 	replay := ledger.Replay{Trust: l.trust(ctx), Facts: next, Parent: parent}
 	for r, err := range l.objects.Records(ctx, links, l.at, next.Count) {
 		if err != nil {
@@ -192,10 +193,12 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 		if _, err := replay.Next(r); err != nil {
 			return err
 		}
+		read += len(r.Bundle)
 	}
 	if err := replay.End(); err != nil {
 		return err
 	}
 	l.facts, l.at = next, tip
+	l.behind += read
 	return nil
 }

@@ -13,16 +13,21 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 )
 
 // Watch is the checkout, and a question about all that was read of it until it is
 // asked: does revision sha hold the same under the same names? A no may be wrong,
-// as where a file was read in part; a yes is not.
-func (r *Repo) Watch() (tree fs.FS, same func(ctx context.Context, sha string) (bool, error)) {
+// as where a file was read in part; a yes is not. At remembered, a file, stands what files held that have not
+// changed since; "" is none.
+func (r *Repo) Watch(remembered string) (tree fs.FS, same func(ctx context.Context, sha string) (bool, error)) {
 	if r.root == nil {
 		return noWorktree{}, func(context.Context, string) (bool, error) { return false, nil }
 	}
-	w := &watched{worktree: worktree{r, newClean(r)}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{}}
+	w := &watched{worktree: worktree{r, newClean(r)}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{},
+		recalled: recalled{path: remembered, now: recall.Known{}, read: map[string]dvccache.Stamp{}}}
 	return w, w.same
 }
 
@@ -33,6 +38,9 @@ type watched struct {
 	files   map[string]plumbing.Hash // zero: what was read is not the whole file
 	folders map[string][]fs.DirEntry
 	absent  map[string]bool
+
+	recalled recalled
+	near     near
 }
 
 var (
@@ -41,6 +49,14 @@ var (
 )
 
 func (w *watched) Open(name string) (fs.File, error) {
+	if f, at, settled, err := w.near.open(w, name); err == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if delete(w.recalled.read, name); settled {
+			w.recalled.read[name] = at
+		}
+		return w.naming(f, name, at.Size), nil
+	}
 	f, err := w.worktree.Open(name)
 	if err != nil {
 		w.miss(name)
@@ -61,12 +77,17 @@ func (w *watched) Open(name string) (fs.File, error) {
 		w.noted(name, g.gitName())
 		return f, nil
 	}
+	return w.naming(f, name, info.Size()), nil
+}
+
+// naming is f, of size bytes, which is named when all of it was read; the caller holds the lock.
+func (w *watched) naming(f fs.File, name string, size int64) fs.File {
 	if _, ok := w.files[name]; !ok {
 		w.files[name] = plumbing.ZeroHash
 	}
 	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", info.Size())
-	return &watchedFile{File: f, name: name, size: info.Size(), hash: h, watched: w}, nil
+	fmt.Fprintf(h, "blob %d\x00", size)
+	return &watchedFile{File: f, name: name, size: size, hash: h, watched: w}
 }
 
 func (w *watched) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -95,8 +116,12 @@ func (w *watched) same(ctx context.Context, sha string) (bool, error) {
 		return false, err
 	}
 	head := at.(*tree)
+	w.near.mu.Lock()
+	w.near.close()
+	w.near.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.recalled.keep()
 	for name, is := range w.files {
 		n, err := head.find("open", name)
 		if err != nil || !n.mode.IsRegular() || n.hash != is {

@@ -52,6 +52,7 @@ func (w worktree) check(op, name string) error {
 	if name == "." {
 		return nil
 	}
+	above := "" // the folder that stands above what is looked at
 	for i := 0; i < len(name); {
 		end := strings.IndexByte(name[i:], '/')
 		if end < 0 {
@@ -63,22 +64,30 @@ func (w worktree) check(op, name string) error {
 		i += end
 		info, err := w.repo.root.Lstat(name[:i])
 		if err != nil {
+			// A folder that has what was looked for is not one that Git left empty.
+			if within, wrong := w.hollow(above); wrong != nil {
+				return &fs.PathError{Op: op, Path: name, Err: wrong}
+			} else if within {
+				return inNested(op, name, above)
+			}
 			return &fs.PathError{Op: op, Path: name, Err: cause(err)}
 		}
 		if info.Mode()&fs.ModeSymlink != 0 && (i < len(name) || op != "stat") {
 			return &fs.PathError{Op: op, Path: name, Err: errLink}
 		}
 		if i < len(name) && info.IsDir() {
-			switch within, err := w.nested(name[:i]); {
-			case err != nil:
-				return &fs.PathError{Op: op, Path: name, Err: err}
-			case within:
-				return &fs.PathError{Op: op, Path: name, Err: fault.WithHint(fault.New(fault.Invalid, "%s %w", name[:i], errNested), "name a path outside it, or keep its files in this repository")}
+			if above = name[:i]; w.cloned(above) {
+				return inNested(op, name, above)
 			}
 		}
 		i++
 	}
 	return nil
+}
+
+// inNested says that name is in the repository at within.
+func inNested(op, name, within string) error {
+	return &fs.PathError{Op: op, Path: name, Err: fault.WithHint(fault.New(fault.Invalid, "%s %w", within, errNested), "name a path outside it, or keep its files in this repository")}
 }
 
 // nested tells whether a folder is a repository of its own: one that is here, or a
@@ -87,8 +96,22 @@ func (w worktree) nested(name string) (bool, error) {
 	if name == "." {
 		return false, nil
 	}
-	if _, err := w.repo.root.Lstat(name + "/.git"); err == nil {
+	if w.cloned(name) {
 		return true, nil
+	}
+	return w.hollow(name)
+}
+
+// cloned tells whether the folder holds a repository.
+func (w worktree) cloned(name string) bool {
+	_, err := w.repo.root.Lstat(name + "/.git")
+	return err == nil
+}
+
+// hollow tells whether the folder is a submodule that git clone left empty.
+func (w worktree) hollow(name string) (bool, error) {
+	if name == "" {
+		return false, nil
 	}
 	// Git lists what the index has in a process of its own: only an empty folder may be one that it left so.
 	d, err := w.repo.root.Open(name)

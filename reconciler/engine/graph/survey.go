@@ -70,6 +70,12 @@ type survey struct {
 	taken int                      // bytes of pointers and dvc.lock files so far
 }
 
+// Remembers is a tree that knows what files hold that have not changed since an earlier survey.
+type Remembers interface {
+	Recall(name string) (f digest.File, ok bool)
+	Remember(f digest.File) // it was read whole, is closed and holds what it seems to
+}
+
 // MaxFiles bounds the files under all the paths that declarations name, each counted
 // as often as a path stands for it: a few trees in Git, each of which holds another ten
 // times over, are more files than there is room for.
@@ -146,6 +152,26 @@ func (s *survey) file(p string) (digest.File, error) {
 	if f, ok := s.files[p]; ok {
 		return f, nil
 	}
+	memory, remembers := s.tree.(Remembers)
+	if remembers {
+		if f, ok := memory.Recall(p); ok {
+			s.files[p] = f
+			return f, nil
+		}
+	}
+	f, err := s.readFile(p)
+	if err != nil {
+		return digest.File{}, err
+	}
+	if remembers {
+		memory.Remember(f)
+	}
+	s.files[p] = f
+	return f, nil
+}
+
+// readFile is the file at p, which is no other's stand-in.
+func (s *survey) readFile(p string) (digest.File, error) {
 	in, err := s.tree.Open(p)
 	if err != nil {
 		return digest.File{}, err
@@ -162,9 +188,7 @@ func (s *survey) file(p string) (digest.File, error) {
 	if bytes.HasPrefix(head, []byte("\x00GITCRYPT\x00")) {
 		return digest.File{}, standIn{p, "encrypted by git-crypt", "unlock the clone: git-crypt unlock (a controller cannot; keep the file outside of git-crypt for one)"}
 	}
-	f := digest.File{Path: p, Digest: d, Size: n}
-	s.files[p] = f
-	return f, nil
+	return digest.File{Path: p, Digest: d, Size: n}, nil
 }
 
 // beginning is the first bytes of what is written to it: enough to tell a pointer of Git LFS.

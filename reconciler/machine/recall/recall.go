@@ -1,0 +1,110 @@
+// Package recall remembers what files of a checkout hold, so that those that have not changed need not be read: what was read
+// of a file stands as long as its size, its times and its inode do, as with Git's own index.
+package recall
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+	"unsafe"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+)
+
+// File is what a file held when it stood as Stamp says.
+type File struct {
+	dvccache.Stamp
+	Git    [20]byte // Git's name of its bytes
+	SHA256 [32]byte
+}
+
+// Known is what is remembered of files, by path.
+type Known map[string]File
+
+// coarse is how far apart the times of a file system may be that has no fractions of a second, twice over.
+const coarse = 2 * time.Second
+
+// Settled tells whether a file that stood so when its reading began can be told from one that was written afterwards: one that was
+// written so shortly before that both have one time is not remembered.
+func Settled(at dvccache.Stamp, began time.Time) bool {
+	if at.MTime%int64(time.Second) == 0 && at.CTime%int64(time.Second) == 0 {
+		began = began.Add(-coarse)
+	}
+	return at.Settled(began)
+}
+
+const (
+	magic = "recalled files 1\n"
+	fixed = 2 + 4*8 + 20 + 32 // of a file, before its path
+)
+
+// Load is what is remembered at path. What cannot be read is nothing: files are then read again.
+func Load(path string) Known {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) < len(magic)+8 || !bytes.HasPrefix(b, []byte(magic)) {
+		return nil
+	}
+	b, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
+	if crc32.ChecksumIEEE(b) != sum {
+		return nil
+	}
+	b = b[len(magic):]
+	n := int(binary.LittleEndian.Uint32(b))
+	if b = b[4:]; n > len(b)/fixed {
+		return nil
+	}
+	known := make(Known, n)
+	for range n {
+		if len(b) < fixed {
+			return nil
+		}
+		var f File
+		size := int(binary.LittleEndian.Uint16(b))
+		f.Size, f.MTime = int64(binary.LittleEndian.Uint64(b[2:])), int64(binary.LittleEndian.Uint64(b[10:]))
+		f.CTime, f.Inode = int64(binary.LittleEndian.Uint64(b[18:])), binary.LittleEndian.Uint64(b[26:])
+		copy(f.Git[:], b[34:])
+		copy(f.SHA256[:], b[54:])
+		if b = b[fixed:]; len(b) < size {
+			return nil
+		}
+		known[unsafe.String(unsafe.SliceData(b), size)] = f // nobody writes to b
+		b = b[size:]
+	}
+	return known
+}
+
+// Save writes k to path, whole or not at all. It holds nothing that cannot be had again, and need not be on the disk.
+func (k Known) Save(path string) (err error) {
+	b := append(make([]byte, 0, len(magic)+8+len(k)*(fixed+40)), magic...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(k)))
+	for name, f := range k {
+		if len(name) > 1<<16-1 {
+			return errors.New("remember files: a path is too long")
+		}
+		b = binary.LittleEndian.AppendUint16(b, uint16(len(name)))
+		for _, n := range []uint64{uint64(f.Size), uint64(f.MTime), uint64(f.CTime), f.Inode} {
+			b = binary.LittleEndian.AppendUint64(b, n)
+		}
+		b = append(append(append(b, f.Git[:]...), f.SHA256[:]...), name...)
+	}
+	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
