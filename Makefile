@@ -78,7 +78,7 @@ GTO := 1.10.1
 OPTUNA := 5.0.0
 MOTO := 5.2.5
 RAY := 2.60.0
-MLFLOW := mlflow==3.17.2 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wandb==0.31.0 dvclive==3.49.1 tensorboardX==2.6.5
+MLFLOW := mlflow==3.17.2 boto3==1.44.8 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wandb==0.31.0 dvclive==3.49.1 tensorboardX==2.6.5
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
@@ -179,8 +179,8 @@ test-airflow: $(TOOLS)/airflow/bin/airflow ## what drives Airflow, on a real one
 test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its own SDK and its local runner
 	VISHWA_KFP=$(TOOLS)/kfp $(GO) test -count=1 -timeout 10m -run '^TestKFPItself' -v ./templates ./reconciler/format/pipeline
 
-test-mlflow: $(TOOLS)/mlflow/bin/mlflow ## what shows runs in MLflow, on a real server, and scripts that log by the real MLflow, W&B, DVCLive and TensorBoard (1 GB)
-	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
+test-mlflow: $(TOOLS)/mlflow/bin/mlflow $(TOOLS)/bin/minio ## what shows runs in MLflow, on a real server and with its models in a real MinIO, and scripts that log by the real MLflow, W&B, DVCLive and TensorBoard (1 GB)
+	VISHWA_REAL=1 VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
 
 test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, uploaded by the real wandb to a double of its server (1 GB)
 	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker/wandb

@@ -11,6 +11,7 @@ import (
 // addressed are declarations with an address, one a field that has one. ADDRESS is HOST with whatever stands before it.
 var addressed = map[string]string{
 	"spec.trackers.mlflow.url":              "kind: Project\nmetadata: {name: p}\nspec: {trackers: {mlflow: {url: 'https://ADDRESS'}}}",
+	"spec.trackers.mlflow.models.endpoint":  "kind: Project\nmetadata: {name: p}\nspec: {trackers: {mlflow: {url: 'https://example.com', models: {url: 's3://bucket/x', endpoint: 'https://ADDRESS'}}}}",
 	"spec.store.s3.endpoint":                "kind: Project\nmetadata: {name: p}\nspec: {store: {s3: {url: 's3://bucket/x', endpoint: 'https://ADDRESS'}}}",
 	"spec.runners.r.airflow.url":            "kind: Project\nmetadata: {name: p}\nspec: {runners: {r: {airflow: {url: 'https://ADDRESS', dag: d}}}}",
 	"spec.runners.r.jenkins.url":            "kind: Project\nmetadata: {name: p}\nspec: {runners: {r: {jenkins: {url: 'https://ADDRESS', job: j}}}}",

@@ -89,6 +89,8 @@ type MLflowTracker struct {
 	Experiment string `json:"experiment,omitempty" jsonschema:"default=vishwa,pattern=^[^/'\\x00-\\x1f][^'\\x00-\\x1f]{0\\,199}$" part:"placement"`
 	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_TRACKER_MLFLOW.
 	Token string `json:"token,omitempty" part:"placement"`
+	// Models has the files of each release put where the server keeps those of its models, as an MLflow model that "mlflow" loads: the artifact location of the experiment, or a place above it. They go there straight, with the controller's credentials for S3. Without it, they stay in the store. It is for MLflow 3 or newer.
+	Models *S3 `json:"models,omitempty" part:"placement"`
 	// Prefix is put before the names of registered models, where several repositories have one server.
 	Prefix string `json:"prefix,omitempty" jsonschema:"pattern=^[A-Za-z0-9._-]{1\\,64}$" part:"placement"`
 	// OnDrift says what is done about what others changed there, such as an alias that was moved or a run that was deleted: heal changes it back, keep leaves it. With propose, a controller takes an alias that was moved to another release for a wish, and makes a pull request that has its environment serve that release; all else is changed back. Each is reported.
@@ -125,4 +127,8 @@ func (t *MLflowTracker) check(d *document, field string) {
 		d.problem(field+".schedule", "is when it is looked for aliases that are proposed; declare onDrift: propose, or remove it")
 	}
 	schedule(d, field+".schedule", t.Schedule)
+	t.Models.check(d, field+".models")
+	if t.Models != nil && t.Models.Anonymous {
+		d.problem(field+".models.anonymous", "cannot be: the files of models are written there; remove it")
+	}
 }

@@ -5,6 +5,7 @@ package port
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -30,6 +31,8 @@ type Projection struct {
 	Runs     []TrackerRun
 	Models   []TrackerModel
 	Data     []TrackerData
+	// Content reads a file of a version's model, as a Store does; nil: none can be read.
+	Content func(ctx context.Context, name digest.Digest) (io.ReadCloser, error)
 }
 
 // TrackerData is the data that a dataset has by now, since an entry.
@@ -96,6 +99,7 @@ type TrackerVersion struct {
 	Time   time.Time
 	Run    digest.Digest // the key of the run that made it
 	Digest digest.Digest // of the model
+	Model  Artifact      // with its files
 	Tags   map[string]string
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Options are what a tracker is reached with.
@@ -29,6 +30,8 @@ type Options struct {
 	Env port.Env
 	// Transport asks the server; nil is the usual way.
 	Transport http.RoundTripper
+	// Bucket opens where files of models go; nil is S3, with the credentials of Env.
+	Bucket func(at *schemas.S3, env port.Env) (port.Bucket, error)
 	// Writer tells this process from others that record the same.
 	Writer string
 	// Sleep waits between tries; nil is the usual way.
@@ -172,6 +175,8 @@ func (c *client) refused(doing string, status int, raw []byte) error {
 		return fault.WithHint(err, "put a credential that may do it into %s, or name a file as the tracker's token", TokenVariable)
 	case kind == fault.Transient:
 		return fault.WithHint(err, "try again; the log of %s says more", c.who)
+	case status == http.StatusNotFound && strings.HasPrefix(doing, "logged-models") && (said.Code == "" || said.Code == "ENDPOINT_NOT_FOUND"):
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it has no models with files", c.who, doing), "MLflow 3 or newer is needed for spec.trackers.mlflow.models: remove that, or upgrade the server")
 	case status == http.StatusNotFound && said.Code == "":
 		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it is older than this needs, or its REST API is elsewhere", c.who, doing), "MLflow 2.9 or newer is needed")
 	}

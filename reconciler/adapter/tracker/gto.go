@@ -11,10 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -30,7 +30,7 @@ func GTO(remote port.Tagger) port.Tracker { return gto{remote} }
 // Record implements port.Tracker.
 func (g gto) Record(ctx context.Context, p port.Projection, dry bool) (out port.Recorded, err error) {
 	want, notes := gtoTags(p)
-	out.Notes = told.Few(notes)
+	out.Notes = bounded.Few(notes)
 	if len(want) == 0 {
 		return out, nil
 	}
@@ -46,13 +46,13 @@ func (g gto) Record(ctx context.Context, p port.Projection, dry bool) (out port.
 			out.Drift = append(out.Drift, fmt.Sprintf("the tag %s is at commit %.12s, and the ledger says %.12s: somebody moved it, or a branch with another ledger has it; it is left as it is", t.Name, at, t.Commit))
 		}
 	}
-	out.Drift = told.Few(append(out.Drift, gtoOthers(p, want, there)...))
+	out.Drift = bounded.Few(append(out.Drift, gtoOthers(p, want, there)...))
 	if dry || len(lacks) == 0 {
 		out.Writes = len(lacks)
 		return out, nil
 	}
 	refused, err := g.make(ctx, lacks)
-	out.Writes, out.Notes = len(lacks)-len(refused), told.Few(append(notes, refused...))
+	out.Writes, out.Notes = len(lacks)-len(refused), bounded.Few(append(notes, refused...))
 	return out, err
 }
 

@@ -13,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -108,7 +108,7 @@ func TestWhatAServerSaysIsToldShortly(t *testing.T) {
 		"model-versions/create": func(int) string { return `{"model_version": {"version": "1"}}` },
 	})
 	r, err := m.Record(t.Context(), port.Projection{Ledger: "l", Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: key}}, Serves: map[string]digest.Digest{"staging": key}}}}, false)
-	if err != nil || len(r.Drift) != 1 || len(r.Drift[0]) > told.MostWords {
+	if err != nil || len(r.Drift) != 1 || len(r.Drift[0]) > bounded.MostWords {
 		t.Errorf("%d, %v", len(r.Drift), err)
 	}
 }
@@ -132,10 +132,10 @@ func TestOneRunKeepsNoOtherFromBeingShown(t *testing.T) {
 		t.Errorf("shown %+v", got)
 	}
 	many := port.Projection{Ledger: "l"}
-	for range 3 * told.MostFailed {
+	for range 3 * bounded.MostFailed {
 		many.Runs = append(many.Runs, bad)
 	}
-	if _, err := m.Record(t.Context(), many, false); strings.Count(fmt.Sprint(err), "training/bad") != told.MostFailed {
+	if _, err := m.Record(t.Context(), many, false); strings.Count(fmt.Sprint(err), "training/bad") != bounded.MostFailed {
 		t.Errorf("%v", err)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -38,11 +38,16 @@ const (
 type mlflow struct {
 	*client
 	spec schemas.MLflowTracker
+	open func(at *schemas.S3, env port.Env) (port.Bucket, error)
 }
 
 // MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
 func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
-	return &mlflow{newClient("MLflow", spec.URL, spec.Token, o), spec}
+	m := &mlflow{newClient("MLflow", spec.URL, spec.Token, o), spec, o.Bucket}
+	if m.open == nil {
+		m.open = intoS3
+	}
+	return m
 }
 
 // session is one recording.
@@ -51,6 +56,8 @@ type session struct {
 	p          port.Projection
 	dry        bool
 	experiment string
+	models     *placed  // nil: files of models stay where they are
+	stale      []string // versions of the model at hand that others took the place of
 	out        port.Recorded
 }
 
@@ -76,15 +83,19 @@ func (s *session) record(ctx context.Context) error {
 		if err := s.run(ctx, r, there); err != nil {
 			failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err))
 		}
-		if told.Stops(failed) {
+		if bounded.Stops(failed) {
 			return errors.Join(failed...)
 		}
 	}
-	for _, m := range s.p.Models {
+	models := s.p.Models
+	if err := s.findModels(ctx); err != nil {
+		failed, models = append(failed, fmt.Errorf("record the files of models: %w", err)), nil
+	}
+	for _, m := range models {
 		if err := s.model(ctx, m, there); err != nil {
 			failed = append(failed, fmt.Errorf("record model %s: %w", m.Name, err))
 		}
-		if told.Stops(failed) {
+		if bounded.Stops(failed) {
 			break
 		}
 	}
@@ -92,13 +103,13 @@ func (s *session) record(ctx context.Context) error {
 }
 
 func (s *session) drift(format string, args ...any) {
-	if len(s.out.Drift) < told.Most {
-		s.out.Drift = append(s.out.Drift, told.Shortened(fmt.Sprintf(format, args...), told.MostWords))
+	if len(s.out.Drift) < bounded.Most {
+		s.out.Drift = append(s.out.Drift, bounded.Shortened(fmt.Sprintf(format, args...), bounded.MostWords))
 	}
 }
 
 func (s *session) note(format string, args ...any) {
-	if len(s.out.Notes) < told.Most {
+	if len(s.out.Notes) < bounded.Most {
 		s.out.Notes = append(s.out.Notes, fmt.Sprintf(format, args...))
 	}
 }
@@ -141,7 +152,7 @@ func (s *session) tags(own map[string]string, of map[string]string) []tag {
 	out := make([]tag, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if v := all[name]; v != "" {
-			out = append(out, tag{name, told.Shortened(v, mostTagValue)})
+			out = append(out, tag{name, bounded.Shortened(v, mostTagValue)})
 		}
 	}
 	return out
@@ -152,6 +163,7 @@ type experimentAnswer struct {
 	Experiment struct {
 		ID    string `json:"experiment_id"`
 		Stage string `json:"lifecycle_stage"`
+		Root  string `json:"artifact_location"`
 	} `json:"experiment"`
 }
 
@@ -281,7 +293,7 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	if known && at.whole {
 		return nil
 	}
-	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < told.Abandoned.Milliseconds() {
+	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < bounded.Abandoned.Milliseconds() {
 		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
 		return nil
 	}

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -152,7 +152,7 @@ func parameters(r port.TrackerRun, more map[string]string) []tag {
 	names := unique(slices.Sorted(maps.Keys(all)))
 	var out []tag
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, tag{names[name], told.Shortened(all[name], mostParamValue)})
+		out = append(out, tag{names[name], bounded.Shortened(all[name], mostParamValue)})
 	}
 	return out
 }
@@ -256,7 +256,7 @@ func datasets(inputs map[string]digest.Digest) (out []any) {
 		}
 		out = append(out, map[string]any{
 			"tags":    []tag{{"mlflow.data.context", "training"}},
-			"dataset": map[string]string{"name": told.Shortened(name, mostKey), "digest": told.Shortened(d.Hex(), mostDatasetID-4), "source_type": "vishwa", "source": string(source)},
+			"dataset": map[string]string{"name": bounded.Shortened(name, mostKey), "digest": bounded.Shortened(d.Hex(), mostDatasetID-4), "source_type": "vishwa", "source": string(source)},
 		})
 	}
 	return out
@@ -273,7 +273,7 @@ func unique(names []string) map[string]string {
 				continue
 			}
 			if taken[as] || as != name && len(name) > mostKey {
-				as = strings.TrimRight(told.Shortened(as, mostKey-9), "/") + "-" + digest.Of([]byte(name)).Hex()[:8]
+				as = strings.TrimRight(bounded.Shortened(as, mostKey-9), "/") + "-" + digest.Of([]byte(name)).Hex()[:8]
 			}
 			out[name], taken[as] = as, true
 		}
@@ -295,7 +295,7 @@ func plainName(name string) string {
 			parts[i] = strings.Repeat("_", max(1, len(p)))
 		}
 	}
-	as = told.Shortened(strings.Join(parts, "/"), mostKey)
+	as = bounded.Shortened(strings.Join(parts, "/"), mostKey)
 	if cut, ends := strings.CutSuffix(as, "/"); ends { // where it was cut
 		as = cut + "_"
 	}

@@ -44,20 +44,31 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 		return fault.WithHint(fault.New(fault.Conflict, "MLflow has a registered model %s that this repository did not make", name),
 			"declare another prefix below spec.trackers.mlflow, or hand it over: set its tag %s to %s", tagLedger, s.p.Ledger)
 	}
-	versions, err := s.versions(ctx, name, m)
+	there, err := s.versions(ctx, name, m)
 	if err != nil {
 		return err
 	}
-	gone := s.gone(name, m, got, versions)
+	versions, gone := there.numbers, s.gone(name, m, got, there.numbers)
 	for _, v := range m.Versions {
-		if versions[v.Key] != "" || gone[v.Key] && !s.p.Heal {
+		if gone[v.Key] && !s.p.Heal {
 			continue
 		}
-		if versions[v.Key], err = s.version(ctx, name, v, runs); err != nil {
+		if versions[v.Key], err = s.release(ctx, name, v, runs, there); err != nil {
 			return err
 		}
 	}
-	return s.aliases(ctx, name, m, got, versions)
+	if err := s.aliases(ctx, name, m, got, versions); err != nil {
+		return err
+	}
+	for _, number := range s.stale { // once no alias of ours is on it
+		if !s.p.Heal {
+			break
+		}
+		if err := s.remove(ctx, "model-versions/delete", map[string]string{"name": name, "version": number}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // gone are the versions that were there, and that somebody deleted. They are made in their order: what a later one is there of was there, and what
@@ -85,9 +96,13 @@ func (s *session) gone(name string, m port.TrackerModel, got registeredAnswer, v
 	return out
 }
 
-// versions are those of this ledger, by their keys; of several the lowest number counts.
-func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (map[digest.Digest]string, error) {
-	out, ours := map[digest.Digest]string{}, map[digest.Digest]bool{}
+// registered are the versions of a model that are there, and what they are of, by their keys.
+type registered struct{ numbers, sources map[digest.Digest]string }
+
+// versions are those of this ledger; of several of one key one whose files are there counts, and then the lowest number.
+func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (registered, error) {
+	out, ours := registered{map[digest.Digest]string{}, map[digest.Digest]string{}}, map[digest.Digest]bool{}
+	s.stale = nil
 	for _, v := range m.Versions {
 		ours[v.Key] = true
 	}
@@ -95,6 +110,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 		var got struct {
 			Versions []struct {
 				Version string `json:"version"`
+				Source  string `json:"source"`
 				Tags    []tag  `json:"tags"`
 			} `json:"model_versions"`
 			Next string `json:"next_page_token"`
@@ -111,8 +127,16 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 			if valueOf(v.Tags, tagLedger) != s.p.Ledger || !ours[key] {
 				continue
 			}
-			if was := out[key]; was == "" || len(v.Version) < len(was) || len(v.Version) == len(was) && v.Version < was {
-				out[key] = v.Version
+			was, before := out.numbers[key], s.models.live(key, out.sources[key])
+			now := s.models.live(key, v.Source)
+			switch {
+			case was == "" || now && !before || now == before && (len(v.Version) < len(was) || len(v.Version) == len(was) && v.Version < was):
+				if now && !before && ofModel(out.sources[key]) {
+					s.stale = append(s.stale, was)
+				}
+				out.numbers[key], out.sources[key] = v.Version, v.Source
+			case before && !now && ofModel(v.Source):
+				s.stale = append(s.stale, v.Version) // its place was taken, and who did that was cut off
 			}
 		}
 		return got.Next, nil
@@ -120,11 +144,15 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 	return out, err
 }
 
-// version makes a version of a model. Its files stay where Vishwa keeps them, and the source says so.
-func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found) (string, error) {
+// version makes a version of a model: of MLflow's model with this id; or, without one, its files stay where Vishwa keeps them, and
+// the source says so.
+func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, id string) (string, error) {
 	body := map[string]any{"name": name, "source": "vishwa://store/sha256/" + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest)}, v.Tags)}
 	if r, known := runs[v.Run]; known && !r.deleted {
 		body["run_id"] = r.id
+	}
+	if id != "" {
+		body["source"], body["model_id"] = modelSource+id, id
 	}
 	var made struct {
 		Version struct {
@@ -223,7 +251,7 @@ func (s *session) retire(ctx context.Context, name string, m port.TrackerModel, 
 	return nil
 }
 
-func (s *session) remove(ctx context.Context, path string, body map[string]string) error {
+func (s *session) remove(ctx context.Context, path string, body any) error {
 	if s.dry {
 		s.out.Writes++
 		return nil

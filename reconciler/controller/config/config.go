@@ -251,7 +251,7 @@ type Repository struct {
 	Variables []string `yaml:"variables"`
 	// Tokens says which of the variables whose names begin with VISHWA_SOURCE_ its declarations may send, and to which addresses: {VISHWA_SOURCE_API: ["https://api.example.com"]}, with all below them; a broker is kafka://host:port. Without it, any to any where it is the only repository, and else none.
 	Tokens map[string][]string `yaml:"tokens"`
-	// Storage lists the places that its declarations may use with the controller's credentials, or in its folders, for stores, sources, remotes of DVC, checkpoints, logs and images: s3://bucket/prefix, https://minio.example.com/bucket/prefix at an endpoint, oci://registry.example.com/team, kafka://host:port/topic at each broker that a log names, a folder, or a repository of Git, each with all below it. Without it, all where it is the only repository, and else none but the controller's own folder for it.
+	// Storage lists the places that its declarations may use with the controller's credentials, or in its folders, for stores, sources, remotes of DVC, checkpoints, logs, images and models of MLflow: s3://bucket/prefix, https://minio.example.com/bucket/prefix at an endpoint, oci://registry.example.com/team, kafka://host:port/topic at each broker that a log names, a folder, or a repository of Git, each with all below it. Without it, all where it is the only repository, and else none but the controller's own folder for it.
 	Storage []string `yaml:"storage"`
 	// Infrastructure lets it provision, which begins Terraform as the controller's user, without a sandbox: its modules can take what is the other repositories'. The default is true where it is the only repository.
 	Infrastructure *bool `yaml:"infrastructure"`

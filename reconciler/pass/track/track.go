@@ -144,6 +144,9 @@ func (f *fold) at(s spot) (key digest.Digest) {
 
 func (f *fold) projection() port.Projection {
 	p := port.Projection{Ledger: f.ledger.Hex()}
+	if f.Store != nil {
+		p.Content = f.Store.Get
+	}
 	shown := map[digest.Digest]bool{} // runs, by key
 	models := map[schemas.Ref]*port.TrackerModel{}
 	var order []schemas.Ref
@@ -151,7 +154,7 @@ func (f *fold) projection() port.Projection {
 		if e.PullRequest != nil && f.approved[e.Key] == nil {
 			continue
 		}
-		v := port.TrackerVersion{Key: e.Key, Entry: e.Seq, Time: e.Time, Digest: e.Model.Artifact.Digest, Tags: f.tags(e)}
+		v := port.TrackerVersion{Key: e.Key, Entry: e.Seq, Time: e.Time, Digest: e.Model.Artifact.Digest, Model: e.Model.Artifact, Tags: f.tags(e)}
 		if by := f.approved[e.Key]; by != nil && len(by.Approved) > 0 {
 			v.Tags[port.TagApproved] = strings.Join(by.Approved, ", ")
 		}

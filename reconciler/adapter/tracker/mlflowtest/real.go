@@ -14,8 +14,8 @@ import (
 )
 
 // Start begins a real server of MLflow, of the environment venv, on this machine's own address. Its log has
-// a line a request.
-func Start(t testing.TB, venv string) (url, log string) {
+// a line a request. Without further arguments, artifacts go through it.
+func Start(t testing.TB, venv string, args ...string) (url, log string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,8 +30,11 @@ func Start(t testing.TB, venv string) (url, log string) {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.Command(filepath.Join(venv, "bin", "mlflow"), "server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
-		"--backend-store-uri", "sqlite:///"+filepath.Join(dir, "mlflow.db"), "--artifacts-destination", filepath.Join(dir, "artifacts"), "--serve-artifacts")
+	if len(args) == 0 {
+		args = []string{"--artifacts-destination", filepath.Join(dir, "artifacts"), "--serve-artifacts"}
+	}
+	cmd := exec.Command(filepath.Join(venv, "bin", "mlflow"), append([]string{"server", "--host", "127.0.0.1", "--port", port, "--workers", "1",
+		"--backend-store-uri", "sqlite:///" + filepath.Join(dir, "mlflow.db")}, args...)...)
 	cmd.Env = append(os.Environ(), "MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "PATH="+filepath.Join(venv, "bin")+":"+os.Getenv("PATH"))
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 var byName = regexp.MustCompile(`^name='([^']*)'$`)
@@ -39,6 +40,9 @@ func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[stri
 		}
 		s.models[name] = &model{tags: tagsOf(body), aliases: map[string]string{}}
 		return map[string]any{"registered_model": map[string]any{"name": name}}, nil
+	}
+	if id, of := strings.CutPrefix(text(body, "source"), "models:/m-"); of && len(id) == 32 && s.loggedModel("m-"+id) == nil {
+		return nil, missing()
 	}
 	if m := s.models[name]; m != nil {
 		return m.answer(what, name, body)

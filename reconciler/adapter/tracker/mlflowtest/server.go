@@ -5,6 +5,7 @@ package mlflowtest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -30,6 +31,7 @@ type run struct {
 	tags, params                        map[string]string
 	points                              []point
 	inputs                              []any
+	outputs                             []any
 }
 
 type experiment struct {
@@ -49,7 +51,10 @@ type Server struct {
 	experiments map[string]*experiment // by id, which is the name that it was made by
 	runs        []*run
 	models      map[string]*model
+	logged      []*logged
 	log         []string
+	// Root is where experiments keep artifacts; "" is with the server.
+	Root string
 	// Before is asked before a request is answered; a status other than 0 is the answer.
 	Before func(r *http.Request) int
 }
@@ -93,7 +98,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.Path, prefix)
 	body := map[string]json.RawMessage{}
 	if r.Method != http.MethodGet {
-		if json.NewDecoder(r.Body).Decode(&body) != nil {
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil && err != io.EOF {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
@@ -137,6 +142,12 @@ func listed(m map[string]string) []tag {
 
 func (s *Server) answer(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {
+	case "GET experiments/get":
+		id := text(body, "experiment_id")
+		if e := s.experiments[id]; e != nil {
+			return map[string]any{"experiment": map[string]any{"experiment_id": id, "name": e.name, "lifecycle_stage": e.stage, "artifact_location": s.root(id)}}, nil
+		}
+		return nil, missing()
 	case "GET experiments/get-by-name":
 		for id, e := range s.experiments {
 			if e.name == text(body, "experiment_name") {
@@ -177,6 +188,9 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 	verb, path, _ := strings.Cut(what, " ")
 	if path == "metrics/get-history" {
 		return s.ofRun("", body)
+	}
+	if rest, of := strings.CutPrefix(path, "logged-models"); of {
+		return s.ofLogged(verb+rest, body)
 	}
 	if rest, of := strings.CutPrefix(path, "runs/"); of {
 		return s.ofRun(rest, body)
@@ -252,6 +266,15 @@ func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]an
 		var sets []any
 		_ = json.Unmarshal(body["datasets"], &sets)
 		r.inputs = append(r.inputs, sets...)
+	case "outputs":
+		var models []any
+		_ = json.Unmarshal(body["models"], &models)
+		for _, was := range r.outputs {
+			if fmt.Sprint(was) == fmt.Sprint(models[0]) {
+				return nil, &refusal{http.StatusInternalServerError, "INTERNAL_ERROR"} // so does the real one
+			}
+		}
+		r.outputs = append(r.outputs, models...)
 	case "update":
 		r.status = text(body, "status")
 	case "set-tag":
@@ -323,6 +346,6 @@ func (r *run) shown() map[string]any {
 	return map[string]any{
 		"info":   map[string]string{"run_id": r.id, "run_name": r.name, "experiment_id": r.experiment, "status": r.status, "lifecycle_stage": r.stage, "artifact_uri": "mlflow-artifacts:/" + r.id + "/artifacts"},
 		"data":   map[string]any{"tags": listed(r.tags), "params": listed(r.params), "metrics": points},
-		"inputs": map[string]any{"dataset_inputs": r.inputs},
+		"inputs": map[string]any{"dataset_inputs": r.inputs}, "outputs": map[string]any{"model_outputs": r.outputs},
 	}
 }

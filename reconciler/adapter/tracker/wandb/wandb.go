@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/told"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	wandblog "github.com/vishwaops/vishwa/reconciler/format/wandb"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -73,11 +73,11 @@ func (w *wandb) Record(ctx context.Context, p port.Projection, dry bool) (out po
 			gone = append(gone, fmt.Sprint(r.Entry))
 			continue
 		case shown[id]:
-			out.Drift = told.Few(append(out.Drift, fmt.Sprintf("run %s of entry %d was deleted", r.Name, r.Entry)))
+			out.Drift = bounded.Few(append(out.Drift, fmt.Sprintf("run %s of entry %d was deleted", r.Name, r.Entry)))
 		}
 		if !dry {
 			if err := w.write(ctx, p.Ledger, r, id); err != nil {
-				if failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)); told.Stops(failed) {
+				if failed = append(failed, fmt.Errorf("record run %s of entry %d: %w", r.Name, r.Entry, err)); bounded.Stops(failed) {
 					return out, errors.Join(failed...)
 				}
 				continue
@@ -87,7 +87,7 @@ func (w *wandb) Record(ctx context.Context, p port.Projection, dry bool) (out po
 		out.Writes++
 	}
 	if len(gone) > 0 {
-		out.Drift = append(out.Drift, told.Shortened(fmt.Sprintf("%s deleted from %s, as wandb sync --clean does too: entry %s", plural.Of(len(gone), "run"), w.dir, strings.Join(gone, ", ")), told.MostWords))
+		out.Drift = append(out.Drift, bounded.Shortened(fmt.Sprintf("%s deleted from %s, as wandb sync --clean does too: entry %s", plural.Of(len(gone), "run"), w.dir, strings.Join(gone, ", ")), bounded.MostWords))
 	}
 	return out, errors.Join(failed...)
 }
@@ -189,7 +189,7 @@ func (w *wandb) sweep() {
 	}
 	for _, e := range entries {
 		at, err := e.Info()
-		if strings.HasPrefix(e.Name(), wandbUnfinished) && err == nil && w.now().Sub(at.ModTime()) > told.Abandoned {
+		if strings.HasPrefix(e.Name(), wandbUnfinished) && err == nil && w.now().Sub(at.ModTime()) > bounded.Abandoned {
 			_ = sandbox.Remove(filepath.Join(w.dir, e.Name()))
 		}
 	}

@@ -1,6 +1,6 @@
-// Package told bounds what is told of records: a server says some of it, and one record that cannot be written keeps no
+// Package bounded has the bounds of what is told of records: a server says some of it, and one record that cannot be written keeps no
 // other from being shown.
-package told
+package bounded
 
 import (
 	"strings"

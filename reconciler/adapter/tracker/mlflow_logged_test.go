@@ -1,0 +1,453 @@
+// Releases with files, as models of MLflow: in a folder that stands for S3 always, and with a real server and a real MinIO where VISHWA_MLFLOW
+// names an environment that has MLflow.
+
+package tracker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// counted is a bucket that counts what is put, and fails once left is used up.
+type counted struct {
+	port.Bucket
+	mu   sync.Mutex
+	puts map[string]int
+	cut  *cutting
+}
+
+func (c *counted) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	if c.cut != nil && c.cut.left.Load() >= 0 && c.cut.left.Add(-1) < 0 {
+		c.cut.left.Store(0)
+		return port.Object{}, fault.New(fault.Transient, "cut off")
+	}
+	o, err := c.Bucket.Put(ctx, key, r, size)
+	if err == nil { // else somebody's failure ended it
+		c.mu.Lock()
+		c.puts[key]++
+		c.mu.Unlock()
+	}
+	return o, err
+}
+
+func (c *counted) sent() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.puts {
+		n += m
+	}
+	return n
+}
+
+type content struct{ *bytes.Reader }
+
+func (content) Close() error { return nil }
+
+// filesBench is a server that keeps artifacts in a bucket.
+type filesBench struct {
+	spec   schemas.MLflowTracker
+	rest   rest
+	in     *counted
+	opened []*schemas.S3
+	cut    *cutting
+	writes func() int
+}
+
+func (b *filesBench) tracker(writer string, cut *cutting) port.Tracker {
+	b.in.cut = cut
+	o := Options{Env: env(nil), Writer: writer, Sleep: atOnce, Bucket: func(at *schemas.S3, _ port.Env) (port.Bucket, error) {
+		b.opened = append(b.opened, at)
+		return b.in, nil
+	}}
+	if cut != nil {
+		o.Transport = cut
+	}
+	return MLflow(b.spec, o)
+}
+
+// released is a ledger of this test's own, of two releases: a folder and a single file.
+func released(t *testing.T) (p port.Projection, files map[digest.Digest][]byte) {
+	p = trackerKeys(t)
+	files = map[digest.Digest][]byte{}
+	put := func(path, text string) digest.File {
+		d := digest.Of([]byte(text))
+		files[d] = []byte(text)
+		return digest.File{Path: path, Digest: d, Size: int64(len(text))}
+	}
+	folder := digest.Manifest{put("MLmodel", "flavors: {}\nartifact_path: model\n"), put("data/one.bin", "one"), put("data/two.bin", strings.Repeat("two", 1000))}
+	single := put("model.ubj", t.Name())
+	p.Models[0].Versions[0].Model = port.Artifact{Name: "model", Digest: folder.Digest(), Size: folder.Size(), Files: folder}
+	p.Models[0].Versions[1].Model = port.Artifact{Name: "model.ubj", Digest: single.Digest, Size: single.Size}
+	for i := range p.Models[0].Versions {
+		p.Models[0].Versions[i].Digest = p.Models[0].Versions[i].Model.Digest
+	}
+	p.Content = func(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+		raw, is := files[d]
+		if !is {
+			return nil, fault.New(fault.Missing, "%s", d)
+		}
+		return content{bytes.NewReader(raw)}, nil
+	}
+	return p, files
+}
+
+func trackerKeys(t *testing.T) port.Projection {
+	key := func(what string) digest.Digest { return digest.Of([]byte(t.Name() + what)) }
+	at := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+	return port.Projection{Ledger: key("ledger").Hex(), Heal: true,
+		Runs: []port.TrackerRun{{Key: key("run"), Entry: 7, Name: "training/iris", Started: at, Finished: at.Add(time.Minute), Params: map[string]string{"depth": "3"}, Metrics: map[string]float64{"auc": 0.9}}},
+		Models: []port.TrackerModel{{Name: "m-" + key("m").Hex()[:8] + ".x",
+			Versions: []port.TrackerVersion{{Key: key("v1"), Entry: 8, Run: key("run")}, {Key: key("v2"), Entry: 12}},
+			Serves:   map[string]digest.Digest{"production": key("v1"), "staging": key("v2")}}}}
+}
+
+// shownVersion is a version as the registry has it.
+type shownVersion struct {
+	Version string `json:"version"`
+	Source  string `json:"source"`
+	Run     string `json:"run_id"`
+	Tags    []tag  `json:"tags"`
+}
+
+func (b *filesBench) versions(t *testing.T, name string) (out map[string]shownVersion) {
+	t.Helper()
+	var all struct {
+		Versions []shownVersion `json:"model_versions"`
+	}
+	b.rest.ask(t, "GET", "model-versions/search?filter=name%3D%27"+name+"%27", nil, &all)
+	out = map[string]shownVersion{}
+	for _, v := range all.Versions {
+		out[tagged(v.Tags)[tagKey]] = v
+	}
+	if len(out) != len(all.Versions) {
+		t.Errorf("%d versions of %d keys", len(all.Versions), len(out))
+	}
+	return out
+}
+
+// whole insists that each version is of a model that is ready and has its files.
+func (b *filesBench) whole(t *testing.T, p port.Projection) {
+	t.Helper()
+	versions := b.versions(t, p.Models[0].Name)
+	for _, v := range p.Models[0].Versions {
+		shown := versions[string(v.Key)]
+		id := strings.TrimPrefix(shown.Source, "models:/")
+		var got struct {
+			Model loggedAnswer `json:"model"`
+		}
+		b.rest.ask(t, "GET", "logged-models/"+id, nil, &got)
+		if got.Model.Info.Status != modelReady || tagged(got.Model.Info.Tags)[tagKey] != string(v.Key) {
+			t.Errorf("model %s is %+v", id, got.Model)
+		}
+		at := strings.TrimPrefix(got.Model.Info.At, b.spec.Models.URL+"/")
+		want := map[string]int64{}
+		for _, f := range v.Model.Files {
+			want[at+"/"+f.Path] = f.Size
+		}
+		if v.Model.Files == nil {
+			want[at+"/"+v.Model.Name] = v.Model.Size
+		}
+		there := map[string]int64{}
+		for o, err := range b.in.List(t.Context(), at+"/") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			there[o.Key] = o.Size
+		}
+		if !maps.Equal(want, there) {
+			t.Errorf("of version %s %v is there, and not %v", shown.Version, there, want)
+		}
+	}
+}
+
+func (b *filesBench) record(t *testing.T, p port.Projection) port.Recorded {
+	t.Helper()
+	r, err := b.tracker("one", nil).Record(t.Context(), p, false)
+	if err != nil {
+		t.Fatalf("record: %v (%s)", err, fault.HintOf(err))
+	}
+	return r
+}
+
+var filesLaws = map[string]func(*testing.T, *filesBench){
+	"AReleaseIsAModelWithItsFiles": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		dry, err := b.tracker("one", nil).Record(t.Context(), p, true)
+		if err != nil || dry.Writes == 0 || b.in.sent() != 0 {
+			t.Errorf("dry: %+v, %v, %d files", dry, err, b.in.sent())
+		}
+		b.record(t, p)
+		b.whole(t, p)
+		if b.in.sent() != 4 {
+			t.Errorf("%d files were sent", b.in.sent())
+		}
+		var got struct {
+			Run struct {
+				Outputs struct {
+					Models []any `json:"model_outputs"`
+				} `json:"outputs"`
+			} `json:"run"`
+		}
+		run := b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)[0].Info.ID
+		b.rest.ask(t, "GET", "runs/get?run_id="+run, nil, &got)
+		if v := b.versions(t, p.Models[0].Name)[string(p.Models[0].Versions[0].Key)]; len(got.Run.Outputs.Models) != 1 || v.Run != run {
+			t.Errorf("the run has %v, the version is of run %q", got.Run.Outputs.Models, v.Run)
+		}
+		before := b.writes()
+		if r := b.record(t, p); r.Writes != 0 || b.writes() != before || b.in.sent() != 4 || len(r.Drift) != 0 {
+			t.Errorf("the second time: %+v, the server has %d more, %d files were sent", r, b.writes()-before, b.in.sent())
+		}
+		if r, err := b.tracker("two", nil).Record(t.Context(), p, false); err != nil || r.Writes != 0 {
+			t.Errorf("somebody else: %+v, %v", r, err)
+		}
+	},
+	"WhoIsCutOffGoesOnAndSendsNothingTwice": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		cut := &cutting{}
+		cuts, last := 0, error(nil)
+		for ; cuts < 100; cuts++ {
+			cut.left.Store(1)
+			if _, last = b.tracker("one", cut).Record(t.Context(), p, false); last == nil {
+				break
+			}
+		}
+		if cuts < 10 || cuts == 100 {
+			t.Fatalf("it was cut off %d times: %v", cuts, last)
+		}
+		b.whole(t, p)
+		if b.in.sent() != 4 {
+			t.Errorf("%d files were sent", b.in.sent())
+		}
+	},
+	"AModelThatWasDeletedIsDrift": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		b.record(t, p)
+		name, key := p.Models[0].Name, string(p.Models[0].Versions[0].Key)
+		old := b.versions(t, name)[key]
+		b.rest.ask(t, "DELETE", "logged-models/"+strings.TrimPrefix(old.Source, "models:/"), nil, nil)
+		p.Heal = false
+		if r := b.record(t, p); len(r.Drift) != 1 || !strings.Contains(r.Drift[0], "was deleted") || r.Writes != 0 {
+			t.Errorf("left: %+v", r)
+		}
+		p.Heal = true
+		if r := b.record(t, p); len(r.Drift) != 1 || r.Writes == 0 {
+			t.Errorf("healed: %+v", r)
+		}
+		b.whole(t, p)
+		if now := b.versions(t, name)[key]; now.Version == old.Version || b.rest.model(t, name).Aliases["production"] != now.Version {
+			t.Errorf("version %s took the place of %s; aliases %v", now.Version, old.Version, b.rest.model(t, name).Aliases)
+		}
+		if r := b.record(t, p); r.Writes != 0 || len(r.Drift) != 0 {
+			t.Errorf("it does not settle: %+v", r)
+		}
+	},
+	"AFileThatWasTakenAwayIsDrift": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		b.record(t, p)
+		for o, err := range b.in.List(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(o.Key, "two.bin") {
+				if err := b.in.Delete(t.Context(), o.Key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		p.Heal = false
+		if r := b.record(t, p); len(r.Drift) != 1 || !strings.Contains(r.Drift[0], "lacks 1 of its 3 files, such as data/two.bin") || r.Writes != 0 {
+			t.Errorf("left: %+v", r)
+		}
+		p.Heal = true
+		if r := b.record(t, p); len(r.Drift) != 1 || r.Writes != 1 {
+			t.Errorf("healed: %+v", r)
+		}
+		b.whole(t, p)
+	},
+	"AVersionThatWasMadeWithoutFilesStays": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		first := p
+		first.Models = slices.Clone(p.Models)
+		first.Models[0].Versions, first.Models[0].Serves = p.Models[0].Versions[:1], nil
+		models := b.spec.Models
+		b.spec.Models = nil
+		b.record(t, first)
+		b.spec.Models = models
+		if r := b.record(t, p); len(r.Drift) != 0 {
+			t.Errorf("drift %v", r.Drift)
+		}
+		got := b.versions(t, p.Models[0].Name)
+		if one, two := got[string(p.Models[0].Versions[0].Key)], got[string(p.Models[0].Versions[1].Key)]; !strings.HasPrefix(one.Source, "vishwa://") || !strings.HasPrefix(two.Source, "models:/m-") {
+			t.Errorf("sources %q and %q", one.Source, two.Source)
+		}
+		if r := b.record(t, p); r.Writes != 0 {
+			t.Errorf("it does not settle: %+v", r)
+		}
+	},
+	"BytesThatAreNotWhatTheyAreNamedGoNowhere": func(t *testing.T, b *filesBench) {
+		p, _ := released(t)
+		p.Content = func(context.Context, digest.Digest) (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader("tampered"), failing{fault.New(fault.Corrupt, "its bytes are not what they are named")})), nil
+		}
+		if _, err := b.tracker("one", nil).Record(t.Context(), p, false); fault.Of(err) != fault.Corrupt {
+			t.Errorf("got %v", err)
+		}
+		if n := len(b.versions(t, p.Models[0].Name)); b.in.sent() != 0 || n != 0 {
+			t.Errorf("%d files were sent, %d versions made", b.in.sent(), n)
+		}
+	},
+}
+
+type failing struct{ error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.error }
+
+func TestReleasesAreModelsWithFiles(t *testing.T) {
+	for name, law := range filesLaws {
+		t.Run(name, func(t *testing.T) {
+			s := mlflowtest.New()
+			s.Root = "s3://mlflow/root"
+			srv := httptest.NewServer(s)
+			t.Cleanup(srv.Close)
+			dir, err := bucket.Dir(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			law(t, &filesBench{spec: schemas.MLflowTracker{URL: srv.URL, Experiment: "files", Models: &schemas.S3{URL: "s3://mlflow/root"}}, rest: rest{srv.URL},
+				in: &counted{Bucket: dir, puts: map[string]int{}}, writes: func() int { return wrote(strings.Join(s.Log(), "\n")) }})
+		})
+	}
+}
+
+// TestMLflowItselfKeepsFiles: a real server, whose artifacts are in a real MinIO and never pass through it.
+func TestMLflowItselfKeepsFiles(t *testing.T) {
+	venv := os.Getenv("VISHWA_MLFLOW")
+	if venv == "" {
+		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
+	}
+	endpoint := porttest.MinIO(t)
+	at := &schemas.S3{URL: "s3://mlflow/root", Endpoint: endpoint}
+	signed := env(map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin"})
+	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
+	if err == nil {
+		err = c.MakeBucket(t.Context(), "mlflow", minio.MakeBucketOptions{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, log := mlflowtest.Start(t, venv, "--default-artifact-root", at.URL, "--no-serve-artifacts")
+	in, err := intoS3(at, signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, law := range filesLaws {
+		t.Run(name, func(t *testing.T) {
+			law(t, &filesBench{spec: schemas.MLflowTracker{URL: url, Experiment: name, Models: at}, rest: rest{url}, in: &counted{Bucket: in, puts: map[string]int{}}, writes: func() int {
+				raw, err := os.ReadFile(log)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return wrote(string(raw))
+			}})
+		})
+	}
+	t.Run("WhatMLflowsOwnClientReads", func(t *testing.T) {
+		p, files := released(t)
+		spec := schemas.MLflowTracker{URL: url, Experiment: "read", Models: at}
+		if _, err := MLflow(spec, Options{Env: signed}).Record(t.Context(), p, false); err != nil {
+			t.Fatal(err, fault.HintOf(err))
+		}
+		into := t.TempDir()
+		cmd := exec.Command(filepath.Join(venv, "bin", "python"), "-c", "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]); print(mlflow.artifacts.download_artifacts(sys.argv[2], dst_path=sys.argv[3]))",
+			url, "models:/"+p.Models[0].Name+"@production", into)
+		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=minioadmin", "AWS_SECRET_ACCESS_KEY=minioadmin", "MLFLOW_S3_ENDPOINT_URL="+endpoint, "MLFLOW_DISABLE_TELEMETRY=true")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, f := range p.Models[0].Versions[0].Model.Files {
+			if raw, err := os.ReadFile(filepath.Join(into, filepath.FromSlash(f.Path))); err != nil || !bytes.Equal(raw, files[f.Digest]) {
+				t.Errorf("%s: %v", f.Path, err)
+			}
+		}
+	})
+}
+
+// TestFilesGoWhereTheProjectSays: what the server says is believed below that place alone.
+func TestFilesGoWhereTheProjectSays(t *testing.T) {
+	for root, says := range map[string]string{
+		"mlflow-artifacts:":   "mlflow-artifacts:/files",
+		"file:///srv/mlflow":  "file:///srv/mlflow",
+		"s3://mlflow/other":   "s3://mlflow/other",
+		"s3://mlflow/rooted":  "s3://mlflow/rooted",
+		"s3://mlflow/root/..": "s3://mlflow/root/..",
+		"s3://other/root":     "s3://other/root",
+	} {
+		s := mlflowtest.New()
+		s.Root = root
+		srv := httptest.NewServer(s)
+		dir, err := bucket.Dir(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _ := released(t)
+		b := &filesBench{spec: schemas.MLflowTracker{URL: srv.URL, Experiment: "files", Models: &schemas.S3{URL: "s3://mlflow/root"}}, rest: rest{srv.URL}, in: &counted{Bucket: dir, puts: map[string]int{}}}
+		r, err := b.tracker("one", nil).Record(t.Context(), p, false)
+		if fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), says) || !strings.Contains(fault.HintOf(err), "spec.trackers.mlflow.models") || b.in.sent() != 0 {
+			t.Errorf("%s: %v (%s), %d files were sent", root, err, fault.HintOf(err), b.in.sent())
+		}
+		if r.Runs != 1 {
+			t.Errorf("%s: %d runs are shown", root, r.Runs)
+		}
+		srv.Close()
+	}
+	bounded := env(nil)
+	bounded.Bounds = nowhere{}
+	if _, err := intoS3(&schemas.S3{URL: "s3://others/x"}, bounded); fault.Of(err) != fault.Denied {
+		t.Errorf("where this repository may not: %v", err)
+	}
+	p := &placed{spec: &schemas.S3{URL: "s3://mlflow/root"}}
+	id := "m-" + strings.Repeat("0", 32)
+	for at, may := range map[string]bool{
+		"s3://mlflow/root/1/models/" + id + "/artifacts":         true,
+		"s3://mlflow/root/models/" + id + "/artifacts/":          true,
+		"s3://mlflow/root/1/models/" + id + "/artifacts/../../x": false,
+		"s3://mlflow/root/1":                                                    false,
+		"s3://mlflow/root/1//models/" + id + "/artifacts":                       false,
+		"s3://mlflow/root/1/mymodels/" + id + "/artifacts":                      false,
+		"s3://mlflow/elsewhere/models/" + id + "/artifacts":                     false,
+		"s3://mlflow/root/1/models/m-" + strings.Repeat("1", 32) + "/artifacts": false,
+	} {
+		m := loggedAnswer{}
+		m.Info.ID, m.Info.At = id, at
+		if _, err := p.modelOf(m); may != (err == nil) {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+}
+
+type nowhere struct{ port.Bounds }
+
+func (nowhere) Place(string) error { return fault.New(fault.Denied, "not there") }
