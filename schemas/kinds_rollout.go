@@ -17,6 +17,8 @@ type Rollout struct {
 	Freeze []Freeze `json:"freeze,omitempty" jsonschema:"minItems=1,maxItems=20" part:"placement"`
 	// After is the deployment that must serve the same model first.
 	After *After `json:"after,omitempty" part:"placement"`
+	// Shadow sends a part of the requests to a new release as well, before it answers any; nobody gets its answers.
+	Shadow *Shadow `json:"shadow,omitempty" part:"placement"`
 	// Canary lets a new release take over step by step, next to the one that serves; without it, it takes over at once.
 	Canary *Canary `json:"canary,omitempty" part:"placement"`
 	// BlueGreen begins a new release complete next to the one that serves, and then gives it all requests at once; in place of canary.
@@ -33,15 +35,23 @@ func (r *Rollout) Reverts() (proposed, direct bool) {
 }
 
 // Tries tells whether a new release stands next to the one that serves before it takes its place.
-func (r *Rollout) Tries() bool { return r != nil && (r.Canary != nil || r.BlueGreen != nil) }
+func (r *Rollout) Tries() bool {
+	return r != nil && (r.Shadow != nil || r.Canary != nil || r.BlueGreen != nil)
+}
 
-// Steps are those that a new release is tried by, as a canary's: of blueGreen, with its switch among them.
-func (r *Rollout) Steps() []CanaryStep {
+// Steps are those that a new release is tried by, as a canary's: of a shadow first, and of blueGreen with its switch among them.
+func (r *Rollout) Steps() (out []CanaryStep) {
+	if r.Shadow != nil {
+		out = r.Shadow.steps(r.Analyses)
+	}
+	if r.Canary != nil {
+		return append(out, r.Canary.Steps...)
+	}
 	if r.BlueGreen == nil {
-		return r.Canary.Steps
+		return out
 	}
 	none, all := 0, 100
-	out := []CanaryStep{{SetWeight: &none}}
+	out = append(out, CanaryStep{SetWeight: &none})
 	for _, s := range r.BlueGreen.BeforeSwitch {
 		out = append(out, CanaryStep{Pause: s.Pause, Analysis: s.Analysis})
 	}
@@ -93,8 +103,9 @@ type Pause struct {
 
 // Analysis compares the new release with a process of the old one that began with it.
 type Analysis struct {
-	// Metric is what is compared: error_rate is the share of the requests that are not answered, or with a status of 500 or above.
-	Metric string `json:"metric,omitempty" jsonschema:"enum=error_rate" part:"placement"`
+	// Metric is what is compared: error_rate is the share of the requests that are not answered, or with a status of 500 or above. Of requests that are
+	// sent to a shadow too, shadow_disagreement is the share of which the answers differ, shadow_error_rate by how much more of them fail, and shadow_slower the share that the new release answers slower.
+	Metric string `json:"metric,omitempty" jsonschema:"enum=error_rate,enum=shadow_disagreement,enum=shadow_error_rate,enum=shadow_slower" part:"placement"`
 	// Log compares, in place of a metric, what the deployment's log of predictions says of both.
 	Log *LogShare `json:"log,omitempty" part:"placement"`
 	// Gauge holds what a Prometheus shows against bounds of its own, in place of a comparison: a value beyond them rolls the new release back.
@@ -175,7 +186,7 @@ func (r *Rollout) check(c *checker, d *document, model Ref) {
 		return
 	}
 	if len(r.Freeze) == 0 && r.After == nil && !r.Tries() && len(r.Analyses) == 0 && r.Revert == "" && !d.has("spec.rollout.freeze") {
-		d.problem("spec.rollout", "says nothing; give freeze, after, canary or blueGreen, or remove it")
+		d.problem("spec.rollout", "says nothing; give freeze, after, shadow, canary or blueGreen, or remove it")
 	}
 	r.checkCanary(c, d)
 	for i, f := range r.Freeze {
@@ -224,6 +235,7 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 			d.problem(at+".log", "reads the log of predictions, and the deployment has none; declare it, as spec.log: {}")
 		}
 	}
+	r.checkShadow(c, d, names)
 	switch {
 	case r.Canary != nil && r.BlueGreen != nil:
 		d.problem("spec.rollout.blueGreen", "gives a new release all requests at once, and canary some; give one of the two")
@@ -231,13 +243,15 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 	case r.BlueGreen != nil:
 		r.checkBlueGreen(c, d, names)
 		return
-	case r.Canary == nil:
+	case r.Canary == nil && r.Shadow == nil:
 		if r.Revert != "" {
-			d.problem("spec.rollout.revert", "reverts what a canary was rolled back from, and neither canary nor blueGreen is given; give one, or remove it")
+			d.problem("spec.rollout.revert", "reverts what a canary was rolled back from, and none of shadow, canary and blueGreen is given; give one, or remove it")
 		}
 		if len(names) > 0 {
-			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and neither canary nor blueGreen is given; give one, or remove them")
+			d.problem("spec.rollout.analyses", "compare a new release that is tried next to the old one, and none of shadow, canary and blueGreen is given; give one, or remove them")
 		}
+		return
+	case r.Canary == nil:
 		return
 	}
 	for i, step := range r.Canary.Steps {
@@ -264,25 +278,15 @@ func (r *Rollout) checkCanary(c *checker, d *document) {
 // checkBlueGreen checks the steps around a switch. While one of the two has all requests, the other has none that it could be compared by.
 func (r *Rollout) checkBlueGreen(c *checker, d *document, names []string) {
 	for _, name := range names {
-		if a := r.Analyses[name]; a.Gauge == nil && a.given() == 1 {
+		if a := r.Analyses[name]; a.Gauge == nil && !a.Pairs() && a.given() == 1 && r.Shadow == nil {
 			d.problem("spec.rollout.analyses."+name, "compares requests of both releases, and with blueGreen one of them has none; give a gauge, or canary in place of blueGreen")
 		}
 	}
 	if len(r.BlueGreen.BeforeSwitch) == 0 && len(r.BlueGreen.AfterSwitch) == 0 {
 		d.problem("spec.rollout.blueGreen", "waits for nothing, before the switch or after it; give beforeSwitch or afterSwitch, or remove it")
 	}
-	for field, steps := range map[string][]SwitchStep{"beforeSwitch": r.BlueGreen.BeforeSwitch, "afterSwitch": r.BlueGreen.AfterSwitch} {
-		for i, step := range steps {
-			at := fmt.Sprintf("spec.rollout.blueGreen.%s.%d", field, i)
-			if d.has(at+".pause") == d.has(at+".analysis") {
-				d.problem(at, "does %s; give one of pause and analysis in each step", map[bool]string{true: "two things", false: "nothing"}[d.has(at+".pause")])
-			}
-			if step.Pause != nil {
-				c.duration(d, at+".pause.duration", step.Pause.Duration)
-			}
-			r.checkNamed(d, at, step.Analysis, names)
-		}
-	}
+	r.checkSwitchSteps(c, d, "spec.rollout.blueGreen.beforeSwitch", r.BlueGreen.BeforeSwitch, names)
+	r.checkSwitchSteps(c, d, "spec.rollout.blueGreen.afterSwitch", r.BlueGreen.AfterSwitch, names)
 }
 
 // checkNamed checks the analyses that the step at a path names.

@@ -21,6 +21,7 @@ type RevertText struct {
 	Serves     int64         // the entry of what serves
 	Canary     port.Asked
 	Baseline   port.Asked
+	Pairs      *port.Pairs      // of requests that both were sent; nil: none were
 	Commits    []RevertedCommit // newest first
 	Beside     []string         // what goes back with them that the release is not made of
 	Theirs     bool             // people have put commits on the branch: what it holds is not what is proposed here
@@ -39,10 +40,18 @@ func (r RevertText) Subject() string {
 
 // asked says what was seen of both releases; "" where nothing was.
 func (r RevertText) asked() string {
-	if r.Canary.Requests == 0 && r.Baseline.Requests == 0 {
-		return ""
+	pairs := ""
+	if p := r.Pairs; p != nil && p.Pairs > 0 {
+		pairs = fmt.Sprintf("Of %s requests that were sent to both, the new release failed %s alone and the old one %s, and of %s pairs of answers %s differ.",
+			grouped(p.Pairs), grouped(p.Failed), grouped(p.OldFailed), grouped(p.Compared), grouped(p.Differ))
 	}
-	return fmt.Sprintf("Of %s requests to the new release %s failed, and of %s to the old one next to it %s.",
+	if r.Canary.Requests == 0 && r.Baseline.Requests == 0 {
+		return pairs
+	}
+	if pairs != "" {
+		pairs += " "
+	}
+	return pairs + fmt.Sprintf("Of %s requests to the new release %s failed, and of %s to the old one next to it %s.",
 		grouped(r.Canary.Requests), grouped(r.Canary.Failed), grouped(r.Baseline.Requests), grouped(r.Baseline.Failed))
 }
 

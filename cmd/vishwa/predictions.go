@@ -38,6 +38,7 @@ type window struct {
 	format       string
 	path         string // of a log that is no deployment's of this repository
 	time, id     string // columns of it
+	shadow       bool   // with answers that nobody got
 }
 
 // flags gives cmd what says which rows are read.
@@ -97,13 +98,14 @@ With --format json each row is a line.`,
 		},
 	}
 	cmd.Flags().IntVarP(&w.limit, "limit", "n", 20, "the newest `N` rows of these; 0 shows all")
+	cmd.Flags().BoolVar(&w.shadow, "shadow", false, "with the answers of a shadow, which nobody got")
 	cmd.Flags().BoolVarP(&w.follow, "follow", "f", false, "go on with rows that come, until you interrupt")
 	w.flags(cmd, "1d", "rows")
 	return cmd
 }
 
 func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err error) {
-	q.Now, q.Time, q.ID = a.now(), w.time, w.id
+	q.Now, q.Time, q.ID, q.Shadow = a.now(), w.time, w.id, w.shadow
 	if q.From, err = a.moment(cmd, w.since); err == nil {
 		q.To, err = a.moment(cmd, w.until)
 	}
@@ -341,7 +343,8 @@ func (a *cli) sayReport(r predictionlog.Report, all bool) {
 		fmt.Fprintf(a.err, "%s in %s.\n", plural.Of(r.Rows, "row"), plural.Of(int64(r.Parts), "file"))
 	}
 	a.counts(a.err, []count{{"Not logged, as more came than could be written", r.Dropped}, {"Left out, as they are of a time that is not yet (a clock is wrong)", r.Future},
-		{"Without a time that can be read", r.Timeless}, {"With an id that came before", r.Duplicates}})
+		{"Without a time that can be read", r.Timeless}, {"With an id that came before", r.Duplicates},
+		{"Left out, as they are answers of a shadow, which nobody got", r.Shadow}})
 	if r.Unread > 0 {
 		fmt.Fprintf(a.err, "%s of parts left out: there are too many others.\n", plural.Of(r.Unread, "column"))
 	}

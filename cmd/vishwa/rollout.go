@@ -45,6 +45,8 @@ type rolling struct {
 	Steps    []string      `json:"steps"`
 	Canary   *port.Asked   `json:"canary,omitempty"`
 	Baseline *port.Asked   `json:"baseline,omitempty"`
+	Shadow   int           `json:"shadow,omitempty"` // per cent of the requests that are sent to it as well
+	Pairs    *port.Pairs   `json:"pairs,omitempty"`
 	Seq      int64         `json:"entry,omitempty"`
 	Approved []string      `json:"approvedBy,omitempty"`
 	Live     port.Health   `json:"health,omitempty"` // of what is tried
@@ -98,7 +100,7 @@ func rollingOf(ref schemas.Ref, w *pass.Snapshot, p plan.Plan) rolling {
 	out := rolling{Ref: ref, Phase: state.Phase, Key: state.Key, Weight: state.Weight, Since: state.Since, Why: state.Why, Steps: []string{}}
 	if e := w.Facts.Rollouts[ref]; e != nil {
 		out.Seq, out.Approved = e.Seq, e.Approved
-		out.Canary, out.Baseline = counted(e.Rollout.Canary), counted(e.Rollout.Baseline)
+		out.Canary, out.Baseline, out.Pairs = counted(e.Rollout.Canary), counted(e.Rollout.Baseline), e.Rollout.Pairs
 	}
 	if canary, declared, tries := plan.CanaryOf(w.Graph.Node(ref)); tries {
 		for _, s := range canary.Steps {
@@ -110,6 +112,7 @@ func rollingOf(ref schemas.Ref, w *pass.Snapshot, p plan.Plan) rolling {
 	}
 	if b := w.Live[ref].Beside; b != nil && b.Key == state.Key {
 		out.Canary, out.Baseline, out.Live, out.model = &b.Canary, &b.Baseline, b.Health, b.Model
+		out.Shadow, out.Pairs = b.Shadow, b.Pairs
 	}
 	for _, s := range p.Steps {
 		if s.Ref == ref && s.Do != plan.Keep {
@@ -132,6 +135,8 @@ func counted(a port.Asked) *port.Asked {
 // stepText is a step of a canary, as it is declared.
 func stepText(s rollout.Step) string {
 	switch {
+	case s.Shadow > 0:
+		return fmt.Sprintf("send it %d %% as a shadow", s.Shadow)
 	case s.Weight != nil:
 		return fmt.Sprintf("set weight %d %%", *s.Weight)
 	case s.Pause != nil && *s.Pause == 0:
@@ -162,6 +167,7 @@ func (a *cli) showRollout(r rolling) {
 			fmt.Fprintf(a.out, "  %-9s %s, %d failed\n", arm.name, plural.Of(arm.of.Requests, "request"), arm.of.Failed)
 		}
 	}
+	a.showPairs(r.Pairs)
 	for i, text := range r.Steps {
 		mark := " "
 		if i+1 == r.Step {
@@ -171,6 +177,30 @@ func (a *cli) showRollout(r rolling) {
 	}
 	if r.Next != "" {
 		fmt.Fprintf(a.out, "  next      %s\n", harmless.Line(r.Next))
+	}
+}
+
+// showPairs prints what came of requests that were sent to both releases.
+func (a *cli) showPairs(p *port.Pairs) {
+	if p == nil {
+		return
+	}
+	fmt.Fprintf(a.out, "  shadow    %s sent twice; %d failed by the new release alone, %d by the old one alone\n", plural.Of(p.Pairs, "request"), p.Failed, p.OldFailed)
+	if p.Compared > 0 {
+		fmt.Fprintf(a.out, "  answers   %d of %d agree", p.Compared-p.Differ, p.Compared)
+		if p.Numbers > 0 {
+			fmt.Fprintf(a.out, "; numbers differ by %.4g on average, and by %.4g at most", p.Distance/float64(p.Numbers), p.Farthest)
+		}
+		fmt.Fprintln(a.out)
+	}
+	if p.Answered > 0 {
+		mean := func(sum time.Duration) time.Duration {
+			return (sum / time.Duration(p.Answered)).Round(10 * time.Microsecond)
+		}
+		fmt.Fprintf(a.out, "  latency   %s on average, and %s of the old one; %d slower\n", mean(p.Took), mean(p.OldTook), p.Slower)
+	}
+	if p.Dropped+p.Unfit > 0 {
+		fmt.Fprintf(a.out, "  not sent  %d, as too many were under way; %d too large, or of a length that nobody said\n", p.Dropped, p.Unfit)
 	}
 }
 

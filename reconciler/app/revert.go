@@ -47,7 +47,7 @@ func (p *Proposer) Revert(ctx context.Context, ref schemas.Ref, direct bool,
 		return Proposed{}, err
 	}
 	text := templates.RevertText{Deployment: ref, Entry: back.Seq, Why: back.Reason, Release: back.Key, Serves: serves.Seq,
-		Canary: back.Rollout.Canary, Baseline: back.Rollout.Baseline, Commits: made}
+		Canary: back.Rollout.Canary, Baseline: back.Rollout.Baseline, Pairs: back.Rollout.Pairs, Commits: made}
 	if direct {
 		out, err := p.revertHere(ctx, text, back.Time, want)
 		if k := fault.Of(err); err == nil || k == fault.Transient || k == fault.Conflict || k == fault.Cancelled {

@@ -56,7 +56,7 @@ func (d *stepServices) Rollout(ctx context.Context, ref schemas.Ref) (*ledger.En
 	return facts.Rollouts[ref], nil
 }
 
-// untriable are findings of the deployments of p that declare a canary, or blueGreen, and whose server tries none. What tries them
+// untriable are findings of the deployments of p that declare a shadow, a canary or blueGreen, and whose server tries none. What tries them
 // is asked, and not its name.
 func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	splits, can := h.Server.(port.Splitter)
@@ -74,7 +74,7 @@ func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) 
 		}
 		out = append(out, ledger.Finding{Rule: "rollout/target", Level: ledger.Denied, Ref: s.Ref,
 			Message: "its releases are to be tried next to the one that serves, and target " + spec.Serves().Target + " serves one release at a time",
-			Hint:    "remove spec.rollout.canary or blueGreen, or name a target that serves two side by side: processes of this machine do"})
+			Hint:    "remove shadow, canary or blueGreen from spec.rollout, or name a target that serves two side by side: processes of this machine do"})
 	}
 	return out
 }
@@ -355,7 +355,7 @@ func (h *Reconciler) rolled(ctx context.Context, r rolledEntry) (ledger.Entry, e
 		e.Rollout.Since = h.Now().UTC().Truncate(time.Millisecond)
 	}
 	if r.seen != nil {
-		e.Rollout.Canary, e.Rollout.Baseline = r.seen.Canary, r.seen.Baseline
+		e.Rollout.Canary, e.Rollout.Baseline, e.Rollout.Pairs = r.seen.Canary, r.seen.Baseline, r.seen.Pairs
 	}
 	e = h.stamp(e)
 	if r.last != nil {

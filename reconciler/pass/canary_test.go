@@ -20,7 +20,7 @@ import (
 type promoted struct{ port.Server }
 
 func (promoted) Splits(string) bool { return true }
-func (promoted) Split(context.Context, port.Release, int) (port.Live, error) {
+func (promoted) Split(context.Context, port.Release, port.Part) (port.Live, error) {
 	return port.Live{}, fault.New(fault.Internal, "nobody asks for it")
 }
 func (promoted) Join(context.Context, string, port.Trial, bool) (port.Live, error) {
@@ -77,11 +77,11 @@ func (s *besides) Observe(ctx context.Context, name string) (port.Live, error) {
 	return l, err
 }
 
-func (s *besides) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+func (s *besides) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
 	if s.tried == nil || s.tried.Key != r.Key { // else it is another weight
 		s.tried = &port.Trial{Key: r.Key, Health: port.Ready, Since: time.Now()}
 	}
-	s.tried.Weight = weight
+	s.tried.Weight = part.Weight
 	return s.Observe(ctx, r.Name)
 }
 

@@ -112,10 +112,11 @@ type Reviver interface {
 type Splitter interface {
 	// Splits tells whether releases of a target can be tried here at all.
 	Splits(target string) bool
-	// Split has r answer weight per cent of the requests under its name, and a second process of what serves,
+	// Split has r answer its part of the requests under its name, and a second process of what serves,
 	// begun with it, as many, where so many are left. It returns when both answer. For the release that is
-	// tried already it changes the weight alone. Where nothing is served under the name, it is Missing.
-	Split(ctx context.Context, r Release, weight int) (Live, error)
+	// tried already it changes the part alone. Where nothing is served under the name, it is Missing. A shadow where
+	// requests cannot be sent twice is Invalid.
+	Split(ctx context.Context, r Release, part Part) (Live, error)
 	// Join ends what is tried under name, where it is of: its release, and where of has a Since, its trial that began
 	// then and not one since. Promote makes it what serves, else what
 	// serves has all requests again. Where it serves already, a promotion is done; where it does not, and nothing is

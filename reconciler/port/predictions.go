@@ -10,6 +10,7 @@ const (
 	ArmStable   = "stable"   // it serves what the others do not
 	ArmBaseline = "baseline" // the same release as stable, begun when the canary was
 	ArmCanary   = "canary"   // the new one
+	ArmShadow   = "shadow"   // the new one, asked what another answered: nobody got its answer
 )
 
 // PredictionLog is what a release logs.

@@ -320,7 +320,8 @@ type Live struct {
 type Trial struct {
 	Key     digest.Digest `json:"key"`
 	Model   digest.Digest `json:"model,omitempty"`
-	Weight  int           `json:"weight"` // per cent of the requests
+	Weight  int           `json:"weight"`           // per cent of the requests
+	Shadow  int           `json:"shadow,omitempty"` // per cent of the requests that are sent to it as well
 	Health  Health        `json:"health,omitempty"`
 	Since   time.Time     `json:"since,omitzero"`
 	Message string        `json:"message,omitempty"`
@@ -328,6 +329,48 @@ type Trial struct {
 	// began with it and has as many of the requests.
 	Canary   Asked `json:"canary"`
 	Baseline Asked `json:"baseline"`
+	// Pairs is what came of requests that were sent to it as well; nil: none were.
+	Pairs *Pairs `json:"pairs,omitempty"`
+}
+
+// Part is what a release that is tried has of the requests.
+type Part struct {
+	Weight int     // per cent that it answers
+	Shadow *Shadow // requests that it is sent as well; nil: none
+}
+
+// Shadow says which requests are sent to a release as well once another has answered them, and when two answers agree.
+type Shadow struct {
+	Percent   int           `json:"percent"`
+	Paths     []string      `json:"paths,omitempty"` // whole, or up to a * at the end; none: those of inference
+	Tolerance float64       `json:"tolerance,omitempty"`
+	Slower    time.Duration `json:"slower,omitempty"` // an answer that begins so much later is slower; zero: none is
+}
+
+// Share is how many per cent of the requests s sends twice; of nil, none.
+func (s *Shadow) Share() int {
+	if s == nil {
+		return 0
+	}
+	return s.Percent
+}
+
+// Pairs is what two releases answered to the same requests.
+type Pairs struct {
+	Pairs     int64         `json:"pairs"`               // requests that were sent twice, and what came of them
+	Failed    int64         `json:"failed"`              // of these, by the new release alone
+	OldFailed int64         `json:"oldFailed,omitempty"` // by the one that serves alone
+	Compared  int64         `json:"compared"`            // pairs of answers that can be compared
+	Differ    int64         `json:"differ"`              // of these
+	Slower    int64         `json:"slower,omitempty"`
+	Dropped   int64         `json:"dropped,omitempty"`  // requests that were not sent again, as too many were under way
+	Unfit     int64         `json:"unfit,omitempty"`    // requests that cannot be sent again: too large, or of a length that nobody said
+	Numbers   int64         `json:"numbers,omitempty"`  // numbers that both answered
+	Distance  float64       `json:"distance,omitempty"` // of these, in sum
+	Farthest  float64       `json:"farthest,omitempty"` // of two of these
+	Took      time.Duration `json:"took,omitempty"`     // until the new release's answers began, in sum over answered pairs
+	OldTook   time.Duration `json:"oldTook,omitempty"`  // until those of the one that serves did
+	Answered  int64         `json:"answered,omitempty"` // pairs of which both were answered
 }
 
 // Asked is how many requests there were, and how many of them failed.

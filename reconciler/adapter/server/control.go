@@ -31,6 +31,7 @@ const (
 	protocol = "/v2/releases/"
 	started  = "/v3/releases/"
 	tries    = "/v4/releases/" // what is tried beside what serves
+	shadows  = "/v5/releases/" // the same, with requests that are sent twice: a host that does not know these makes way
 	before   = "/v1/releases/"
 
 	controlHeader  = "X-Vishwa-Token"
@@ -49,10 +50,11 @@ type demand struct {
 
 // attempt is what becomes of a release beside the one that serves.
 type attempt struct {
-	Weight  int       `json:"weight"`
-	End     bool      `json:"end,omitempty"`
-	Promote bool      `json:"promote,omitempty"` // at its end
-	Since   time.Time `json:"since,omitzero"`    // of what is to end; zero: of whichever trial
+	Weight  int          `json:"weight"`
+	Shadow  *port.Shadow `json:"shadow,omitempty"`
+	End     bool         `json:"end,omitempty"`
+	Promote bool         `json:"promote,omitempty"` // at its end
+	Since   time.Time    `json:"since,omitzero"`    // of what is to end; zero: of whichever trial
 }
 
 // complaint is an error on its way through the socket.
@@ -186,7 +188,11 @@ type line struct {
 // back with its kind.
 func (l line) ask(ctx context.Context, method, name string, d *demand) (port.Live, error) {
 	if d != nil && d.Try != nil {
-		return l.request(ctx, method, tries+name, d)
+		path := tries
+		if d.Try.Shadow != nil {
+			path = shadows
+		}
+		return l.request(ctx, method, path+name, d)
 	}
 	if d != nil && d.Order.Starter != "" {
 		return l.request(ctx, method, started+name, d)

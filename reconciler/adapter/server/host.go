@@ -187,7 +187,7 @@ func (h *host) routes() http.Handler {
 		}
 		return s.apply(r.Context(), d.Order, d.Env)
 	})
-	mux.HandleFunc("PUT "+tries+"{name}", h.countedHandler(func(r *http.Request) (port.Live, error) {
+	attempt := h.countedHandler(func(r *http.Request) (port.Live, error) {
 		s, err := h.service(r.PathValue("name"))
 		if err != nil {
 			return port.Live{}, err
@@ -197,7 +197,9 @@ func (h *host) routes() http.Handler {
 			return port.Live{}, err
 		}
 		return s.attempt(r.Context(), d)
-	}))
+	})
+	mux.HandleFunc("PUT "+tries+"{name}", attempt)
+	mux.HandleFunc("PUT "+shadows+"{name}", attempt)
 	mux.HandleFunc("PUT "+protocol+"{name}", serve)
 	mux.HandleFunc("PUT "+started+"{name}", serve)
 	return mux

@@ -79,6 +79,7 @@ type visit struct {
 	at    *backend
 	arm   string
 	tally *tally       // of the arm; nil where one release has all of the traffic
+	twin  *twin        // nil: it is sent once
 	cut   atomic.Int32 // how its body was cut short
 }
 
@@ -87,6 +88,14 @@ func (v *visit) move(to route) {
 		v.at.busy.Done()
 	}
 	v.at, v.arm, v.tally = to.to, to.arm, to.tally
+}
+
+// leave gives back who answered; as which arm is kept.
+func (v *visit) leave() {
+	if v.at != nil {
+		v.at.busy.Done()
+		v.at = nil
+	}
 }
 
 // ended counts the request, once it is answered or it is known that it will not be.
@@ -117,6 +126,7 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
+			r.Out.Header.Del(HeaderShadow) // it is ours to say
 		},
 		Transport:     p,
 		FlushInterval: -1, // a streamed answer streams
@@ -136,17 +146,24 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := newRecord(p.logs.Load(), w, r, time.Now())
-	if rec == nil {
-		p.answer(w, r, nil)
+	v := &visit{twin: p.gate.mirrors().twinOf(r)}
+	if rec != nil {
+		w = &recorded{w, rec}
+	}
+	if v.twin == nil {
+		defer rec.end(w.Header())
+		p.answer(w, r, v, rec)
 		return
 	}
-	w = &recorded{w, rec}
-	defer rec.end(w.Header())
-	p.answer(w, r, rec)
+	w = &twinned{w, v.twin}
+	complete := false // else whoever answers broke off in the middle
+	defer func() { v.twin.answered(complete, w.Header(), v, rec) }()
+	p.answer(w, r, v, rec)
+	complete = true
 }
 
 // answer has r answered; rec is nil where that is not recorded.
-func (p *proxy) answer(w http.ResponseWriter, r *http.Request, rec *record) {
+func (p *proxy) answer(w http.ResponseWriter, r *http.Request, v *visit, rec *record) {
 	still, limits := p.bounds()
 	if who, known := client(r); known {
 		if !p.clients.enter(who, limits.PerClient, math.MaxInt) {
@@ -164,10 +181,9 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 	_ = rc.SetWriteDeadline(time.Time{}) // of the request before
 	pulse := newPulse(still, rc)
 	defer func() { _ = rc.SetWriteDeadline(time.Now().Add(still)) }() // for what is not sent yet
-	v := &visit{}
 	defer func() {
 		rec.by(v)
-		v.move(route{})
+		v.leave()
 	}()
 	out := r.WithContext(context.WithValue(r.Context(), visitKey{}, v))
 	if r.Body != nil && r.Body != http.NoBody {
@@ -179,9 +195,13 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, rec *record) {
 				return
 			}
 			rec.asked(whole.Bytes(), w)
+			v.twin.holds(whole.Bytes())
 			out.Body = io.NopCloser(&whole)
-		} else if rec != nil {
-			out.Body = passing{out.Body, rec}
+		} else {
+			v.twin.streams()
+			if rec != nil {
+				out.Body = passing{out.Body, rec}
+			}
 		}
 	}
 	p.back.ServeHTTP(&taking{w, pulse}, out)
@@ -209,7 +229,9 @@ func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 		address := *r.URL
 		address.Host = b.addr
 		out.URL = &address
+		v.twin.sent(r)
 		answer, err := b.transport.RoundTrip(&out)
+		v.twin.began()
 		if answer != nil {
 			answer.Request = r
 		}
@@ -240,6 +262,8 @@ func (p *proxy) sorry(w http.ResponseWriter, r *http.Request, err error) {
 	sign(w.Header(), v)
 	if r.Context().Err() == nil { // who asked and went away says nothing of who answers
 		v.ended(true)
+	} else if v != nil {
+		v.twin.gone()
 	}
 	status, text := http.StatusBadGateway, "the served process ended before it answered"
 	if errors.Is(err, errNobody) {

@@ -89,19 +89,17 @@ func (r *record) keep(to *predictions.Body, b []byte) {
 	if r.skip {
 		return
 	}
-	room := mostLogged - len(to.Bytes)
-	if len(b) > room {
-		b, to.Cut = b[:room], true
-	}
-	to.Bytes = append(to.Bytes, b...)
+	*to = kept(*to, b)
 }
 
 // end hands the exchange to the log.
 func (r *record) end(h http.Header) {
-	if r.skip { // where its id is not known yet the log finds it, and samples by it
+	if r == nil || r.skip { // where its id is not known yet the log finds it, and samples by it
 		return
 	}
-	r.x.Latency = time.Since(r.began)
+	if r.x.Latency == 0 {
+		r.took()
+	}
 	r.x.Response.Encoding = h.Get("Content-Encoding")
 	r.log.Add(r.x)
 }

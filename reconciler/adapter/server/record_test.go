@@ -213,7 +213,7 @@ func TestACanaryThatBeginsALogInATopicIsPromoted(t *testing.T) {
 	}
 	one, two, three := s.release("one", "1"), to("2", "asked", "VISHWA_SOURCE_WORD"), to("3", "told", "VISHWA_SOURCE_WORD")
 	s.apply(one)
-	if _, err := s.server.(port.Splitter).Split(t.Context(), to("4", "asked", "VISHWA_SOURCE_NOTHING"), 10); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOTHING is not set") {
+	if _, err := s.server.(port.Splitter).Split(t.Context(), to("4", "asked", "VISHWA_SOURCE_NOTHING"), port.Part{Weight: 10}); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOTHING is not set") {
 		t.Errorf("without its variables: %v", err)
 	}
 	s.split(two, 50)

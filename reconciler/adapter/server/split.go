@@ -16,14 +16,15 @@ var _ port.Splitter = (*local)(nil)
 // Splits is of processes of this machine alone.
 func (s *local) Splits(target string) bool { return target == port.TargetLocal }
 
-// Split tries r, or changes its weight. It holds the name's lock throughout, as Apply does.
-func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+// Split tries r, or changes its part of the requests. It holds the name's lock throughout, as Apply does.
+func (s *local) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
 	if r.Local == nil {
 		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine alone", r.Name), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
-	if weight < 0 || weight > whole {
-		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, weight, whole), "set a weight from 1 to 100: setWeight in the steps of spec.rollout")
+	if part.Weight < 0 || part.Weight > whole {
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, part.Weight, whole), "set a weight from 1 to 100: setWeight in the steps of spec.rollout")
 	}
+	try := &attempt{Weight: part.Weight, Shadow: part.Shadow}
 	return s.locked(ctx, r.Name, func(l line, had order) (port.Live, error) {
 		if had.Key == r.Key {
 			return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "try %s: %s serves already", r.Name, r.Key.Short()), "run vishwa plan to see what is left to do")
@@ -34,10 +35,10 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 		}
 		if o.Declared != 0 && o.Declared != had.Port {
 			return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: it declares port %d, and what serves answers at %d: two releases that share the requests share the port", r.Name, o.Declared, had.Port),
-				"declare port %d, or none; or have it serve at once at its own: remove spec.rollout.canary, or blueGreen, until it does", had.Port)
+				"declare port %d, or none; or have it serve at once at its own: remove spec.rollout.canary, shadow or blueGreen, until it does", had.Port)
 		}
 		if was, err := s.place.readTrial(l.key, r.Name); err == nil && was.Order.Key == r.Key && o.alike(was.Order) {
-			live, err := s.demand(ctx, demand{Order: o, LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true, Try: &attempt{Weight: weight}}, r.Name)
+			live, err := s.demand(ctx, demand{Order: o, LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true, Try: try}, r.Name)
 			if err == nil || fault.Of(err) != fault.Missing {
 				return live, err
 			}
@@ -45,7 +46,7 @@ func (s *local) Split(ctx context.Context, r port.Release, weight int) (port.Liv
 		if o, err = s.layOut(ctx, r, o); err != nil {
 			return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what serves goes on"))
 		}
-		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Try: &attempt{Weight: weight}}, r.Name)
+		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Try: try}, r.Name)
 	})
 }
 

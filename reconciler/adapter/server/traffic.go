@@ -58,6 +58,7 @@ type trafficSwitch struct {
 	unit    *instance
 	beside  []part
 	tallies map[string]*tally // by arm, since the parts were given
+	mirror  *mirror           // requests that are sent twice; nil where there are no parts
 	changed chan struct{}     // closed at each change, and made anew
 }
 
@@ -67,7 +68,7 @@ func newGate() *trafficSwitch {
 
 // point gives all traffic to u; nil is nobody.
 func (g *trafficSwitch) point(u *instance) {
-	g.change(func() { g.unit, g.beside, g.tallies = u, nil, nil })
+	g.change(func() { g.unit, g.beside, g.tallies, g.mirror = u, nil, nil, g.mirror.over() })
 }
 
 // split gives each of beside its part of the requests, and the rest to whoever has the traffic. Counts
@@ -77,11 +78,36 @@ func (g *trafficSwitch) split(beside []part) {
 		g.beside = beside
 		if len(beside) > 0 && g.tallies == nil {
 			g.tallies = map[string]*tally{armStable: {}, armBaseline: {}, armCanary: {}}
+			g.mirror = newMirror()
 		}
 		if len(beside) == 0 {
-			g.tallies = nil
+			g.tallies, g.mirror = nil, g.mirror.over()
 		}
 	})
+}
+
+// shadow has requests sent to u as well; a nil how ends that.
+func (g *trafficSwitch) shadow(how *port.Shadow, u *instance) {
+	if m := g.mirrors(); m != nil {
+		m.set(how, u)
+	}
+}
+
+// mirrors is what sends requests twice; nil where nothing is tried.
+func (g *trafficSwitch) mirrors() *mirror {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.mirror
+}
+
+// hold is the process of u, with a request counted as under way there; nil where it has none.
+func (g *trafficSwitch) hold(u *instance) *backend {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if u.back != nil {
+		u.back.busy.Add(1)
+	}
+	return u.back
 }
 
 // asked tells what an arm was asked since the traffic was split, and how much of it failed.

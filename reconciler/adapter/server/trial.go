@@ -21,6 +21,7 @@ type trial struct {
 
 	mu     sync.Mutex // guards what follows, and the record
 	weight int
+	shadow *port.Shadow
 	over   bool
 	end    chan struct{} // closed when it is over
 }
@@ -29,6 +30,9 @@ type trial struct {
 func (s *service) attempt(ctx context.Context, d demand) (port.Live, error) {
 	if d.Try == nil || d.Try.Weight < 0 || d.Try.Weight > whole {
 		return port.Live{}, fault.New(fault.Invalid, "try a release of %s: a weight is a number from 0 to %d", s.name, whole)
+	}
+	if sh := d.Try.Shadow; sh != nil && (sh.Percent < 1 || sh.Percent > whole || sh.Tolerance < 0 || sh.Slower < 0) {
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try a release of %s: a shadow has from 1 to %d per cent, and no bound below 0", s.name, whole), "set spec.rollout.shadow.percent to a number from 1 to 100")
 	}
 	if err := s.takeTurn(ctx); err != nil {
 		return port.Live{}, err
@@ -40,7 +44,7 @@ func (s *service) attempt(ctx context.Context, d demand) (port.Live, error) {
 		err = s.join(d)
 	case s.trying() != nil && s.trying().canary.order.Key == d.Order.Key:
 		s.trying().logWith(d.LogEnv)
-		err = s.weigh(s.trying(), d.Try.Weight)
+		err = s.weigh(s.trying(), *d.Try)
 	case d.Revive:
 		err = fault.New(fault.Missing, "%s is not tried under %s", d.Order.Key.Short(), s.name)
 	default:
@@ -92,7 +96,7 @@ func (s *service) try(ctx context.Context, d demand) error {
 		return errors.Join(err, canary.stop())
 	}
 	t := s.newTrial(o, d.Env, base, env)
-	t.weight, t.logEnv = d.Try.Weight, d.LogEnv
+	t.weight, t.shadow, t.logEnv = d.Try.Weight, d.Try.Shadow, d.LogEnv
 	t.canary.seat(canary)
 	t.baseline.seat(baseline)
 	s.gate.split(nil)
@@ -136,6 +140,7 @@ func (s *service) keepBoth(t *trial, canary, baseline *process) {
 	s.tried = t
 	s.mu.Unlock()
 	s.gate.split(t.parts())
+	s.gate.shadow(t.shadow, t.canary)
 	go s.note(t)
 }
 
@@ -150,14 +155,17 @@ func (t *trial) parts() []part {
 func (s *service) note(t *trial) {
 	tick := time.NewTicker(countsEvery)
 	defer tick.Stop()
-	was := port.Asked{}
+	was, sent := port.Asked{}, int64(0)
 	for {
 		select {
 		case <-t.end:
 			return
 		case <-tick.C:
-			if now := s.gate.asked(armCanary); now != was {
-				was = now
+			now, pairs := s.gate.asked(armCanary), s.gate.mirrors().seen()
+			if now != was || pairs != nil && pairs.Pairs+pairs.Dropped+pairs.Unfit != sent {
+				if was = now; pairs != nil {
+					sent = pairs.Pairs + pairs.Dropped + pairs.Unfit
+				}
 				s.warnTrial(s.record(t))
 			}
 		}
@@ -170,20 +178,21 @@ func (s *service) warnTrial(err error) {
 	}
 }
 
-// weigh changes a weight: recorded first, so that whoever comes after a crash finds it as it was asked for.
-func (s *service) weigh(t *trial, weight int) error {
+// weigh changes a part: recorded first, so that whoever comes after a crash finds it as it was asked for.
+func (s *service) weigh(t *trial, a attempt) error {
 	t.mu.Lock()
-	was := t.weight
-	t.weight = weight
+	weight, shadow := t.weight, t.shadow
+	t.weight, t.shadow = a.Weight, a.Shadow
 	t.mu.Unlock()
 	if err := s.record(t); err != nil {
 		t.mu.Lock()
-		t.weight = was
+		t.weight, t.shadow = weight, shadow
 		t.mu.Unlock()
 		return err
 	}
 	s.gate.split(t.parts())
-	s.log.Info("weighs a release anew", "release", t.canary.order.Key.Short(), "weight", weight)
+	s.gate.shadow(a.Shadow, t.canary)
+	s.log.Info("weighs a release anew", "release", t.canary.order.Key.Short(), "weight", a.Weight, "shadow", a.Shadow.Share())
 	return nil
 }
 
@@ -303,8 +312,8 @@ func (s *service) beside(ctx context.Context) *port.Trial {
 	}
 	l := t.canary.live(ctx)
 	t.mu.Lock()
-	weight := t.weight
+	weight, shadow := t.weight, t.shadow
 	t.mu.Unlock()
-	return &port.Trial{Key: l.Key, Model: l.Model, Weight: weight, Health: l.Health, Since: t.since, Message: l.Message,
+	return &port.Trial{Key: l.Key, Model: l.Model, Weight: weight, Shadow: shadow.Share(), Pairs: s.gate.mirrors().seen(), Health: l.Health, Since: t.since, Message: l.Message,
 		Canary: s.gate.asked(armCanary), Baseline: s.gate.asked(armBaseline)}
 }

@@ -16,7 +16,7 @@ import (
 
 func (s *stage) split(r port.Release, weight int) port.Live {
 	s.t.Helper()
-	l, err := s.server.(port.Splitter).Split(s.t.Context(), r, weight)
+	l, err := s.server.(port.Splitter).Split(s.t.Context(), r, port.Part{Weight: weight})
 	if err != nil {
 		s.t.Fatalf("split %d: %v", weight, err)
 	}
@@ -180,17 +180,17 @@ func TestWhatCannotBeTriedChangesNothing(t *testing.T) {
 	s := newStage(t)
 	one, two := s.release("one", "1"), s.release("one", "2")
 	try := s.server.(port.Splitter)
-	if _, err := try.Split(t.Context(), two, 10); fault.Of(err) != fault.Missing {
+	if _, err := try.Split(t.Context(), two, port.Part{Weight: 10}); fault.Of(err) != fault.Missing {
 		t.Errorf("beside nothing: %v", err)
 	}
 	l := s.apply(one)
-	if _, err := try.Split(t.Context(), one, 10); fault.Of(err) != fault.Conflict {
+	if _, err := try.Split(t.Context(), one, port.Part{Weight: 10}); fault.Of(err) != fault.Conflict {
 		t.Errorf("what serves already: %v", err)
 	}
-	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), 10); err == nil || !strings.Contains(err.Error(), "no such column") {
+	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), port.Part{Weight: 10}); err == nil || !strings.Contains(err.Error(), "no such column") {
 		t.Errorf("one that does not start: %v", err)
 	}
-	if _, err := try.Split(t.Context(), two, 101); fault.Of(err) != fault.Invalid {
+	if _, err := try.Split(t.Context(), two, port.Part{Weight: 101}); fault.Of(err) != fault.Invalid {
 		t.Errorf("more than all requests: %v", err)
 	}
 	if got := s.observe("one"); got.Key != one.Key || got.Beside != nil || s.get(l, "/version") != "1" {
@@ -199,14 +199,14 @@ func TestWhatCannotBeTriedChangesNothing(t *testing.T) {
 
 	moved := s.release("one", "moved")
 	moved.Local.Port = 65535
-	if _, err := try.Split(t.Context(), moved, 10); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "spec.rollout.canary") || s.observe("one").Beside != nil {
+	if _, err := try.Split(t.Context(), moved, port.Part{Weight: 10}); fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "spec.rollout.canary") || s.observe("one").Beside != nil {
 		t.Errorf("one at another port: %v", err)
 	}
 	stays := s.release("one", "stays")
 	stays.Local.Port = s.recorded("one").Port
 	s.split(stays, 10)
 	s.split(two, 50)
-	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), 10); err == nil {
+	if _, err := try.Split(t.Context(), s.release("one", "bad", "exit"), port.Part{Weight: 10}); err == nil {
 		t.Error("one that does not start is tried in place of another")
 	}
 	if got := s.observe("one").Beside; got == nil || got.Key != two.Key || got.Weight != 50 || got.Health != port.Ready {

@@ -18,11 +18,13 @@ import (
 
 // recordedTrial is a trial as it stands on disk.
 type recordedTrial struct {
-	Order    order      `json:"order"`
-	Weight   int        `json:"weight"`
-	Since    time.Time  `json:"since"`
-	Canary   port.Asked `json:"canary"`
-	Baseline port.Asked `json:"baseline"`
+	Order    order        `json:"order"`
+	Weight   int          `json:"weight"`
+	Since    time.Time    `json:"since"`
+	Canary   port.Asked   `json:"canary"`
+	Baseline port.Asked   `json:"baseline"`
+	Shadow   *port.Shadow `json:"shadow,omitempty"`
+	Pairs    *port.Pairs  `json:"pairs,omitempty"`
 }
 
 // countsEvery is how often what was asked is recorded: what a host that is killed may lose.
@@ -67,7 +69,7 @@ func (s *service) record(t *trial) error {
 	if t.over {
 		return nil
 	}
-	raw, err := json.MarshalIndent(recordedTrial{t.canary.order, t.weight, t.since, s.gate.asked(armCanary), s.gate.asked(armBaseline)}, "", "  ")
+	raw, err := json.MarshalIndent(recordedTrial{t.canary.order, t.weight, t.since, s.gate.asked(armCanary), s.gate.asked(armBaseline), t.shadow, s.gate.mirrors().seen()}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode what is tried: %w", err)
 	}
@@ -97,9 +99,10 @@ func (s *service) retry(lookup func(string) (string, bool)) {
 	base := u.order
 	base.Second = true
 	t := s.newTrial(r.Order, r.Order.environ(lookup), base, base.environ(lookup))
-	t.weight, t.since, t.logEnv = r.Weight, r.Since, r.Order.logEnviron(lookup)
+	t.weight, t.shadow, t.since, t.logEnv = r.Weight, r.Shadow, r.Since, r.Order.logEnviron(lookup)
 	s.keepBoth(t, nil, nil)
 	s.gate.recount(armCanary, r.Canary)
 	s.gate.recount(armBaseline, r.Baseline)
+	s.gate.mirrors().recount(r.Pairs)
 	s.log.Info("tries a release again", "release", r.Order.Key.Short(), "weight", r.Weight)
 }

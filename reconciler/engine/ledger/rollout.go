@@ -21,6 +21,8 @@ type Rollout struct {
 	// Canary and Baseline are what was seen of it, and of a process as young of the release that serves.
 	Canary   port.Asked `json:"canary,omitzero"`
 	Baseline port.Asked `json:"baseline,omitzero"`
+	// Pairs is what came of requests that were sent to both.
+	Pairs *port.Pairs `json:"pairs,omitempty"`
 }
 
 // RolloutOf is how the newest rollout of ref stands; the zero state is none.

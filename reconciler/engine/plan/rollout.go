@@ -59,13 +59,16 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 	if how.BlueGreen != nil {
 		of = map[string]any{"blueGreen": how.BlueGreen, "analyses": how.Analyses}
 	}
+	if how.Shadow != nil {
+		of["shadow"] = how.Shadow
+	}
 	name, err := digest.JSON(of)
 	if err != nil {
 		panic(err) // numbers and strings always encode
 	}
 	out := rollout.Canary{Analyses: map[string]rollout.Analysis{}}
 	for name, a := range how.Analyses {
-		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback", Gauge: a.Gauge != nil}
+		out.Analyses[name] = rollout.Analysis{Metric: a.Compares(), Margin: a.Margin, Deadline: a.Deadline.Or(2 * time.Hour), RollBack: a.Inconclusive == "rollback", Gauge: a.Gauge != nil, Pairs: a.Pairs()}
 	}
 	for _, s := range how.Steps() {
 		step := rollout.Step{Weight: s.SetWeight, Analyses: s.Analysis}
@@ -74,6 +77,9 @@ func CanaryOf(n *graph.Node) (rollout.Canary, digest.Digest, bool) {
 			step.Pause = &d
 		}
 		out.Steps = append(out.Steps, step)
+	}
+	if how.Shadow != nil {
+		out.Steps[0].Shadow = how.Shadow.Percent
 	}
 	return out, name, true
 }
@@ -84,12 +90,24 @@ func Seen(t *port.Trial, logged rollout.Evidence) rollout.Evidence {
 		return map[string]rollout.Sample{"error_rate": rollout.Share(a.Failed, a.Requests)}
 	}
 	e := rollout.Evidence{Canary: share(t.Canary), Baseline: share(t.Baseline), Gauges: logged.Gauges, Unread: logged.Unread}
+	if t.Pairs != nil {
+		e.Pairs = pairs(*t.Pairs)
+	}
 	maps.Copy(e.Canary, logged.Canary)
 	maps.Copy(e.Baseline, logged.Baseline)
 	if t.Health == port.Failing || t.Health == port.Down {
 		e.Failing = cmp.Or(t.Message, "it is "+string(t.Health))
 	}
 	return e
+}
+
+// pairs are p as evidence, by metric. What was not sent, as the release did not keep up, is slower than what was answered.
+func pairs(p port.Pairs) map[string]rollout.Sample {
+	return map[string]rollout.Sample{
+		schemas.ShadowDisagreement: rollout.Share(p.Differ, p.Compared),
+		schemas.ShadowErrorRate:    {N: p.Pairs, Sum: float64(p.Failed - p.OldFailed), Squares: float64(p.Failed + p.OldFailed)},
+		schemas.ShadowSlower:       rollout.Share(p.Slower+p.Dropped, p.Pairs+p.Dropped),
+	}
 }
 
 // Rolling is what is known of a deployment whose release is rolled out.
@@ -194,6 +212,11 @@ func (s Step) next(c rollout.Canary, r Rolling, do func(rollout.Do, int, int, st
 	switch {
 	case d.Do == rollout.Hold && r.State.Phase != rollout.Held:
 		return do(rollout.Hold, d.Step, r.State.Weight, d.Why)
+	case (d.Do == rollout.Hold || d.Do == rollout.Wait) && r.Live.Beside.Shadow != c.Mirrors(r.State.Step):
+		was, now := r.Live.Beside.Shadow, c.Mirrors(r.State.Step)
+		out := do(rollout.Weigh, r.State.Step, r.State.Weight, fmt.Sprintf("%d %% of the requests were sent to it as well, and %d %% are to be", was, now))
+		out.Move.Raises = now > was || r.State.Weight > r.Live.Beside.Weight
+		return out
 	case (d.Do == rollout.Hold || d.Do == rollout.Wait) && r.Live.Beside.Weight != r.State.Weight:
 		out := do(rollout.Weigh, r.State.Step, r.State.Weight, fmt.Sprintf("its weight was %d and is recorded as %d", r.Live.Beside.Weight, r.State.Weight))
 		out.Move.Raises = r.State.Weight > r.Live.Beside.Weight
@@ -238,7 +261,11 @@ func (s Step) waits(d rollout.Decision, now time.Time) Step {
 
 // Stage is where a canary is, for people.
 func Stage(c rollout.Canary, step, weight int) string {
-	return fmt.Sprintf("step %d of %d, %d %% of the requests", min(step+1, len(c.Steps)), len(c.Steps), weight)
+	text := fmt.Sprintf("step %d of %d, %d %% of the requests", min(step+1, len(c.Steps)), len(c.Steps), weight)
+	if shadow := c.Mirrors(step); shadow > 0 {
+		text += fmt.Sprintf(", and %d %% as a shadow", shadow)
+	}
+	return text
 }
 
 // rolls has each deployment's release tried as it is declared.

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -242,4 +243,48 @@ func TestNothingRaisesAWeightWithoutARule(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAShadowComesBeforeTheCanary: with no requests that it answers, until its pairs are no worse; what it has of the requests is made what its step
+// says, and nothing seen is never success.
+func TestAShadowComesBeforeTheCanary(t *testing.T) {
+	how := careful()
+	how.Shadow = &schemas.Shadow{Percent: 20, Slower: "50ms"}
+	how.Analyses["same"] = schemas.Analysis{Metric: schemas.ShadowDisagreement, Margin: 0.02}
+	how.Analyses["slow"] = schemas.Analysis{Metric: schemas.ShadowSlower, Margin: 0.02}
+	n := shop(0, how).graph(t).Node(ref("deployment/m-production"))
+	canary, declared, _ := CanaryOf(n)
+	if len(canary.Steps) != 5 || !slices.Equal(canary.Steps[1].Analyses, []string{"same", "slow"}) || canary.Mirrors(1) != 20 || canary.Mirrors(2) != 0 {
+		t.Fatalf("%+v", canary.Steps)
+	}
+	if _, other, _ := CanaryOf(shop(0, careful()).graph(t).Node(ref("deployment/m-production"))); other == declared {
+		t.Error("what was approved without a shadow is approved with one")
+	}
+	was, now := digest.Of([]byte("was")), digest.Of([]byte("now"))
+	roll := func(step, weight int, b port.Trial) Step {
+		b.Key, b.Health = now, port.Ready
+		state := rollout.State{Change: rollout.Change{Key: now, Phase: rollout.Progressing, Step: step, Weight: weight, Declared: declared}, Since: noon}
+		return Roll(Step{Ref: ref("deployment/m-production"), Do: Remake, Key: now}, n, Rolling{Live: port.Live{Key: was, Health: port.Ready, Beside: &b}, State: state, Now: noon})
+	}
+	good := &port.Pairs{Pairs: 4000, Compared: 4000}
+	for name, c := range map[string]struct {
+		step Step
+		want rollout.Do
+		why  string
+	}{
+		"no pairs":               {roll(1, 0, port.Trial{Shadow: 20}), "", "step 2 of 5, 0 % of the requests, and 20 % as a shadow: analysis same: undecided"},
+		"it was restarted":       {roll(1, 0, port.Trial{}), rollout.Weigh, "0 % of the requests were sent to it as well, and 20 % are to be"},
+		"no worse":               {roll(1, 0, port.Trial{Shadow: 20, Pairs: good}), rollout.Advance, "step 3 of 5, 10 % of the requests, comes after"},
+		"it differs":             {roll(0, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Differ: 90}}), rollout.RollBack, "analysis same"},
+		"it does not keep up":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Dropped: 400}}), rollout.RollBack, "analysis slow"},
+		"the canary has no more": {roll(3, 10, port.Trial{Weight: 10, Shadow: 20, Pairs: good}), rollout.Weigh, "20 % of the requests were sent to it as well, and 0 % are to be"},
+	} {
+		do, why := rollout.Do(""), c.step.Held
+		if c.step.Move != nil {
+			do, why = c.step.Move.Do, c.step.Why
+		}
+		if do != c.want || !strings.Contains(why, c.why) {
+			t.Errorf("%s: %s, %q", name, do, why)
+		}
+	}
 }

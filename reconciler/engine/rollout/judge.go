@@ -80,14 +80,32 @@ func (t Test) Compare(canary, baseline Sample) (Interval, bool) {
 	a, b := float64(canary.N), float64(baseline.N)
 	n := 2 * a * b / (a + b)
 	spread := n * (max(canary.variance(t), t.bare(baseline))/a + baseline.variance(t)/b)
-	l := -2 * math.Log(t.Alpha)
-	rho := (l + math.Log(1+l)) / tuned
-	radius := math.Sqrt(spread) * math.Sqrt(2*(n*rho+1)/(n*n*rho)*math.Log(math.Sqrt(n*rho+1)/t.Alpha))
-	out := Interval{canary.Mean() - baseline.Mean(), radius}
-	if math.IsNaN(out.Worse) || math.IsNaN(radius) {
+	out := Interval{canary.Mean() - baseline.Mean(), t.radius(n, spread)}
+	if math.IsNaN(out.Worse) || math.IsNaN(out.Radius) {
 		return Interval{}, false
 	}
 	return out, true
+}
+
+// Pairs is the interval that holds the true mean of s with probability 1 - Alpha at all times at once; false while too little was seen. Its
+// values are how much worse the new release's answer to a request is than the old one's to the same request.
+func (t Test) Pairs(s Sample) (Interval, bool) {
+	if s.N < fewest {
+		return Interval{}, false
+	}
+	spread := s.variance(t)
+	if p := min(max(t.Margin, 0), 1); t.Most == 1 { // that of one that is worse by just the margin, as with Compare
+		spread = max(spread, p*(1-p))
+	}
+	out := Interval{s.Mean(), t.radius(float64(s.N), spread)}
+	return out, !math.IsNaN(out.Worse) && !math.IsNaN(out.Radius)
+}
+
+// radius is that of the interval around a mean of n values with a variance.
+func (t Test) radius(n, variance float64) float64 {
+	l := -2 * math.Log(t.Alpha)
+	rho := (l + math.Log(1+l)) / tuned
+	return math.Sqrt(variance) * math.Sqrt(2*(n*rho+1)/(n*n*rho)*math.Log(math.Sqrt(n*rho+1)/t.Alpha))
 }
 
 // bare is the variance that a new release would have which is worse by just the margin, where values say what a
@@ -116,6 +134,15 @@ func (t Test) Judge(canary, baseline Sample) (Verdict, string) {
 		return Undecided, fmt.Sprintf("%d and %d values were seen, and %d of each are needed", canary.N, baseline.N, fewest)
 	}
 	return t.verdict(i), fmt.Sprintf("%.4g against %.4g: worse by %.3g to %.3g, with a margin of %.3g", canary.Mean(), baseline.Mean(), i.Low(), i.High(), t.Margin)
+}
+
+// JudgePairs says what a release is by what it answered to requests that another one answered too. Nothing seen is never success.
+func (t Test) JudgePairs(s Sample) (Verdict, string) {
+	i, told := t.Pairs(s)
+	if !told {
+		return Undecided, fmt.Sprintf("%d pairs of answers were seen, and %d are needed", s.N, fewest)
+	}
+	return t.verdict(i), fmt.Sprintf("%.4g on average over %d pairs: worse by %.3g to %.3g, with a margin of %.3g", s.Mean(), s.N, i.Low(), i.High(), t.Margin)
 }
 
 func (t Test) verdict(i Interval) Verdict {

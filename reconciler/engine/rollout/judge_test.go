@@ -122,3 +122,50 @@ func TestNothingSeenIsNeverSuccess(t *testing.T) {
 		}
 	}
 }
+
+// TestPairsErrInOneOfTwentyAtMost: of answers to the same requests, with a look at every pair, whether one of both errs or either.
+func TestPairsErrInOneOfTwentyAtMost(t *testing.T) {
+	const runs, most = 400, 4000
+	for _, margin := range []float64{0.01, 0.1} {
+		for _, either := range []float64{0, 0.3} { // how often the old one alone is worse
+			test := Test{Alpha: DefaultAlpha, Margin: margin, Least: -1, Most: 1}
+			random := rand.New(rand.NewPCG(4, uint64(margin*1e6+either*1e3)))
+			passed, sent := 0, 0
+			for range runs {
+				var s Sample
+				for range most {
+					switch x := random.Float64(); {
+					case x < margin+either:
+						s.Add(1)
+					case x < margin+2*either:
+						s.Add(-1)
+					default:
+						s.Add(0)
+					}
+					if i, told := test.Pairs(s); told && test.verdict(i) != Undecided {
+						if test.verdict(i) == Inferior {
+							sent++
+						} else {
+							passed++
+						}
+						break
+					}
+				}
+			}
+			t.Logf("margin %g, either %g: let through %.3f, sent back %.3f", margin, either, float64(passed)/runs, float64(sent)/runs)
+			if float64(passed+sent)/runs > DefaultAlpha {
+				t.Errorf("margin %g, either %g: let through %d, sent back %d of %d", margin, either, passed, sent, runs)
+			}
+		}
+	}
+	test := Test{Alpha: DefaultAlpha, Margin: 0.01, Least: -1, Most: 1}
+	if v, says := test.JudgePairs(Sample{}); v != Undecided {
+		t.Errorf("nothing: %s, %s", v, says)
+	}
+	if v, says := test.JudgePairs(Share(0, 2000)); v != NonInferior {
+		t.Errorf("2,000 pairs that agree: %s, %s", v, says)
+	}
+	if v, says := test.JudgePairs(Share(30, 100)); v != Inferior {
+		t.Errorf("30 of 100 differ: %s, %s", v, says)
+	}
+}

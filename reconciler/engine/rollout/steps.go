@@ -20,6 +20,7 @@ type Canary struct {
 // Step is one of three things: Weight, Pause or Analyses.
 type Step struct {
 	Weight   *int           // per cent of the requests that go to the new release from now on
+	Shadow   int            // with Weight: per cent of the requests that are sent to it as well, for answers that nobody gets
 	Pause    *time.Duration // for how long nothing happens; zero: until a person promotes it
 	Analyses []string       // that must find the release no worse before it goes on
 }
@@ -28,17 +29,27 @@ type Step struct {
 type Analysis struct {
 	Metric   string
 	Gauge    bool // it is what a gauge shows, within its bounds or not, and compares nothing
+	Pairs    bool // it compares two answers to the same request
 	Margin   float64
 	Deadline time.Duration // for how long, from the beginning of its step, it may be undecided
 	// RollBack says that what is undecided at the deadline is rolled back; else it is held for a person.
 	RollBack bool
 }
 
-// test is the one of a; what is compared are shares of requests.
-func (a Analysis) test() Test { return Test{Alpha: DefaultAlpha, Margin: a.Margin, Most: 1} }
+// test is the one of a; what is compared are shares of requests. Of a pair, either may be the worse.
+func (a Analysis) test() Test {
+	t := Test{Alpha: DefaultAlpha, Margin: a.Margin, Most: 1}
+	if a.Pairs {
+		t.Least = -1
+	}
+	return t
+}
 
 // judge says what e is to the analysis of a name. What is not known is never success.
 func (a Analysis) judge(name string, e Evidence) (Verdict, string) {
+	if a.Pairs {
+		return a.test().JudgePairs(e.Pairs[a.Metric])
+	}
 	if !a.Gauge {
 		return a.test().Judge(e.Canary[a.Metric], e.Baseline[a.Metric])
 	}
@@ -113,6 +124,7 @@ type Evidence struct {
 	Failing  string // why the new release does not answer; "" where it does
 	Canary   map[string]Sample
 	Baseline map[string]Sample
+	Pairs    map[string]Sample  // of the same requests, by metric: how much worse the new release's answers are
 	Gauges   map[string]Reading // by analysis
 	Unread   string             // why some of it could not be read; "" where all was
 }
@@ -194,6 +206,16 @@ func (c Canary) due(step int) (weight int) {
 		}
 	}
 	return weight
+}
+
+// Mirrors is how many per cent of the requests are sent to a release as well at a step.
+func (c Canary) Mirrors(step int) (percent int) {
+	for _, s := range c.Steps[:min(step+1, len(c.Steps))] {
+		if s.Weight != nil {
+			percent = s.Shadow
+		}
+	}
+	return percent
 }
 
 // Onward is what a person's promotion comes to: what is paused goes on, and what waits comes to its next step, or,

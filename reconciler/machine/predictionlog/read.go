@@ -29,6 +29,7 @@ type Query struct {
 	After    string    // parts whose keys come later alone: who has read up to a part goes on behind it
 	// A log that somebody else writes may call its columns otherwise; "-" says that it has none.
 	Time, ID string
+	Shadow   bool      // with the rows of a shadow: answers that nobody got; without it they are left out, as nothing came of them
 	Now      time.Time // rows of later than a few minutes from here are not believed; zero: all are
 }
 
@@ -54,6 +55,7 @@ type Report struct {
 	Unreadable []string          `json:"unreadable,omitempty"` // parts that cannot be read, and why
 	Retyped    map[string]string `json:"retyped,omitempty"`    // columns whose type changed, and how
 	Unread     int64             `json:"unread,omitempty"`     // columns of parts that were left out, since there are too many others
+	Shadow     int64             `json:"shadow,omitempty"`     // rows of a shadow that were left out
 	Last       string            `json:"last,omitempty"`       // key of the last part
 }
 
@@ -222,6 +224,10 @@ func (r *Reader) wanted() bool {
 			r.report.Future++
 			return false
 		}
+	}
+	if !r.q.Shadow && string(r.cell(predictions.ColumnArm)) == port.ArmShadow {
+		r.report.Shadow++
+		return false
 	}
 	if id := r.cell(r.q.ID); r.q.ID != "-" && id != nil {
 		h := xxh3.Hash(id)

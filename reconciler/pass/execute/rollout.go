@@ -106,7 +106,7 @@ func (a *execution) move(ctx context.Context, t *trying) error {
 			return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 		}
 	}
-	live, err := t.server.Split(ctx, *t.release, m.Weight)
+	live, err := t.server.Split(ctx, *t.release, t.part())
 	if err != nil {
 		return a.failure(ctx, t.job, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
@@ -117,6 +117,17 @@ func (a *execution) move(ctx context.Context, t *trying) error {
 		phase = t.state.Phase
 	}
 	return a.changed(ctx, t, phase)
+}
+
+// part is what t's move gives the new release.
+func (t *trying) part() port.Part {
+	out := port.Part{Weight: t.Move.Weight}
+	canary, _, _ := plan.CanaryOf(t.node)
+	if percent := canary.Mirrors(t.Move.Step); percent > 0 {
+		s := t.spec.Rollout.Shadow
+		out.Shadow = &port.Shadow{Percent: percent, Paths: s.Paths, Tolerance: s.Tolerance, Slower: s.SlowerBy()}
+	}
+	return out
 }
 
 // mayMove asks the policies, once, and holds t in a freeze.
@@ -294,7 +305,7 @@ func (a *execution) stands(t *trying, phase rollout.Phase) *ledger.Rollout {
 		out.Declared = t.state.Declared
 	}
 	if b := t.live.Beside; b != nil && b.Key == m.Key {
-		out.Canary, out.Baseline = b.Canary, b.Baseline
+		out.Canary, out.Baseline, out.Pairs = b.Canary, b.Baseline, b.Pairs
 	}
 	return out
 }

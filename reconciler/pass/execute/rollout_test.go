@@ -28,11 +28,11 @@ func (s *splitter) Observe(_ context.Context, name string) (port.Live, error) {
 	return port.Live{Key: s.served[name].Key, Health: port.Ready, Beside: s.beside}, nil
 }
 
-func (s *splitter) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+func (s *splitter) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
 	if s.on != nil {
 		s.on()
 	}
-	s.beside = &port.Trial{Key: r.Key, Weight: weight, Health: port.Ready} // though it was taken back: it begins anew
+	s.beside = &port.Trial{Key: r.Key, Weight: part.Weight, Health: port.Ready} // though it was taken back: it begins anew
 	return s.Observe(ctx, r.Name)
 }
 

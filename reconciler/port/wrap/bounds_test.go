@@ -118,7 +118,7 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 			t.Errorf("%s: %v, and the server was asked %d times", name, err, host.asked-asked)
 		}
 		if !c.lets {
-			if _, err := served.(port.Splitter).Split(t.Context(), c.r, 10); fault.Of(err) != fault.Denied || err == nil {
+			if _, err := served.(port.Splitter).Split(t.Context(), c.r, port.Part{Weight: 10}); fault.Of(err) != fault.Denied || err == nil {
 				t.Errorf("%s, tried beside: %v", name, err)
 			}
 		}

@@ -123,7 +123,7 @@ func (s *serving) Splits(target string) bool {
 }
 
 // Split asks the server of r's target, where it can: what another serves under the name cannot have a release of r's beside it.
-func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.Live, error) {
+func (s *serving) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
 	to := s.host
 	if o, ok := s.others[r.Target()]; ok {
 		to = o
@@ -135,7 +135,7 @@ func (s *serving) Split(ctx context.Context, r port.Release, weight int) (port.L
 	if !can {
 		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: target %s serves one release at a time", r.Name, r.Target()), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
 	}
-	return splits.Split(ctx, r, weight)
+	return splits.Split(ctx, r, part)
 }
 
 // Join asks whoever serves something under name.

@@ -116,9 +116,9 @@ type splitter struct{ shelf }
 
 func (s *splitter) Splits(string) bool { return true }
 
-func (s *splitter) Split(_ context.Context, r port.Release, weight int) (port.Live, error) {
+func (s *splitter) Split(_ context.Context, r port.Release, part port.Part) (port.Live, error) {
 	l := s.live[r.Name]
-	l.Beside = &port.Trial{Key: r.Key, Weight: weight}
+	l.Beside = &port.Trial{Key: r.Key, Weight: part.Weight}
 	s.live[r.Name] = l
 	return l, nil
 }
@@ -135,10 +135,10 @@ func (s *splitter) Join(_ context.Context, name string, of port.Trial, promote b
 func TestAReleaseIsTriedByTheServerOfItsTarget(t *testing.T) {
 	host, cluster := &splitter{shelf{live: map[string]port.Live{"one": {Key: "a"}}}}, &shelf{live: map[string]port.Live{}}
 	s := Served(host, map[string]port.Server{port.TargetKubernetes: cluster}, nil).(port.Splitter)
-	if l, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Local: &port.LocalRelease{}}, 5); err != nil || l.Beside == nil || l.Beside.Weight != 5 {
+	if l, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Local: &port.LocalRelease{}}, port.Part{Weight: 5}); err != nil || l.Beside == nil || l.Beside.Weight != 5 {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	if _, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Kubernetes: &port.KubernetesRelease{}}, 5); fault.Of(err) != fault.Invalid {
+	if _, err := s.Split(t.Context(), port.Release{Name: "one", Key: "b", Kubernetes: &port.KubernetesRelease{}}, port.Part{Weight: 5}); fault.Of(err) != fault.Invalid {
 		t.Fatalf("a target that serves one release at a time: %v", err)
 	}
 	if l, err := s.Join(t.Context(), "one", port.Trial{Key: "b"}, true); err != nil || l.Key != "b" || host.live["one"].Beside != nil {

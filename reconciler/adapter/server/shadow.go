@@ -1,0 +1,355 @@
+// A release that is sent requests which another one has answered. It is never in the way of an answer: it is asked once that one
+// has gone out, by a bounded number at once, and what has no room is counted and left out.
+
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"math"
+	mathrand "math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// HeaderShadow says that a request was answered by another release, and that nobody gets this answer: who serves it leaves out what is not to be
+// done twice. Nobody else can send it.
+const HeaderShadow = "X-Vishwa-Shadow"
+
+const (
+	shadowsAtOnce = 32               // requests that are under way; with both bodies of each, 70 MiB
+	shadowWithin  = 30 * time.Second // that one of them may take
+)
+
+// inferencePaths are the last parts of paths that predictions are asked for at: of the Open Inference Protocol, TensorFlow Serving,
+// MLflow, Seldon, TorchServe and OpenAI.
+var inferencePaths = []string{"infer", "predict", "predictions", "invocations", "score", "embeddings", "completions"}
+
+// shadowed tells whether a request is one that may be sent twice: it asks for a prediction, and changes nothing that is known of.
+func shadowed(how port.Shadow, r *http.Request) bool {
+	if r.Method != http.MethodPost && r.Method != http.MethodGet || r.Header.Get("Upgrade") != "" || r.Header.Get(HeaderRelease) != "" {
+		return false
+	}
+	if len(how.Paths) > 0 {
+		return slices.ContainsFunc(how.Paths, func(p string) bool {
+			start, open := strings.CutSuffix(p, "*")
+			return r.URL.Path == p || open && strings.HasPrefix(r.URL.Path, start)
+		})
+	}
+	last := r.URL.Path[strings.LastIndexAny(r.URL.Path, "/:")+1:]
+	return slices.Contains(inferencePaths, last)
+}
+
+// mirror sends requests to a release a second time, and counts what came of it.
+type mirror struct {
+	slots chan struct{}
+
+	mu    sync.Mutex
+	how   *port.Shadow // nil: nothing is sent for now
+	to    *instance
+	pairs port.Pairs
+}
+
+func newMirror() *mirror { return &mirror{slots: make(chan struct{}, shadowsAtOnce)} }
+
+// set says what is sent from now on, and to whom.
+func (m *mirror) set(how *port.Shadow, to *instance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.how, m.to = how, to
+}
+
+// over ends m: nothing is sent any more.
+func (m *mirror) over() *mirror {
+	if m != nil {
+		m.set(nil, nil)
+	}
+	return nil
+}
+
+// seen is what came of it by now; nil: nothing was ever to be sent.
+func (m *mirror) seen() *port.Pairs {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.how == nil && m.pairs == (port.Pairs{}) {
+		return nil
+	}
+	out := m.pairs
+	return &out
+}
+
+// recount has the counts go on from what they were.
+func (m *mirror) recount(from *port.Pairs) {
+	if m != nil && from != nil {
+		m.count(func(p *port.Pairs) { *p = *from })
+	}
+}
+
+func (m *mirror) count(do func(*port.Pairs)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	do(&m.pairs)
+}
+
+// twin is a request that is to be sent twice, and what the release that serves made of it.
+type twin struct {
+	m     *mirror
+	how   port.Shadow
+	to    *instance
+	out   *http.Request // as it was sent the first time
+	body  []byte
+	unfit bool // its body is not held
+	at    time.Time
+	took  time.Duration // until its answer began
+
+	status int
+	answer predictions.Body
+}
+
+// twinOf draws whether r is sent twice; nil: it is not.
+func (m *mirror) twinOf(r *http.Request) *twin {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	how, to := m.how, m.to
+	m.mu.Unlock()
+	if how == nil || !shadowed(*how, r) || mathrand.IntN(whole) >= how.Percent {
+		return nil
+	}
+	return &twin{m: m, how: *how, to: to}
+}
+
+// holds takes the body of the request.
+func (t *twin) holds(raw []byte) {
+	if t != nil {
+		t.body = raw
+	}
+}
+
+// streams says that its body is not held, and cannot be sent again.
+func (t *twin) streams() {
+	if t != nil {
+		t.unfit = true
+	}
+}
+
+// sent takes the request as it goes out for the first time.
+func (t *twin) sent(out *http.Request) {
+	if t != nil {
+		t.out, t.at = out, time.Now()
+	}
+}
+
+// began is called when its first answer begins.
+func (t *twin) began() {
+	if t != nil {
+		t.took = time.Since(t.at)
+	}
+}
+
+// gone says that whoever asked went away before there was an answer. Who goes after it has had it.
+func (t *twin) gone() {
+	if t != nil {
+		t.out = nil
+	}
+}
+
+// twinned is the writer of an answer that is compared.
+type twinned struct {
+	http.ResponseWriter
+	twin *twin
+}
+
+func (w *twinned) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *twinned) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.twin.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *twinned) Write(b []byte) (int, error) {
+	if w.twin.status == 0 {
+		w.twin.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.twin.answer = kept(w.twin.answer, b[:n])
+	return n, err
+}
+
+// kept is to with b behind it, as far as an answer is kept.
+func kept(to predictions.Body, b []byte) predictions.Body {
+	if room := mostLogged - len(to.Bytes); len(b) > room {
+		b, to.Cut = b[:room], true
+	}
+	to.Bytes = append(to.Bytes, b...)
+	return to
+}
+
+// answered is called when the first answer has gone out, with its headers and who gave it: the second request follows, where there is room.
+// It takes over rec, which may be nil.
+func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
+	t.answer.Encoding = h.Get("Content-Encoding")
+	if rec != nil {
+		rec.took()
+	}
+	if !complete || t.out == nil || v.arm != armStable || v.cut.Load() != 0 || t.status == 0 { // there is no answer to compare with
+		rec.end(h)
+		return
+	}
+	if t.unfit {
+		t.m.count(func(p *port.Pairs) { p.Unfit++ })
+		rec.end(h)
+		return
+	}
+	select {
+	case t.m.slots <- struct{}{}:
+	default:
+		t.m.count(func(p *port.Pairs) { p.Dropped++ })
+		rec.end(h)
+		return
+	}
+	h = h.Clone()
+	go func() {
+		defer func() { <-t.m.slots }()
+		rec.settle(t.body)
+		rec.end(h)
+		t.send(rec)
+	}()
+}
+
+// send sends the request again, and compares.
+func (t *twin) send(rec *record) {
+	ctx, cancel := context.WithTimeout(context.Background(), shadowWithin)
+	defer cancel()
+	second := predictions.Exchange{Arm: port.ArmShadow}
+	var status int
+	var took time.Duration
+	b := t.to.gate.hold(t.to)
+	if b != nil {
+		began := time.Now()
+		second.Model, second.Release = string(b.model), string(b.key)
+		status, took = t.ask(ctx, b, &second.Response)
+		b.busy.Done()
+		second.Latency = time.Since(began)
+	}
+	if t.m.ended(t.to) { // it is no shadow any more: it may have been stopped in the middle
+		return
+	}
+	second.Status = status
+	rec.again(second)
+	t.compare(status, took, second.Response)
+}
+
+// ask asks b; its status is 0 where it did not answer.
+func (t *twin) ask(ctx context.Context, b *backend, answer *predictions.Body) (status int, took time.Duration) {
+	again := t.out.Clone(ctx)
+	again.URL = &url.URL{Scheme: "http", Host: b.addr, Path: t.out.URL.Path, RawPath: t.out.URL.RawPath, RawQuery: t.out.URL.RawQuery}
+	again.Header.Set(HeaderShadow, "1")
+	again.Header.Del("Expect")
+	again.Trailer = nil
+	again.Body, again.ContentLength = http.NoBody, 0
+	if len(t.body) > 0 {
+		again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(t.body)), int64(len(t.body))
+	}
+	began := time.Now()
+	r, err := b.transport.RoundTrip(again)
+	took = time.Since(began)
+	if err != nil {
+		return 0, took
+	}
+	defer r.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(r.Body, mostLogged+1))
+	if err != nil {
+		return 0, took
+	}
+	*answer = kept(predictions.Body{Encoding: r.Header.Get("Content-Encoding")}, raw)
+	return r.StatusCode, took
+}
+
+func failed(status int) bool { return status == 0 || status >= http.StatusInternalServerError }
+func good(status int) bool   { return status >= 200 && status < 300 }
+
+// compare counts what the two made of the request.
+func (t *twin) compare(status int, took time.Duration, answer predictions.Body) {
+	var d predictions.Difference
+	both := false
+	switch {
+	case good(t.status) && good(status):
+		d, both = predictions.Compare(t.answer, answer, t.how.Tolerance)
+	case good(t.status) != good(status) && !failed(t.status) && !failed(status): // one of them refuses what the other takes
+		both = true
+	}
+	t.m.count(func(p *port.Pairs) {
+		p.Pairs++
+		if failed(status) && !failed(t.status) {
+			p.Failed++
+		}
+		if failed(t.status) && !failed(status) {
+			p.OldFailed++
+		}
+		if t.how.Slower > 0 && took-t.took > t.how.Slower {
+			p.Slower++
+		}
+		if !failed(status) && !failed(t.status) {
+			p.Answered++
+			p.Took += took
+			p.OldTook += t.took
+		}
+		if both {
+			p.Compared++
+			if !d.Agree {
+				p.Differ++
+			}
+			p.Numbers += int64(d.Numbers)
+			p.Distance = min(p.Distance+d.Distance, math.MaxFloat64)
+			p.Farthest = max(p.Farthest, d.Farthest)
+		}
+	})
+}
+
+// ended tells whether m sends nothing to u any more.
+func (m *mirror) ended(u *instance) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.how == nil || m.to != u
+}
+
+// settle finds the id of an exchange that has none yet, so that both rows of it have the same.
+func (r *record) settle(body []byte) {
+	if r == nil || r.known {
+		return
+	}
+	id := predictions.RequestID(body)
+	if id == "" {
+		id = rand.Text()
+	}
+	id = predictions.CleanID(id)
+	r.x.ID, r.known, r.skip = id, true, r.skip || !r.log.Sampled(id)
+}
+
+// took notes that the answer is complete.
+func (r *record) took() { r.x.Latency = time.Since(r.began) }
+
+// again hands a second answer to the same request to the log.
+func (r *record) again(x predictions.Exchange) {
+	if r == nil || r.skip {
+		return
+	}
+	x.Time, x.ID, x.Path, x.Request = r.x.Time, r.x.ID, r.x.Path, r.x.Request
+	r.log.Add(x)
+}
