@@ -13,8 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // comparison is a folder that all sides work in, ours and theirs apart.
@@ -114,7 +114,7 @@ func (c *comparison) changed(name, dir string, args ...string) beside.Side {
 func transferRow(b *testing.B, program string) {
 	c := newComparison(b, program)
 	dvc, git := beside.Program(b, "dvc"), beside.Program(b, "git")
-	c.s5cmd, c.endpoint = beside.Program(b, "s5cmd"), porttest.MinIO(b)
+	c.s5cmd, c.endpoint = beside.Program(b, "s5cmd"), peers.MinIO(b)
 	saysItIs(b, dvc, "--version")
 	saysItIs(b, c.s5cmd, "version")
 	n := beside.Size(100_000)

@@ -18,7 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -33,7 +33,7 @@ func (c check) says(t *testing.T, state, text, hint string) {
 // TestTheDoctorMissesPrograms: each that is not there is wrong where it is needed and a note
 // elsewhere, with how it is installed.
 func TestTheDoctorMissesPrograms(t *testing.T) {
-	path, err := porttest.Hide(t.TempDir(), os.Getenv("PATH"), "git", "python3", "terraform", "tofu", "ssh")
+	path, err := peers.Hide(t.TempDir(), os.Getenv("PATH"), "git", "python3", "terraform", "tofu", "ssh")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,14 +18,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
 // TestImagesArePinned: a tag becomes a digest in the declaration, and nothing else changes.
 func TestImagesArePinned(t *testing.T) {
 	t.Parallel()
-	between := porttest.NewBetween(t, locked(registrytest.Memory()))
+	between := peers.NewBetween(t, locked(registrytest.Memory()))
 	address := strings.TrimPrefix(between.URL, "http://")
 	pushImage(t, address+"/base:1", "amd64")
 	pushImage(t, address+"/multi:1", "amd64", "arm64")
@@ -56,7 +56,7 @@ func TestImagesArePinned(t *testing.T) {
 
 func TestImagesThatMovedAreProposed(t *testing.T) {
 	t.Parallel()
-	between := porttest.NewBetween(t, locked(registrytest.Memory()))
+	between := peers.NewBetween(t, locked(registrytest.Memory()))
 	address := strings.TrimPrefix(between.URL, "http://")
 	pushImage(t, address+"/base:1", "amd64")
 	keys, cmds := quickKeys(t), forgeCommands()

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // TestMakeTestsWithoutACompilerOfC: the race detector needs one, and the tests do not.
@@ -21,7 +21,7 @@ func TestMakeTestsWithoutACompilerOfC(t *testing.T) {
 		}
 	}
 	whole := os.Getenv("PATH")
-	without, err := porttest.Hide(t.TempDir(), whole, "gcc", "clang", "cc")
+	without, err := peers.Hide(t.TempDir(), whole, "gcc", "clang", "cc")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -39,7 +39,7 @@ func locked(next http.Handler) http.Handler {
 // TestStoreInARegistry: a store in a registry is shared by machines that share nothing else.
 func TestStoreInARegistry(t *testing.T) {
 	t.Parallel()
-	between := porttest.NewBetween(t, locked(registrytest.Memory()))
+	between := peers.NewBetween(t, locked(registrytest.Memory()))
 	sharedInRegistry(t, strings.TrimPrefix(between.URL, "http://"))
 }
 
@@ -68,7 +68,7 @@ func sharedInRegistry(t *testing.T, address string) {
 func TestAPullRequestDoesNotChooseTheStore(t *testing.T) {
 	t.Parallel()
 	keys := quickKeys(t)
-	ours := porttest.NewBetween(t, locked(registrytest.Memory()))
+	ours := peers.NewBetween(t, locked(registrytest.Memory()))
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/pull.txtar"},
 		Setup: func(env *testscript.Env) error {

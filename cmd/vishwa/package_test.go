@@ -23,7 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -132,7 +132,7 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 	t.Parallel()
 	keys := quickKeys(t)
 	s := &spoiling{next: registrytest.Memory(), seen: map[string]bool{}}
-	between := porttest.NewBetween(t, locked(s))
+	between := peers.NewBetween(t, locked(s))
 	host := strings.TrimPrefix(between.URL, "http://")
 	client := registryClient{t, between.URL}
 	ask := func(method, path string, body []byte) int {
@@ -179,7 +179,7 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 func TestARevokedControllerVouchesForNothingNew(t *testing.T) {
 	t.Parallel()
 	keys := quickKeys(t)
-	s := porttest.NewBetween(t, locked(registrytest.Memory()))
+	s := peers.NewBetween(t, locked(registrytest.Memory()))
 	host := strings.TrimPrefix(s.URL, "http://")
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/package_revoked.txtar"},
@@ -210,7 +210,7 @@ func TestAPullRequestPacksNothing(t *testing.T) {
 				w.WriteHeader(http.StatusUnauthorized)
 			}))
 			env.Defer(theirs.Close)
-			ours := porttest.NewBetween(t, locked(registrytest.Memory()))
+			ours := peers.NewBetween(t, locked(registrytest.Memory()))
 			ours.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				next.ServeHTTP(w, r)
 				if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/stable") {

@@ -11,12 +11,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // TestRealStore: a store on S3 is shared by machines that share nothing else.
 func TestRealStore(t *testing.T) {
-	endpoint := porttest.MinIO(t)
+	endpoint := peers.MinIO(t)
 	c, err := minio.New(endpoint[len("http://"):], &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -32,7 +32,7 @@ func TestExamplesOfTheReferenceApply(t *testing.T) {
 	t.Parallel()
 	const reference = "../../docs/reference"
 	keys := quickKeys(t)
-	kept := porttest.NewBetween(t, registrytest.Memory())
+	kept := peers.NewBetween(t, registrytest.Memory())
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/docs/reference.txtar"},
 		Setup: func(env *testscript.Env) error {

@@ -14,8 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // hideTerraform leaves tofu alone on PATH, for this test and what it starts. Where there
@@ -24,7 +24,7 @@ func hideTerraform(t *testing.T) {
 	t.Helper()
 	tools := os.Getenv("VISHWA_TOOLS")
 	path := os.Getenv("PATH") + string(os.PathListSeparator) + tools
-	path, err := porttest.Hide(t.TempDir(), path, "terraform")
+	path, err := peers.Hide(t.TempDir(), path, "terraform")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestMakeBuildsOpenTofuWhereNothingProvisions(t *testing.T) {
 		t.Skip("make is missing")
 	}
 	whole, tools := os.Getenv("PATH"), t.TempDir()
-	neither, err := porttest.Hide(t.TempDir(), whole, "terraform", "tofu")
+	neither, err := peers.Hide(t.TempDir(), whole, "terraform", "tofu")
 	if err != nil {
 		t.Fatal(err)
 	}

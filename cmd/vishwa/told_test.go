@@ -17,7 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -87,7 +87,7 @@ func TestPagesAreToldAsTheyStand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			keys := quickKeys(t)
-			registry := porttest.NewBetween(t, locked(registrytest.Memory()))
+			registry := peers.NewBetween(t, locked(registrytest.Memory()))
 			mlflow := httptest.NewServer(mlflowtest.New())
 			t.Cleanup(mlflow.Close)
 			testscript.Run(t, testscript.Params{

@@ -33,7 +33,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	brought "github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -66,7 +66,7 @@ func newClusterProject(t *testing.T) clusterProject {
 		t.Fatal(err)
 	}
 	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Programs: map[string][]string{"/vishwa-worker": {self}, "serve": {self, "serve"}}})
-	web := httptest.NewServer(porttest.S3())
+	web := httptest.NewServer(peers.S3())
 	t.Cleanup(web.Close)
 	state := t.TempDir()
 	vars := map[string]string{"KUBECONFIG": c.Kubeconfig(), "AWS_ACCESS_KEY_ID": "us", "AWS_SECRET_ACCESS_KEY": "ours", "HOME": state}

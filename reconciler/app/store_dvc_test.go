@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -81,7 +82,7 @@ func TestAStoreInADVCRemoteKeepsThePromises(t *testing.T) {
 
 // TestRealStoreInADVCRemoteKeepsThePromises runs the suite against MinIO, which make test-real installs.
 func TestRealStoreInADVCRemoteKeepsThePromises(t *testing.T) {
-	endpoint := porttest.MinIO(t)
+	endpoint := peers.MinIO(t)
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
 	if err != nil {
 		t.Fatal(err)

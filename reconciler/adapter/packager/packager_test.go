@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -51,7 +52,7 @@ func TestPackagerWhereReferrersAreListed(t *testing.T) { inMemory(t, registrytes
 func inMemory(t *testing.T, open func() http.Handler) {
 	porttest.Packager(t, func(t *testing.T) porttest.Packaging {
 		l := &losing{next: open(), gone: map[string]bool{}}
-		between := porttest.NewBetween(t, l)
+		between := peers.NewBetween(t, l)
 		return packaging(t, strings.TrimPrefix(between.URL, "http://"), nil, func(_ *testing.T, d digest.Digest) {
 			l.mu.Lock()
 			l.gone[string(d)] = true
@@ -109,7 +110,7 @@ func TestWhatARegistryLosesIsSentAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			var lost, streams atomic.Int32
 			way := meddle(&lost)
 			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -134,7 +135,7 @@ func TestWhatARegistryLosesIsSentAgain(t *testing.T) {
 
 // TestARegistryThatDoesNotAnswerIsSaidToBeThat: what, where, and that it may pass.
 func TestARegistryThatDoesNotAnswerIsSaidToBeThat(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	host := strings.TrimPrefix(between.URL, "http://")
 	between.Meddle(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		w.Header().Set("Retry-After", "0")
@@ -158,11 +159,11 @@ func TestWhatIsThereIsNotSentAgain(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) http.Handler{
 		"in memory": func(*testing.T) http.Handler { return registrytest.Memory() }, // all of its repositories have all blobs
 		"real": func(t *testing.T) http.Handler {
-			return porttest.Proxy(t, "http://"+registrytest.New(t, "", "").Address)
+			return peers.Proxy(t, "http://"+registrytest.New(t, "", "").Address)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, open(t))
+			between := peers.NewBetween(t, open(t))
 			var sent, mounted atomic.Int64
 			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				if r.Method == http.MethodPatch || r.Method == http.MethodPut && r.URL.Query().Get("digest") != "" {

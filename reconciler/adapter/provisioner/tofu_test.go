@@ -13,7 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // named is terraform of PATH, or tofu of PATH or VISHWA_TOOLS. Where it is absent,
@@ -35,7 +35,7 @@ func named(t *testing.T, name string) string {
 // with is a Config whose program is the given one, and whose PATH has no other.
 func with(t *testing.T, dir, tool string) Config {
 	t.Helper()
-	path, err := porttest.Hide(t.TempDir(), os.Getenv("PATH"), "terraform", "tofu")
+	path, err := peers.Hide(t.TempDir(), os.Getenv("PATH"), "terraform", "tofu")
 	if err != nil {
 		t.Fatal(err)
 	}

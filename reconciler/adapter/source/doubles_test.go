@@ -25,6 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -91,7 +92,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.head(w.Header(), data)
 	if cut >= 0 && r.Method == http.MethodGet {
-		w = porttest.Cut(w, cut)
+		w = peers.Cut(w, cut)
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -30,7 +31,7 @@ func inRegistry(t *testing.T, address, name string) (port.Store, dir) {
 
 func TestAStoreInARegistryKeepsThePromises(t *testing.T) {
 	wrong := map[string]bool{} // blobs that the registry hands out with a bit changed
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if _, name, is := strings.Cut(r.URL.Path, "/blobs/"); is && r.Method == http.MethodGet && wrong[name] {
 			w = &spoiling{ResponseWriter: w}

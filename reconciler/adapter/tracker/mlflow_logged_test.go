@@ -27,7 +27,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -348,7 +348,7 @@ func TestMLflowItselfKeepsFiles(t *testing.T) {
 	if venv == "" {
 		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
 	}
-	endpoint := porttest.MinIO(t)
+	endpoint := peers.MinIO(t)
 	at := &schemas.S3{URL: "s3://mlflow/root", Endpoint: endpoint}
 	signed := env(map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin"})
 	c, err := minio.New(strings.TrimPrefix(endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})

@@ -10,22 +10,22 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	place "github.com/vishwaops/vishwa/reconciler/machine/registry"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
 func TestARegistryHasTheNewestFirst(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	newest(t, strings.TrimPrefix(between.URL, "http://"), between)
 }
 
 func TestARealRegistryHasTheNewestFirst(t *testing.T) {
 	r := registrytest.New(t, "", "")
-	between := porttest.NewBetween(t, porttest.Proxy(t, "http://"+r.Address))
+	between := peers.NewBetween(t, peers.Proxy(t, "http://"+r.Address))
 	newest(t, strings.TrimPrefix(between.URL, "http://"), between)
 }
 
-func newest(t *testing.T, address string, between *porttest.Between) {
+func newest(t *testing.T, address string, between *peers.Between) {
 	b, err := place.Open(place.Options{URL: "oci://" + address + "/team/vishwa"})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // counted counts the bytes of answers.
@@ -32,9 +32,9 @@ func (c counted) Write(p []byte) (int, error) {
 }
 
 // distant is a remote over HTTP with one large object.
-func distant(t *testing.T, data []byte) (*porttest.Between, *Remote, dvc.OID) {
+func distant(t *testing.T, data []byte) (*peers.Between, *Remote, dvc.OID) {
 	t.Helper()
-	between := porttest.NewBetween(t, porttest.S3())
+	between := peers.NewBetween(t, peers.S3())
 	b, err := bucket.S3(bucket.S3Options{Bucket: "remote", Endpoint: between.URL, AccessKey: "x", SecretKey: "x"})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func someBytes(n int) []byte {
 }
 
 // halfway fetches until some of it is safe, and then no more.
-func halfway(t *testing.T, between *porttest.Between, r *Remote, into *dvccache.Cache, oid dvc.OID, come int64) {
+func halfway(t *testing.T, between *peers.Between, r *Remote, into *dvccache.Cache, oid dvc.OID, come int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 func TestDirIsABucket(t *testing.T) {
@@ -94,7 +95,7 @@ func TestAnswersHaveTheirKind(t *testing.T) {
 
 // TestWithoutCredentialsNothingIsAsked but where the machine's role would be.
 func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
-	between := porttest.NewBetween(t, porttest.S3())
+	between := peers.NewBetween(t, peers.S3())
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		t.Errorf("%s %s was asked for", r.Method, r.URL)
 		w.WriteHeader(http.StatusForbidden)
@@ -112,7 +113,7 @@ func TestWithoutCredentialsNothingIsAsked(t *testing.T) {
 
 // TestObjectsArePutWithTheirAccess, in one piece and in parts.
 func TestObjectsArePutWithTheirAccess(t *testing.T) {
-	between := porttest.NewBetween(t, porttest.S3())
+	between := peers.NewBetween(t, peers.S3())
 	var said []string
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if acl := r.Header.Get("X-Amz-Acl"); acl != "" {
@@ -182,7 +183,7 @@ func TestBusyServersAreAskedAgain(t *testing.T) {
 
 // TestRealMinIO runs the suite against MinIO, which make test-real installs.
 func TestRealMinIO(t *testing.T) {
-	endpoint := porttest.MinIO(t)
+	endpoint := peers.MinIO(t)
 	n := 0
 	porttest.Bucket(t, func(t *testing.T) port.Bucket { n++; return made(t, endpoint, fmt.Sprintf("suite-%d", n)) })
 	t.Run("large objects go in parts", func(t *testing.T) {

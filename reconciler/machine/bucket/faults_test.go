@@ -21,17 +21,18 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
-func TestFaults(t *testing.T) { faults(t, porttest.S3(), false) }
+func TestFaults(t *testing.T) { faults(t, peers.S3(), false) }
 
 func TestMemoryIsABucket(t *testing.T) {
-	at := porttest.NewBetween(t, porttest.S3()).URL
+	at := peers.NewBetween(t, peers.S3()).URL
 	n := 0
 	porttest.Bucket(t, func(t *testing.T) port.Bucket { n++; return made(t, at, fmt.Sprintf("suite-%d", n)) })
 }
 
-func TestRealFaults(t *testing.T) { faults(t, porttest.Proxy(t, porttest.MinIO(t)), true) }
+func TestRealFaults(t *testing.T) { faults(t, peers.Proxy(t, peers.MinIO(t)), true) }
 
 // noise is bytes that nothing can guess.
 func noise(n int) []byte {
@@ -42,9 +43,9 @@ func noise(n int) []byte {
 
 func faults(t *testing.T, server http.Handler, real bool) {
 	n := 0
-	open := func(t *testing.T) (*porttest.Between, port.Bucket) {
+	open := func(t *testing.T) (*peers.Between, port.Bucket) {
 		n++
-		between := porttest.NewBetween(t, server)
+		between := peers.NewBetween(t, server)
 		return between, made(t, between.URL, fmt.Sprintf("faults-%d", n))
 	}
 	put := func(t *testing.T, b port.Bucket, key string, p []byte) {
@@ -70,7 +71,7 @@ func faults(t *testing.T, server http.Handler, real bool) {
 		var from []string
 		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			from = append(from, r.Header.Get("Range"))
-			next.ServeHTTP(porttest.Cut(w, 1<<20), r)
+			next.ServeHTTP(peers.Cut(w, 1<<20), r)
 		})
 		if got, err := get(t, b, "k"); err != nil || !bytes.Equal(got, data) {
 			t.Errorf("%d bytes, %v", len(got), err)
@@ -83,7 +84,7 @@ func faults(t *testing.T, server http.Handler, real bool) {
 		between, b := open(t)
 		put(t, b, "k", noise(2<<20))
 		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			next.ServeHTTP(porttest.Cut(w, 1<<20), r)
+			next.ServeHTTP(peers.Cut(w, 1<<20), r)
 		})
 		body, _, err := b.Get(t.Context(), "k", port.All)
 		if err != nil {
@@ -100,7 +101,7 @@ func faults(t *testing.T, server http.Handler, real bool) {
 		between, b := open(t)
 		put(t, b, "k", noise(1<<20))
 		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-			next.ServeHTTP(porttest.Cut(w, 0), r)
+			next.ServeHTTP(peers.Cut(w, 0), r)
 		})
 		if _, err := get(t, b, "k"); fault.Of(err) != fault.Transient || err == nil {
 			t.Errorf("%v, want Transient", err)
@@ -180,7 +181,7 @@ func faults(t *testing.T, server http.Handler, real bool) {
 			var once sync.Once
 			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				if r.Method == http.MethodPut {
-					once.Do(func() { r.Body = porttest.Garble(r.Body) })
+					once.Do(func() { r.Body = peers.Garble(r.Body) })
 				}
 				next.ServeHTTP(w, r)
 			})
@@ -195,7 +196,7 @@ func faults(t *testing.T, server http.Handler, real bool) {
 		between, b := open(t)
 		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method == http.MethodPut {
-				r.Body = porttest.Garble(r.Body)
+				r.Body = peers.Garble(r.Body)
 			}
 			next.ServeHTTP(w, r)
 		})

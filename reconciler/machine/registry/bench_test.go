@@ -15,7 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -33,7 +33,7 @@ func BenchmarkLargeObject(b *testing.B) {
 			return d
 		}},
 		{"minio", func(b *testing.B) port.Bucket {
-			endpoint := porttest.MinIO(b)
+			endpoint := peers.MinIO(b)
 			c, err := minio.New(endpoint[len("http://"):], &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
 			if err != nil {
 				b.Fatal(err)

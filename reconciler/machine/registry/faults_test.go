@@ -18,7 +18,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -55,7 +55,7 @@ func TestWhatARegistryDoesWrongPasses(t *testing.T) {
 	cut := func(pick func(*http.Request) bool, n int) meddle {
 		return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if pick(r) {
-				w = porttest.Cut(w, n)
+				w = peers.Cut(w, n)
 			}
 			next.ServeHTTP(w, r)
 		}
@@ -76,7 +76,7 @@ func TestWhatARegistryDoesWrongPasses(t *testing.T) {
 			pick := nth(2, asks("PUT", "uploads"))
 			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				if pick(r) {
-					r.Body = porttest.Garble(r.Body)
+					r.Body = peers.Garble(r.Body)
 				}
 				next.ServeHTTP(w, r)
 			}
@@ -86,7 +86,7 @@ func TestWhatARegistryDoesWrongPasses(t *testing.T) {
 			return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				r.Header.Del("Range")
 				if pick(r) {
-					w = porttest.Cut(w, 700)
+					w = peers.Cut(w, 700)
 				}
 				next.ServeHTTP(w, r)
 			}
@@ -103,7 +103,7 @@ func TestWhatARegistryDoesWrongPasses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			b, p := atRegistry(t, between.URL, "team/vishwa"), noise(3500)
 			between.Meddle(f())
 			put(t, b, "k", p)
@@ -176,7 +176,7 @@ func TestWhatARegistryLiesAboutIsSeen(t *testing.T) {
 		}, fault.Corrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			b := atRegistry(t, between.URL, "team/vishwa")
 			put(t, b, "k", noise(2500))
 			put(t, b, "other", []byte("other"))
@@ -209,7 +209,7 @@ func TestWhatNoRegistryAnswersEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int32
-			between := porttest.NewBetween(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			between := peers.NewBetween(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				n.Add(1)
 				if r.Method == http.MethodHead {
 					w.WriteHeader(http.StatusNotFound)
@@ -234,7 +234,7 @@ func TestWhatNoRegistryAnswersEnds(t *testing.T) {
 
 // TestWhatArrivedIsNotSentAgain: by another process, after the first was killed.
 func TestWhatArrivedIsNotSentAgain(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	var sent atomic.Int64
 	var parts atomic.Int32
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -281,7 +281,7 @@ func TestWhatArrivedIsNotSentAgain(t *testing.T) {
 
 // TestTwoWhoPutAtOnceMixNothing: one of them is there, whole.
 func TestTwoWhoPutAtOnceMixNothing(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	one, other := noise(4000), bytes.Repeat([]byte("other"), 900)
 	for range 10 {
 		var g errgroup.Group
@@ -303,7 +303,7 @@ func TestTwoWhoPutAtOnceMixNothing(t *testing.T) {
 
 // TestBytesThatChangeAreNotKept: what is put is what was read once.
 func TestBytesThatChangeAreNotKept(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	b := atRegistry(t, between.URL, "x")
 	if _, err := b.Put(t.Context(), "k", strings.NewReader("short"), 2000); fault.Of(err) != fault.Conflict || err == nil {
 		t.Errorf("%v, want Conflict", err)
@@ -336,7 +336,7 @@ func TestTagsInNoOrderAreSorted(t *testing.T) {
 		"at the second page": {[]string{"b/1", "c/5", "c/9", "c/4", "a", "c/7"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			b := atRegistry(t, between.URL, "x")
 			var tags []string
 			for _, k := range c.keys {
@@ -381,7 +381,7 @@ func TestTagsInNoOrderAreSorted(t *testing.T) {
 
 // TestARegistryThatDeletesNothingIsSaid.
 func TestARegistryThatDeletesNothingIsSaid(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	b := atRegistry(t, between.URL, "x")
 	put(t, b, "k", []byte("x"))
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -74,7 +74,7 @@ func pushed(t *testing.T, at string, architectures ...string) string {
 }
 
 func TestATagIsResolved(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	at := strings.TrimPrefix(between.URL, "http://") + "/team/base"
 	one, several := pushed(t, at+":one", "amd64"), pushed(t, at+":several", "amd64", "arm64")
 	pushed(t, at+":latest", "arm64")
@@ -103,7 +103,7 @@ func TestATagIsResolved(t *testing.T) {
 
 // TestWhatCannotBeResolvedIsSaid: with its kind and what to do.
 func TestWhatCannotBeResolvedIsSaid(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	at := strings.TrimPrefix(between.URL, "http://") + "/team/base"
 	sum := pushed(t, at+":one", "arm64")
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -167,7 +167,7 @@ func rewritten(w http.ResponseWriter, r *http.Request, next http.Handler) {
 
 // TestAnImagesRegistryGetsItsCredentials: those of Docker's configuration, and no other.
 func TestAnImagesRegistryGetsItsCredentials(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	host := strings.TrimPrefix(between.URL, "http://")
 	sum := pushed(t, host+"/base:1", "amd64")
 	var heard []string

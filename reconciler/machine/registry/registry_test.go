@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -45,7 +46,7 @@ func vars(set map[string]string) func(*Options) {
 }
 
 func TestARegistryIsABucket(t *testing.T) {
-	at := porttest.NewBetween(t, registrytest.Memory()).URL
+	at := peers.NewBetween(t, registrytest.Memory()).URL
 	n := 0
 	porttest.Bucket(t, func(t *testing.T) port.Bucket { n++; return atRegistry(t, at, fmt.Sprintf("team/suite-%d", n)) })
 }
@@ -163,7 +164,7 @@ func TestWhatACollectionTookIsPutAgain(t *testing.T) {
 
 // TestPiecesAcrossParts: whatever is asked for, it is those bytes.
 func TestPiecesAcrossParts(t *testing.T) {
-	for name, at := range map[string]string{"in this process": porttest.NewBetween(t, registrytest.Memory()).URL, "real": ""} {
+	for name, at := range map[string]string{"in this process": peers.NewBetween(t, registrytest.Memory()).URL, "real": ""} {
 		t.Run(name, func(t *testing.T) {
 			if at == "" {
 				at = registrytest.New(t, "", "").Address

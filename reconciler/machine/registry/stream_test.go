@@ -16,7 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -68,7 +68,7 @@ func TestAStreamArrivesThoughTheWayIsCut(t *testing.T) {
 		}(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			if meddled != nil {
 				between.Meddle(meddled)
 			}
@@ -97,7 +97,7 @@ func (d discarding) WriteHeader(int)             {}
 
 // TestWhatArrivedOfAStreamIsNotSentAgain: a registry is asked how much has.
 func TestWhatArrivedOfAStreamIsNotSentAgain(t *testing.T) {
-	between := porttest.NewBetween(t, porttest.Proxy(t, "http://"+registrytest.New(t, "", "").Address))
+	between := peers.NewBetween(t, peers.Proxy(t, "http://"+registrytest.New(t, "", "").Address))
 	var cuts, sent atomic.Int64
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodPatch {
@@ -137,7 +137,7 @@ func (s *short) Read(p []byte) (int, error) {
 
 // TestSmallerPiecesWhereLargeOnesAreRefused: by a proxy before a registry.
 func TestSmallerPiecesWhereLargeOnesAreRefused(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.ContentLength > 33<<20 {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -154,7 +154,7 @@ func TestSmallerPiecesWhereLargeOnesAreRefused(t *testing.T) {
 
 // TestAStreamThatFailsLeavesNothing: what could not be read to its end is no blob.
 func TestAStreamThatFailsLeavesNothing(t *testing.T) {
-	between := porttest.NewBetween(t, registrytest.Memory())
+	between := peers.NewBetween(t, registrytest.Memory())
 	var named atomic.Int32
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.URL.Query().Get("digest") != "" {
@@ -190,7 +190,7 @@ func TestWhatARegistrySaysOfAPushIsTold(t *testing.T) {
 		"a blob is gone": {"manifests/", `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`, 404, fault.Transient, "garbage"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			between := porttest.NewBetween(t, registrytest.Memory())
+			between := peers.NewBetween(t, registrytest.Memory())
 			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 				if writes(r.Method) && strings.Contains(r.URL.Path, c.path) {
 					w.Header().Set("Content-Type", "application/json")
@@ -216,7 +216,7 @@ func TestWhatARegistrySaysOfAPushIsTold(t *testing.T) {
 // TestAnUploadIsNotLedAway: credentials go with it.
 func TestAnUploadIsNotLedAway(t *testing.T) {
 	for _, to := range []string{"http://elsewhere.invalid/v2/x/blobs/uploads/1", "https://elsewhere.invalid/up"} {
-		between := porttest.NewBetween(t, registrytest.Memory())
+		between := peers.NewBetween(t, registrytest.Memory())
 		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if r.Method == http.MethodPost {
 				w.Header().Set("Location", to)

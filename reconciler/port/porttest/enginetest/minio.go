@@ -5,7 +5,7 @@ package enginetest
 import (
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 // MinIO starts a store for one test, which this process, containers and pods reach by one and the same address; minioadmin
@@ -13,5 +13,5 @@ import (
 func MinIO(t testing.TB) (endpoint string) {
 	t.Helper()
 	real(t)
-	return porttest.MinIOAt(t, Address)
+	return peers.MinIOAt(t, Address)
 }

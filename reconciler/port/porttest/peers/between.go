@@ -1,6 +1,6 @@
 // An S3 in this process, and somebody between a client and its server.
 
-package porttest
+package peers
 
 import (
 	"io"

@@ -1,6 +1,6 @@
-// Tests of machines that lack a program which this one has.
-
-package porttest
+// Package peers has what tests stand among: an S3 in this process, a real MinIO, somebody between a client and its server, and
+// machines that lack a program.
+package peers
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 // A real MinIO for tests, where it is installed.
 
-package porttest
+package peers
 
 import (
 	"context"
