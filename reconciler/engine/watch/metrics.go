@@ -15,14 +15,30 @@ type Case struct {
 	Answer   float64 // of a regression, or 1 and 0 of a class
 	Outcome  float64 // the same of what came true
 	Labelled bool
+	// Missed says that the answer and what came true are different classes, neither of which is the positive one.
+	Missed bool
+}
+
+// Usable are the cases that a metric can be of: those with an answer, or for roc_auc with a score.
+func Usable(metric string, cases []Case) []Case {
+	lacks := func(c Case) bool {
+		return math.IsNaN(c.Outcome) || metric == "roc_auc" && math.IsNaN(c.Score) || metric != "roc_auc" && math.IsNaN(c.Answer)
+	}
+	if !slices.ContainsFunc(cases, lacks) {
+		return cases
+	}
+	return slices.DeleteFunc(slices.Clone(cases), lacks)
 }
 
 // Realized is a metric of the labelled rows; NaN where it has no value, as recall where nothing
 // is positive.
 func Realized(metric string, cases []Case) float64 {
-	var tp, fp, tn, fn, n, abs, squares float64
+	var tp, fp, tn, fn, n, missed, abs, squares float64
 	for _, c := range cases {
 		n++
+		if c.Missed {
+			missed++
+		}
 		d := c.Answer - c.Outcome
 		abs += math.Abs(d)
 		squares += d * d
@@ -47,6 +63,8 @@ func Realized(metric string, cases []Case) float64 {
 		return math.Sqrt(squares / n)
 	case "roc_auc":
 		return area(cases, func(c Case) float64 { return c.Outcome })
+	case "accuracy":
+		return (tp + tn - missed) / n
 	}
 	return confusion(metric, tp, fp, tn, fn)
 }

@@ -16,9 +16,13 @@ const (
 // few rows to tell.
 func Settle(metrics []Metric, cases []Case) {
 	for i := range metrics {
-		m := &metrics[i]
+		m, cases := &metrics[i], Usable(metrics[i].Name, cases)
 		m.Broken, m.Few = false, false
-		if m.Value == nil || m.Min == nil && m.Max == nil {
+		if m.Min == nil && m.Max == nil {
+			continue
+		}
+		if m.Value == nil { // no row has what it is of
+			m.Few = true
 			continue
 		}
 		v := float64(*m.Value)

@@ -93,7 +93,7 @@ func TestWhatIsEstimatedIsWhatComesTrue(t *testing.T) {
 
 func TestMetricsAreThoseOfTheBooks(t *testing.T) {
 	// by hand: tp 2, fp 1, fn 1, tn 1; of six pairs four are in order, and one is even
-	cases := []Case{{0.9, 1, 1, true}, {0.8, 1, 1, true}, {0.7, 1, 0, true}, {0.3, 0, 1, true}, {0.3, 0, 0, true}}
+	cases := []Case{{0.9, 1, 1, true, false}, {0.8, 1, 1, true, false}, {0.7, 1, 0, true, false}, {0.3, 0, 1, true, false}, {0.3, 0, 0, true, false}}
 	for metric, want := range map[string]float64{
 		"accuracy": 0.6, "precision": 2.0 / 3, "recall": 2.0 / 3, "specificity": 0.5, "f1": 2.0 / 3, "roc_auc": 4.5 / 6, "mae": 0.4, "rmse": math.Sqrt(0.4),
 	} {
@@ -107,6 +107,27 @@ func TestMetricsAreThoseOfTheBooks(t *testing.T) {
 }
 
 // lines is a table of a text.
+// Rows without an answer are of no metric of answers, and a bound that no row tells of is not held. Of several classes that none is the
+// positive one, those that were taken for another are wrong.
+func TestWhatIsNotAnsweredIsNoAnswer(t *testing.T) {
+	none := math.NaN()
+	cases := []Case{{Score: 0.9, Answer: none, Outcome: 1}, {Score: none, Answer: 0, Outcome: 0}, {Score: 0.1, Answer: 0, Outcome: 0, Missed: true}}
+	for metric, want := range map[string]struct {
+		n int
+		v float64
+	}{"accuracy": {2, 0.5}, "recall": {2, none}, "mae": {2, 0}, "roc_auc": {2, 1}} {
+		got := Usable(metric, cases)
+		if v := Realized(metric, got); len(got) != want.n || v != want.v && !math.IsNaN(want.v) {
+			t.Errorf("%s: %v of %d", metric, v, len(got))
+		}
+	}
+	least := 0.5
+	m := []Metric{{Name: "accuracy", Min: &least}, {Name: "accuracy"}}
+	if Settle(m, cases[:1]); !m[0].Few || m[1].Few {
+		t.Errorf("%+v", m)
+	}
+}
+
 // A bound is broken by what chance does not explain: one wrong answer of one is no alarm, and one
 // right answer of one is no proof.
 func TestABoundIsBrokenByWhatChanceDoesNotExplain(t *testing.T) {

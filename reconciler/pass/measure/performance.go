@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -53,6 +54,7 @@ func (s *session) metrics(cases, reference []watch.Case, of func(string, []watch
 		gates = []schemas.WindowGate{{Metric: "accuracy"}, {Metric: "roc_auc"}}
 	}
 	for _, g := range gates {
+		cases, reference := watch.Usable(g.Metric, cases), watch.Usable(g.Metric, reference)
 		m := watch.Metric{Name: g.Metric, N: len(cases), Min: g.Min, Max: g.Max}
 		if len(cases) > 0 {
 			v := of(g.Metric, cases)
@@ -81,9 +83,10 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
 	came, changed := map[string]string{}, map[string]bool{}
 	var side sample.Side
+	lacks := ""
 	reader := &rows{session: s}
 	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
-		return side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
+		err := side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
 			id, out := string(cell(key)), cell(column)
 			if id == "" || out == nil {
 				return false, nil
@@ -98,8 +101,17 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 			came[id] = string(out)
 			return false, nil
 		}, ctx.Err)
+		for _, name := range []string{key, column} {
+			if there := t.Columns(); err == nil && len(there) > 0 && !slices.Contains(there, name) {
+				lacks = name
+			}
+		}
+		return err
 	}); err != nil {
 		return nil, err
+	}
+	if lacks != "" && len(came) == 0 && cover.Unmatched == 0 {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids and of outcomes in spec.labels.key and spec.labels.label")
 	}
 	cover.Duplicates += len(changed)
 	var known []watch.Case
@@ -108,6 +120,7 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 		out, there := came[id]
 		if there && !changed[id] && !now.twice[id] {
 			row.Outcome, row.Labelled = now.classOf([]byte(out)), true
+			row.Missed = now.missed(row.said, []byte(out))
 			known = append(known, row.Case)
 		}
 		if row.Labelled || l.Within == "" || row.at.IsZero() || !row.at.Add(l.Within.Or(0)).After(s.now) {

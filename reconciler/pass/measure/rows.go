@@ -4,9 +4,11 @@
 package measure
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"path"
 	"strconv"
@@ -45,7 +47,8 @@ type rows struct {
 // one is a row of the window.
 type one struct {
 	watch.Case
-	at time.Time
+	at   time.Time
+	said uint64 // the class that was answered, by nameOf
 }
 
 // read takes all rows of data in the store.
@@ -256,7 +259,8 @@ func timeOf(cell []byte) (time.Time, error) {
 
 // answer notes what the model said of a row.
 func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predictions) {
-	c := watch.Case{Score: r.numberOf(cell(cmp.Or(p.Score, "score"))), Answer: r.classOf(cell(cmp.Or(p.Prediction, "prediction")))}
+	said := cell(cmp.Or(p.Prediction, "prediction"))
+	c := watch.Case{Score: r.numberOf(cell(cmp.Or(p.Score, "score"))), Answer: r.classOf(said)}
 	label, key := "label", "id"
 	if l := r.spec.Labels; l != nil {
 		label, key = cmp.Or(l.Label, label), cmp.Or(l.Key, key)
@@ -264,6 +268,7 @@ func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predicti
 	if !r.current {
 		if out := cell(label); out != nil && len(r.scored) < mostCases {
 			c.Outcome, c.Labelled = r.classOf(out), true
+			c.Missed = r.missed(nameOf(said), out)
 			r.scored = append(r.scored, c)
 		}
 		return
@@ -279,7 +284,7 @@ func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predicti
 		id = "\x00" + strconv.Itoa(len(r.cases))
 	}
 	if len(r.cases) < mostCases {
-		r.cases[id] = one{c, at}
+		r.cases[id] = one{c, at, nameOf(said)}
 	}
 }
 
@@ -305,6 +310,26 @@ func (r *rows) classOf(b []byte) float64 {
 		return 1
 	}
 	return 0
+}
+
+// missed tells whether a class that was answered, by its nameOf, is another than came true, and neither is the positive one.
+func (r *rows) missed(said uint64, out []byte) bool {
+	return !r.regression() && r.classOf(out) == 0 && said != r.positiveName() && said != nameOf(out)
+}
+
+func (r *rows) positiveName() uint64 {
+	return nameOf([]byte(cmp.Or(string(r.spec.Predictions.Positive), "1")))
+}
+
+// nameOf is equal of equal classes, however their numbers are written.
+func nameOf(class []byte) uint64 {
+	text := bytes.ToLower(class)
+	if x, is := table.Value(class); is == table.IsInteger || is == table.IsNumber || is == table.IsTruth {
+		text = strconv.AppendFloat(nil, x, 'g', -1, 64)
+	}
+	h := fnv.New64a()
+	h.Write(text)
+	return h.Sum64()
 }
 
 func (r *rows) regression() bool {
