@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -29,6 +30,7 @@ type launcher struct {
 	key      seal.Key
 	out      io.Writer // their log
 	starters starters
+	ending   *atomic.Int32 // baselines that are to end, and may have requests still
 }
 
 // launch begins o and returns when it answers. Where it does not, nothing of it is left.
@@ -41,7 +43,7 @@ func (l launcher) launch(ctx context.Context, o order, env []string) (*process, 
 	if o.Starter == "" {
 		p.Started, err = l.begin(o, env, io.MultiWriter(l.out, p.tail))
 	} else {
-		p.Started, err = l.starters.begin(ctx, l.place, o, env, io.MultiWriter(l.out, p.tail))
+		p.Started, err = l.contained(ctx, o, env, io.MultiWriter(l.out, p.tail))
 	}
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ type service struct {
 	gate    *trafficSwitch
 	proxy   *proxy
 	turn    chan struct{}
+	ending  atomic.Int32   // baselines that were dropped and have not ended
 	second  *instance      // the newest baseline that was dropped; whoever has the turn changes it
 	ends    sync.WaitGroup // units that are on their way out
 	logs    *atomic.Pointer[predictionlog.Log]
@@ -59,7 +60,7 @@ func (h *host) newService(name string) *service {
 	return s
 }
 
-func (s *service) launcher() launcher { return launcher{s.place, s.key, s.out, s.begin} }
+func (s *service) launcher() launcher { return launcher{s.place, s.key, s.out, s.begin, &s.ending} }
 
 func (s *service) hold() time.Duration {
 	if u, _ := s.current(); u != nil {

@@ -13,13 +13,15 @@ import (
 
 var _ port.Splitter = (*local)(nil)
 
-// Splits is of processes of this machine alone.
-func (s *local) Splits(target string) bool { return target == port.TargetLocal }
+// Splits is of what this machine's serving host begins, processes and containers.
+func (s *local) Splits(target string) bool {
+	return target == port.TargetLocal || s.cfg.Starters[target] != nil
+}
 
 // Split tries r, or changes its part of the requests. It holds the name's lock throughout, as Apply does.
 func (s *local) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
-	if r.Local == nil {
-		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine alone", r.Name), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
+	if r.Hosted() == nil {
+		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: releases are tried as processes of this machine, or containers of it", r.Name), "remove shadow, canary or blueGreen from spec.rollout; or serve it by target local or docker")
 	}
 	if part.Weight < 0 || part.Weight > whole {
 		return port.Live{}, fault.WithHint(fault.New(fault.Invalid, "try %s: %d is not a weight from 0 to %d", r.Name, part.Weight, whole), "set a weight from 1 to 100: setWeight in the steps of spec.rollout")

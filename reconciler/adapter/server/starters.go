@@ -6,6 +6,8 @@ package server
 import (
 	"context"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -21,22 +23,21 @@ func (s starters) of(target string) (port.Starter, error) {
 	return nil, fault.WithHint(fault.New(fault.Invalid, "target %s is not known here", target), "upgrade Vishwa, or declare another target")
 }
 
-// begin starts o, which was verified.
-func (s starters) begin(ctx context.Context, place folder, o order, env []string, log io.Writer) (port.Started, error) {
-	begins, err := s.of(o.Starter)
+// contained starts o, which was verified, by its starter.
+func (l launcher) contained(ctx context.Context, o order, env []string, log io.Writer) (port.Started, error) {
+	begins, err := l.starters.of(o.Starter)
 	if err != nil {
 		return nil, err
 	}
 	return begins.Start(ctx, o.Settled, port.Start{
-		Owner: place.owner(), Name: o.Name, Unit: o.Folder, Dir: place.release(o.Name, o.Folder),
+		Owner: l.place.owner(), Name: o.Name, Unit: o.as(), Dir: l.place.release(o.Name, o.Folder),
 		Command: o.Run, Set: o.Set, Pass: env, Out: log,
 		Kept: func(unit string) bool {
-			for _, f := range place.releases(o.Name) {
-				if f == unit && f != o.Folder { // of its own, nothing runs any more when it is begun anew
-					return true
-				}
+			of, baseline := strings.CutSuffix(unit, second)
+			if unit == o.as() || baseline && l.ending.Load() == 0 && !exists(l.place.trial(o.Name)) { // of its own, nothing runs any more when it is begun anew
+				return false
 			}
-			return false
+			return slices.Contains(l.place.releases(o.Name), of)
 		},
 	})
 }

@@ -72,8 +72,8 @@ func (s *service) try(ctx context.Context, d demand) error {
 	if u == nil || pub == nil {
 		return fault.WithHint(fault.New(fault.Missing, "nothing is served under %s that a release could be compared with", s.name), "run vishwa apply: it serves the release itself where nothing serves")
 	}
-	if u.order.Starter != "" || d.Order.Starter != "" {
-		return fault.WithHint(fault.New(fault.Invalid, "%s: releases are tried as processes of this machine alone", s.name), "remove spec.rollout.canary, or blueGreen; or serve it by target local")
+	if u.order.Starter != d.Order.Starter {
+		return fault.WithHint(fault.New(fault.Invalid, "%s: a release is tried next to one of the same target, and what serves is of another", s.name), "remove shadow, canary or blueGreen from spec.rollout until it serves by its new target, or promote it past all steps: vishwa rollout promote --full")
 	}
 	u.mu.Lock()
 	env := u.env
@@ -239,7 +239,9 @@ func (s *service) join(d demand) error {
 	s.forget()
 	s.log.Info("promoted", "release", t.canary.order.Key.Short())
 	s.ends.Add(1)
+	s.ending.Add(1)
 	go func() {
+		defer s.ending.Add(-1)
 		t.baseline.finish() // its files are those of the release that ends
 		s.bury(u, 0, pub, false)
 	}()
@@ -271,8 +273,10 @@ func (s *service) drop() {
 	s.forget()
 	s.log.Info("ends a trial", "release", t.canary.order.Key.Short())
 	s.ends.Add(1)
+	s.ending.Add(1)
 	go func() {
 		defer s.ends.Done()
+		defer s.ending.Add(-1)
 		t.finish()
 		s.remove(t.canary.order.Folder)
 		s.mu.Lock()

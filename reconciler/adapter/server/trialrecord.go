@@ -91,7 +91,7 @@ func (s *service) retry(lookup func(string) (string, bool)) {
 		return
 	}
 	u, _ := s.current()
-	if err != nil || u == nil || r.Order.Starter != "" || r.Order.Key == u.order.Key {
+	if err != nil || u == nil || r.Order.Starter != u.order.Starter || r.Order.Key == u.order.Key {
 		s.log.Warn("what was tried is not brought back", "error", err)
 		s.forget()
 		return

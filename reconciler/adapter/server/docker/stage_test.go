@@ -173,6 +173,14 @@ func (s *stage) killHost() {
 	})
 }
 
+// forget takes away the record of what is tried.
+func (s *stage) forget(name string) {
+	s.t.Helper()
+	if err := os.Remove(filepath.Join(s.dir, "served", name, "trial.json")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // serveCode is a server for a container that has Python.
 const serveCode = `
 import http.server, os, sys
