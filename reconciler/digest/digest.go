@@ -49,22 +49,28 @@ func (d Digest) Short() string {
 // Copy copies src to dst and names what went through; the size is in bytes.
 func Copy(dst io.Writer, src io.Reader) (Digest, int64, error) {
 	h := sha256.New()
-	n, err := pour(io.MultiWriter(dst, h), src)
+	n, err := pour(io.MultiWriter(dst, h), src, make([]byte, small))
 	return FromSum(h.Sum(nil)), n, err
 }
 
 // Reader names what src yields, in constant memory.
 func Reader(src io.Reader) (Digest, int64, error) {
+	return ReaderThrough(src, make([]byte, small))
+}
+
+// ReaderThrough is Reader with room for what is read at a time: whoever reads many small files has it made once.
+func ReaderThrough(src io.Reader, room []byte) (Digest, int64, error) {
 	h := sha256.New()
-	n, err := pour(h, src)
+	n, err := pour(h, src, room)
 	return FromSum(h.Sum(nil)), n, err
 }
 
+const small, large = 16 << 10, 1 << 20 // bytes
+
 // pour copies with a small buffer, and with a large one where there is much: most
 // files are small, and there are many of them.
-func pour(dst io.Writer, src io.Reader) (int64, error) {
-	const small, large = 16 << 10, 1 << 20
-	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, io.LimitReader(src, large), make([]byte, small))
+func pour(dst io.Writer, src io.Reader, room []byte) (int64, error) {
+	n, err := io.CopyBuffer(struct{ io.Writer }{dst}, io.LimitReader(src, large), room)
 	if err != nil || n < large {
 		return n, err
 	}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"io/fs"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -122,10 +124,22 @@ func (w *watched) same(ctx context.Context, sha string) (bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.recalled.keep()
+	within := map[string][]fs.DirEntry{} // by folder, which most files share
 	for name, is := range w.files {
-		n, err := head.find("open", name)
-		if err != nil || !n.mode.IsRegular() || n.hash != is {
-			return false, nil //nolint:nilerr // what is not there is not the same
+		dir, base := path.Split(name)
+		l, ok := within[dir]
+		if !ok {
+			if n, err := head.find("open", path.Clean(dir)); err == nil && n.IsDir() {
+				l, _ = n.children()
+			}
+			within[dir] = l
+		}
+		i, ok := slices.BinarySearchFunc(l, base, func(e fs.DirEntry, s string) int { return strings.Compare(e.Name(), s) })
+		if !ok {
+			return false, nil
+		}
+		if n := l[i].(*node); !n.mode.IsRegular() || n.hash != is {
+			return false, nil
 		}
 	}
 	for name, l := range w.folders {

@@ -6,9 +6,12 @@ package repo
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -225,22 +228,20 @@ func (w worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: cause(err)}
 	}
 	defer f.Close()
-	l, err := f.ReadDir(-1)
+	l, err := entries(f)
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: cause(err)}
 	}
 	l = slices.DeleteFunc(l, func(e fs.DirEntry) bool { return hidden(e.Name()) || strings.Contains(e.Name(), `\`) })
 	for i, e := range l {
-		if e.Type().IsRegular() && w.git.head != nil {
-			l[i] = keptEntry{e, w, path.Join(name, e.Name())}
-		}
+		l[i] = keptEntry{e, w, path.Join(name, e.Name())}
 		if !e.IsDir() {
 			continue
 		}
 		if within, err := w.nested(path.Join(name, e.Name())); err != nil {
 			return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 		} else if within {
-			l[i] = nestedEntry{e}
+			l[i] = nestedEntry{l[i]}
 		}
 	}
 	l = append(l, w.leftIn(name, l)...)
@@ -281,7 +282,19 @@ func (r renamed) Mode() fs.FileMode {
 	return r.FileInfo.Mode()
 }
 
-// keptEntry is a file that Git may keep as another content than is on disk.
+// entries lists a folder. What os.Root opened looks at each of its files besides: here that is left to who asks for it.
+func entries(f *os.File) ([]fs.DirEntry, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	plain := os.NewFile(uintptr(fd), f.Name())
+	defer plain.Close()
+	return plain.ReadDir(-1)
+}
+
+// keptEntry is looked at when it is asked: Git may keep a file as another content than is on disk, and what stands above it may be
+// another by then.
 type keptEntry struct {
 	fs.DirEntry
 	tree worktree

@@ -68,6 +68,9 @@ type survey struct {
 	locks map[string]locked        // dvc.lock files, by path
 	other *others                  // outputs of dvc.lock files that stand elsewhere; nil: not looked for
 	taken int                      // bytes of pointers and dvc.lock files so far
+
+	room []byte    // for what is read at a time
+	head beginning // of the file that was read last
 }
 
 // Remembers is a tree that knows what files hold that have not changed since an earlier survey.
@@ -177,8 +180,12 @@ func (s *survey) readFile(p string) (digest.File, error) {
 		return digest.File{}, err
 	}
 	defer in.Close()
-	var head beginning
-	d, n, err := digest.Reader(io.TeeReader(in, &head))
+	if s.room == nil {
+		s.room = make([]byte, 16<<10)
+	}
+	head := s.head[:0]
+	d, n, err := digest.ReaderThrough(io.TeeReader(in, &head), s.room)
+	s.head = head
 	if err != nil {
 		return digest.File{}, fmt.Errorf("read %s: %w", p, err)
 	}
