@@ -202,6 +202,9 @@ try-ray: $(TOOLS)/ray/bin/ray ## what drives Ray, on the head of a real one: by 
 test-kafka: $(TOOLS)/kafka/lib ## datasets out of a real broker of Kafka (needs Java and Maven; 45 MB)
 	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(GO) test -count=1 -timeout 24m -run '^TestKafkaItself' -v ./reconciler/adapter/source
 
+bench-mlflow: $(TOOLS)/mlflow/bin/mlflow $(TOOLS)/bin/minio ## runs and a model of 2 GB in MLflow, next to its own client on the same server (ROWS=, SCALE=, PAIRS=)
+	VISHWA_MLFLOW=$(TOOLS)/mlflow $(BENCH) $(or $(ROWS),mlflow)
+
 bench-kafka: $(TOOLS)/kafka/lib ## a range of ten million messages beside Kafka's console consumer (VISHWA_BENCH_RECORDS)
 	VISHWA_KAFKA=$(TOOLS)/kafka/lib $(BENCH) kafka
 
