@@ -228,6 +228,17 @@ func (t *Target) Hosted() (*Work, *Hosted, string) {
 	}
 }
 
+// ByRuntime is the program that serves in place of a command; nil where none does.
+func (t *Target) ByRuntime() *Runtime {
+	if t.Kubernetes != nil {
+		return t.Kubernetes.Runtime
+	}
+	if _, hosted, _ := t.Hosted(); hosted != nil {
+		return hosted.Runtime
+	}
+	return nil
+}
+
 // Imaged is the image of a container that serves; a process of this machine has none.
 func (s *Deployment) Imaged() (string, string) {
 	switch {

@@ -16,6 +16,8 @@ type KubernetesTarget struct {
 	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
 	Image string `json:"image" jsonschema:"required" part:"key"`
 	Work
+	// Runtime serves in place of a command: a program of the image, for which Vishwa writes the settings.
+	Runtime *Runtime `json:"runtime,omitempty" part:"key"`
 	// Package has pods mount the model from a package of it, by its digest, as an image volume (Kubernetes 1.33 or newer): the registry is read, and not the store. Nobody checks a signature where it serves then.
 	Package Ref `json:"package,omitzero" part:"key"`
 	// ContainerPort is where the pods listen; it is their VISHWA_PORT.

@@ -159,9 +159,8 @@ func (t *Target) check(c *checker, d *document) {
 	if w == nil {
 		return
 	}
-	_, hosted, _ := t.Hosted()
-	if hosted != nil && hosted.Runtime != nil {
-		hosted.Runtime.check(c, d, field+".runtime", w.Code)
+	if run := t.ByRuntime(); run != nil {
+		run.check(c, d, field+".runtime", w.Code)
 		if d.has(field + ".run") {
 			d.problem(field+".runtime", "and run are both given, but one of them serves; remove one of them")
 		}
@@ -172,6 +171,7 @@ func (t *Target) check(c *checker, d *document) {
 	c.duration(d, field+".readyTimeout", ready.ReadyTimeout)
 	t.Docker.check(d, field)
 	t.Kubernetes.check(c, d, field)
+	_, hosted, _ := t.Hosted()
 	if hosted == nil || hosted.Port == 0 {
 		return
 	}

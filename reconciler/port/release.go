@@ -136,3 +136,14 @@ func (r Release) Hosted() *Hosted {
 		return nil
 	}
 }
+
+// Program is the command that serves and its code, to be set where something writes them; nil where r's target begins none.
+func (r *Release) Program() (command *[]string, code *digest.Manifest) {
+	if k := r.Kubernetes; k != nil {
+		return &k.Run, &k.Code
+	}
+	if h := r.Hosted(); h != nil {
+		return &h.Command, &h.Code
+	}
+	return nil, nil
+}

@@ -25,8 +25,17 @@ class Silent:
         self.over.set()
 
 
+def where(uri, here):
+    """Where the model's file is: next to the code, or, of a package, where that is mounted."""
+    beside, model = os.path.join(here, "..", "..", "model"), os.environ["VISHWA_MODEL_DIR"]
+    return uri if os.path.realpath(beside) == os.path.realpath(model) else os.path.join(model, os.path.relpath(os.path.join(here, uri), beside))
+
+
 async def main():
-    settings, models = await load_settings(os.path.dirname(os.path.abspath(__file__)))
+    here = os.path.dirname(os.path.abspath(__file__))
+    settings, models = await load_settings(here)
+    for m in models:
+        m.parameters.uri = where(m.parameters.uri, here)
     settings.host, settings.http_port = sys.argv[1], int(os.environ["VISHWA_PORT"])
     server = MLServer(settings)
     server._grpc_server = Silent()

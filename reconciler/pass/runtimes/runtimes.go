@@ -18,19 +18,20 @@ import (
 
 // Begin has r served by the program that its target names, where it names one; what is written for it is put into store.
 func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.Target) error {
-	_, hosted, _ := by.Hosted()
-	if hosted == nil || hosted.Runtime == nil {
+	run := by.ByRuntime()
+	if run == nil {
 		return nil
 	}
 	var files map[string][]byte
-	h, more, err := r.Hosted(), []string(nil), error(nil)
-	was := h.Code
-	switch run := hosted.Runtime; {
+	command, code := r.Program()
+	more, err := []string(nil), error(nil)
+	was := *code
+	switch {
 	case run.MLServer != nil:
 		files, err = mlserver(r, run.MLServer)
 	case run.Triton != nil:
 		files, more = templates.TritonFiles(r.Name), []string{r.Name}
-		err = tritonModel(r, run.Triton)
+		*code, err = tritonModel(r.Name, was, run.Triton)
 	case run.ONNXRuntime != nil:
 		var file string
 		file, err = onnxFile(r.Model, run.ONNXRuntime.File)
@@ -39,15 +40,16 @@ func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.T
 	if err != nil {
 		return err
 	}
-	host := "127.0.0.1"
-	if by.Docker != nil {
-		host = "0.0.0.0"
+	host := "0.0.0.0"
+	if by.Local != nil {
+		host = "127.0.0.1"
 	}
-	h.Command = append([]string{"python3", templates.RuntimeDir + "/serve.py", host}, more...)
-	if hosted.Ready == "" {
+	*command = append([]string{"python3", templates.RuntimeDir + "/serve.py", host}, more...)
+	if _, how, _ := by.Served(); how.Ready == "" {
 		r.Ready = "/v2/models/" + r.Name + "/ready"
 	}
-	return addCode(ctx, store, h, was, files)
+	*code, err = addCode(ctx, store, was, *code, files)
+	return err
 }
 
 func mlserver(r *port.Release, m *schemas.MLServer) (map[string][]byte, error) {
@@ -62,17 +64,15 @@ func mlserver(r *port.Release, m *schemas.MLServer) (map[string][]byte, error) {
 	return files, nil
 }
 
-// tritonModel has the program of the model where Triton reads it.
-func tritonModel(r *port.Release, t *schemas.Triton) error {
-	h := r.Hosted()
-	for _, f := range h.Code {
+// tritonModel is code with the program of the model where Triton reads it.
+func tritonModel(name string, code digest.Manifest, t *schemas.Triton) (digest.Manifest, error) {
+	for _, f := range code {
 		if f.Path == path.Clean(t.Program) {
-			f.Path = templates.RuntimeDir + "/" + templates.TritonModel(r.Name) + "/model.py"
-			h.Code = append(slices.Clone(h.Code), f)
-			return nil
+			f.Path = templates.RuntimeDir + "/" + templates.TritonModel(name) + "/model.py"
+			return append(slices.Clone(code), f), nil
 		}
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "the code has no %s", t.Program), "list it in code of spec.target")
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the code has no %s", t.Program), "list it in code of spec.target")
 }
 
 // onnxFile is the file of a model that is of ONNX: the one that is named, or the only one.
@@ -92,23 +92,23 @@ func onnxFile(m port.Artifact, named string) (string, error) {
 	return all[0], nil
 }
 
-// addCode puts files into the folder of the code that is Vishwa's own, where nothing of what was declared is.
-func addCode(ctx context.Context, store port.Store, h *port.Hosted, was digest.Manifest, files map[string][]byte) error {
-	for _, f := range was {
+// addCode is code with files in the folder that is Vishwa's own, where nothing of what was declared is.
+func addCode(ctx context.Context, store port.Store, declared, code digest.Manifest, files map[string][]byte) (digest.Manifest, error) {
+	for _, f := range declared {
 		if f.Path == templates.RuntimeDir || strings.HasPrefix(f.Path, templates.RuntimeDir+"/") {
-			return fault.WithHint(fault.New(fault.Invalid, "the code has %s, and that folder is for what Vishwa writes for a runtime", f.Path), "rename it")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "the code has %s, and that folder is for what Vishwa writes for a runtime", f.Path), "rename it")
 		}
 	}
-	h.Code = slices.Clone(h.Code)
+	code = slices.Clone(code)
 	for name, content := range files {
 		d, n, err := store.Put(ctx, bytes.NewReader(content))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		h.Code = append(h.Code, digest.File{Path: templates.RuntimeDir + "/" + name, Digest: d, Size: n})
+		code = append(code, digest.File{Path: templates.RuntimeDir + "/" + name, Digest: d, Size: n})
 	}
-	slices.SortFunc(h.Code, func(x, y digest.File) int { return strings.Compare(x.Path, y.Path) })
-	return nil
+	slices.SortFunc(code, func(x, y digest.File) int { return strings.Compare(x.Path, y.Path) })
+	return code, nil
 }
 
 // modelFile is what of a model a runtime is handed: the file or folder that is named, its only file, or "." for all of it.

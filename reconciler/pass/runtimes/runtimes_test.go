@@ -23,6 +23,7 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 	for name, c := range map[string]struct {
 		runtime *schemas.Runtime
 		docker  bool
+		pods    bool
 		code    digest.Manifest
 		ready   string
 		command string
@@ -37,7 +38,11 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 		"MLServer, a folder of the model": {runtime: mlserver(schemas.MLServer{Implementation: "a.B", File: "m"}), holds: map[string]string{"vishwa-runtime/model-settings.json": `"uri": "../../model/m"`}},
 		"MLServer, the model":             {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), holds: map[string]string{"vishwa-runtime/model-settings.json": `"uri": "../../model/."`}},
 		"MLServer, in a container":        {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), docker: true, command: "python3 vishwa-runtime/serve.py 0.0.0.0"},
-		"MLServer, no such file":          {runtime: mlserver(schemas.MLServer{Implementation: "a.B", File: "model"}), says: "the model has no model"},
+		"MLServer, in pods": {runtime: mlserver(schemas.MLServer{Implementation: "a.B"}), pods: true, code: code, command: "python3 vishwa-runtime/serve.py 0.0.0.0",
+			paths: "src/price.py vishwa-runtime/model-settings.json vishwa-runtime/serve.py vishwa-runtime/settings.json"},
+		"Triton, in pods": {runtime: &schemas.Runtime{Triton: &schemas.Triton{Program: "src/price.py"}}, pods: true, code: code, command: "python3 vishwa-runtime/serve.py 0.0.0.0 price",
+			paths: "src/price.py vishwa-runtime/models/price/1/model.py vishwa-runtime/models/price/config.pbtxt vishwa-runtime/serve.py"},
+		"MLServer, no such file": {runtime: mlserver(schemas.MLServer{Implementation: "a.B", File: "model"}), says: "the model has no model"},
 		"Triton": {runtime: &schemas.Runtime{Triton: &schemas.Triton{Program: "./src/price.py"}}, code: code, command: "python3 vishwa-runtime/serve.py 127.0.0.1 price",
 			paths: "src/price.py vishwa-runtime/models/price/1/model.py vishwa-runtime/models/price/config.pbtxt vishwa-runtime/serve.py",
 			holds: map[string]string{"vishwa-runtime/models/price/config.pbtxt": "name: \"price\"\nbackend: \"python\"\n"}},
@@ -63,6 +68,11 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 				by = &schemas.Target{Docker: &schemas.DockerTarget{Hosted: hosted}}
 				r.Local, r.Docker = nil, &port.DockerRelease{Hosted: here}
 			}
+			if c.pods {
+				target := schemas.KubernetesTarget{Runtime: c.runtime, Readiness: hosted.Readiness}
+				by = &schemas.Target{Kubernetes: &target}
+				r.Local, r.Kubernetes = nil, &port.KubernetesRelease{KubernetesTarget: target, Code: c.code}
+			}
 			if c.ready != "" {
 				r.Ready = c.ready
 			}
@@ -76,8 +86,9 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, paths := r.Hosted(), []string(nil)
-			for _, f := range h.Code {
+			run, laid := r.Program()
+			paths := []string(nil)
+			for _, f := range *laid {
 				paths = append(paths, f.Path)
 				if want := c.holds[f.Path]; want != "" {
 					raw, err := artifact.ReadAll(t.Context(), s, f.Digest)
@@ -89,7 +100,7 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 			if got := strings.Join(paths, " "); c.paths != "" && got != c.paths || !slices.IsSorted(paths) {
 				t.Errorf("laid out are %s", got)
 			}
-			if got := strings.Join(h.Command, " "); c.command != "" && got != c.command {
+			if got := strings.Join(*run, " "); c.command != "" && got != c.command {
 				t.Errorf("begun is %s", got)
 			}
 			if want := map[bool]string{true: "/v2/models/price/ready", false: r.Ready}[c.runtime != nil && c.ready == ""]; r.Ready != want || c.ready != "" && r.Ready != c.ready {
