@@ -21,8 +21,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -38,7 +38,7 @@ func newBenched(b *testing.B) *benched {
 	if venv == "" {
 		b.Fatal("VISHWA_MLFLOW names no environment with MLflow: make bench-mlflow makes one")
 	}
-	s := &benched{b: b, venv: venv, endpoint: porttest.MinIO(b)}
+	s := &benched{b: b, venv: venv, endpoint: peers.MinIO(b)}
 	c, err := minio.New(strings.TrimPrefix(s.endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4("minioadmin", "minioadmin", "")})
 	if err == nil {
 		err = c.MakeBucket(b.Context(), "mlflow", minio.MakeBucketOptions{})

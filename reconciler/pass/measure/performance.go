@@ -76,42 +76,9 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	l := s.spec.Labels
 	cover := watch.Coverage{Duplicates: len(now.twice)}
 	e.Labels = &cover
-	a, err := s.made(l.From)
+	came, changed, err := s.outcomesOf(ctx, now, &cover)
 	if err != nil {
 		return nil, err
-	}
-	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
-	came, changed := map[string]string{}, map[string]bool{}
-	var side sample.Side
-	lacks := ""
-	reader := &rows{session: s}
-	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
-		err := side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
-			id, out := string(cell(key)), cell(column)
-			if id == "" || out == nil {
-				return false, nil
-			}
-			if _, there := now.cases[id]; !there {
-				cover.Unmatched++
-				return false, nil
-			}
-			if was, there := came[id]; there && was != string(out) {
-				changed[id] = true // whichever is right: this row is not judged by a guess
-			}
-			came[id] = string(out)
-			return false, nil
-		}, ctx.Err)
-		for _, name := range []string{key, column} {
-			if there := t.Columns(); err == nil && len(there) > 0 && !slices.Contains(there, name) {
-				lacks = name
-			}
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	if lacks != "" && len(came) == 0 && cover.Unmatched == 0 {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids and of outcomes in spec.labels.key and spec.labels.label")
 	}
 	cover.Duplicates += len(changed)
 	var known []watch.Case
@@ -140,4 +107,47 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 		cover.Least, cover.Overdue = least, l.Within != ""
 	}
 	return known, nil
+}
+
+// outcomesOf reads the outcome of each row by its id, and which ids were given several that differ.
+func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Coverage) (came map[string]string, changed map[string]bool, err error) {
+	l := s.spec.Labels
+	a, err := s.made(l.From)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
+	came, changed = map[string]string{}, map[string]bool{}
+	var side sample.Side
+	lacks := ""
+	reader := &rows{session: s}
+	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
+		err := side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
+			id, out := string(cell(key)), cell(column)
+			if id == "" || out == nil {
+				return false, nil
+			}
+			if _, there := now.cases[id]; !there {
+				cover.Unmatched++
+				return false, nil
+			}
+			if was, there := came[id]; there && was != string(out) {
+				changed[id] = true // whichever is right: this row is not judged by a guess
+			}
+			came[id] = string(out)
+			return false, nil
+		}, ctx.Err)
+		for _, name := range []string{key, column} {
+			if there := t.Columns(); err == nil && len(there) > 0 && !slices.Contains(there, name) {
+				lacks = name
+			}
+		}
+		return err
+	}); err != nil {
+		return nil, nil, err
+	}
+	if lacks != "" && len(came) == 0 && cover.Unmatched == 0 {
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids and of outcomes in spec.labels.key and spec.labels.label")
+	}
+	return came, changed, nil
 }
