@@ -42,7 +42,7 @@ within 1 % for the median.`,
 			}
 			var p table.Profile
 			if err := json.Unmarshal(raw, &p); err != nil {
-				return fault.New(fault.Corrupt, "read the profile of %s: %w", args[0], err)
+				return fault.WithHint(fault.New(fault.Corrupt, "read the profile of %s: %w", args[0], err), "record it anew: vishwa data refresh, or change the pin and run vishwa apply")
 			}
 			text := templates.Profile(p)
 			if format == "html" {

@@ -75,12 +75,12 @@ func (d *demonstration) post(url string, body []byte) (out answered, err error) 
 	request.Header.Set("Content-Type", "application/json")
 	got, err := (&http.Client{Timeout: time.Minute}).Do(request)
 	if err != nil {
-		return out, fault.New(fault.Transient, "ask the model: %w", err)
+		return out, fault.WithHint(fault.New(fault.Transient, "ask the model: %w", err), "see with vishwa status, in the folder of the demo, whether it is served")
 	}
 	defer got.Body.Close()
 	out.header = got.Header
 	if out.body, err = io.ReadAll(io.LimitReader(got.Body, 1<<20)); err != nil {
-		return out, fault.New(fault.Transient, "read the model's answer: %w", err)
+		return out, fault.WithHint(fault.New(fault.Transient, "read the model's answer: %w", err), "see with vishwa logs, in the folder of the demo, what it printed")
 	}
 	if got.StatusCode != http.StatusOK {
 		return out, fault.New(fault.Internal, "the model answered %s: %.200q", got.Status, out.body)

@@ -161,7 +161,7 @@ func (a *cli) topicLog(cmd *cobra.Command, w window, q predictionlog.Query) (por
 	}
 	dir, err := os.MkdirTemp("", "vishwa-topic-")
 	if err != nil {
-		return nil, q, nil, fault.New(fault.Transient, "read the topic: %w", err)
+		return nil, q, nil, fault.WithHint(fault.New(fault.Transient, "read the topic: %w", err), "make room in the folder for temporary files (TMPDIR), or name a shorter time: --since")
 	}
 	remove := func() { os.RemoveAll(dir) }
 	if err := app.FetchTopic(cmd.Context(), port.Env{Lookup: a.lookup, Now: a.now}, w.path, dir, q.From, q.To); err != nil {

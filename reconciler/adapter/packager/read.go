@@ -51,7 +51,7 @@ func (p *packer) Read(ctx context.Context, at port.Registry, reference string) (
 	}
 	layers, _, err := modelpack.ReadManifest(raw)
 	if err != nil {
-		return found, fault.New(fault.Corrupt, "%s: its manifest %s: %w", name, index.Manifest.Digest, err)
+		return found, fault.WithHint(fault.New(fault.Corrupt, "%s: its manifest %s: %w", name, index.Manifest.Digest, err), "run vishwa apply: it sends what is missing or damaged again")
 	}
 	for _, l := range layers {
 		found.Layers = append(found.Layers, port.PackageLayer{Digest: digest.Digest(l.Digest), Size: l.Size})
@@ -92,7 +92,7 @@ func bundle(ctx context.Context, from *registry.Artifacts, l ocispec.Descriptor)
 	}
 	layers, _, err := modelpack.ReadManifest(raw)
 	if err != nil || len(layers) != 1 || layers[0].MediaType != bundleType || layers[0].Size > mostBundle {
-		return nil, fault.New(fault.Invalid, "%s is no bundle", l.Digest)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s is no bundle", l.Digest), "somebody else attached it: remove it in the registry")
 	}
 	in, err := from.Blob(ctx, layers[0])
 	if err != nil {
@@ -129,7 +129,7 @@ func unpack(ctx context.Context, from *registry.Artifacts, l port.PackageLayer, 
 	sum := sha256.New()
 	err = modelpack.Unpack(io.TeeReader(in, sum), l.Size, func(path string, size int64, content io.Reader) error { return put(path, size, content) })
 	if err == nil && digest.FromSum(sum.Sum(nil)) != l.Digest {
-		err = fault.New(fault.Corrupt, "the bytes are not those of %s", l.Digest)
+		err = fault.WithHint(fault.New(fault.Corrupt, "the bytes are not those of %s", l.Digest), "do not use them: remove the layer in the registry, then vishwa apply sends it again")
 	}
 	if err != nil {
 		return fmt.Errorf("unpack oci://%s/%s: %w", from.Host(), from.Repository(), err)

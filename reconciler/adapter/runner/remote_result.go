@@ -154,7 +154,7 @@ func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, 
 	for d, size := range needed {
 		n, ok := made[d]
 		if !ok || size >= 0 && n != size || n < 0 {
-			return fault.New(fault.Corrupt, "%s is named in its result, and was not written", d.Short())
+			return fault.WithHint(fault.New(fault.Corrupt, "%s is named in its result, and was not written", d.Short()), "see in the run's log whether its uploads failed; vishwa retry has it run again")
 		}
 		total += min(n, math.MaxInt64-total)
 	}
@@ -179,7 +179,7 @@ func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, 
 				return fmt.Errorf("keep %s: %w", d.Short(), err)
 			}
 			if got != d || n != made[d] {
-				return fault.New(fault.Corrupt, "%s: what was written of it are other bytes", d.Short())
+				return fault.WithHint(fault.New(fault.Corrupt, "%s: what was written of it are other bytes", d.Short()), "vishwa retry has it run again; if it stays, find out who else may write to the store")
 			}
 			return nil
 		})

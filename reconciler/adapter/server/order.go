@@ -168,6 +168,9 @@ func compact(raw json.RawMessage) string {
 // none of this one's.
 func purpose(name string) string { return "serving release " + name }
 
+// anew is what to do about a record that is not believed.
+const anew = "run vishwa apply: it lays the release out from the store, and writes the record again"
+
 // readOrder is the order that stands under name; Missing says that none does. A record
 // that this installation did not write is Corrupt, and so is one of a version that
 // sealed none: nothing of it is believed, and the next Apply writes it anew.
@@ -181,14 +184,14 @@ func (f folder) readOrder(key seal.Key, name string) (order, error) {
 	}
 	body, err := key.Open(purpose(name), raw)
 	if err != nil && !seal.Sealed(raw) {
-		return order{}, fault.New(fault.Corrupt, "its record carries no seal: an older vishwa or somebody else wrote it")
+		return order{}, fault.WithHint(fault.New(fault.Corrupt, "its record carries no seal: an older vishwa or somebody else wrote it"), anew)
 	}
 	if err != nil {
-		return order{}, fault.New(fault.Corrupt, "its record was tampered with: the seal does not hold")
+		return order{}, fault.WithHint(fault.New(fault.Corrupt, "its record was tampered with: the seal does not hold"), anew)
 	}
 	o, err := decodeOrder(body)
 	if err == nil && o.Name != name {
-		err = fault.New(fault.Corrupt, "read release %s: it is for %q", name, o.Name)
+		err = fault.WithHint(fault.New(fault.Corrupt, "read release %s: it is for %q", name, o.Name), anew)
 	}
 	return o, err
 }
@@ -197,7 +200,7 @@ func (f folder) readOrder(key seal.Key, name string) (order, error) {
 func decodeOrder(raw []byte) (order, error) {
 	var o order
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return order{}, fault.New(fault.Corrupt, "decode release: %w", err)
+		return order{}, fault.WithHint(fault.New(fault.Corrupt, "decode release: %w", err), anew)
 	}
 	o.Pace = o.Pace.filled()
 	return o, o.check()
@@ -209,13 +212,13 @@ func (o order) check() error {
 		return err
 	}
 	if (len(o.Command) == 0) == (o.Starter == "") || !strings.HasPrefix(o.Folder, "r-") || o.Folder != filepath.Base(o.Folder) || o.Port < 0 || o.Port > 65535 {
-		return fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name)
+		return fault.WithHint(fault.New(fault.Corrupt, "read release %s: not what vishwa writes", o.Name), anew)
 	}
 	if (o.Starter == "") != (len(o.Settled) == 0) || (o.Starter == "") != (len(o.Run) == 0) {
-		return fault.New(fault.Corrupt, "read release %s: it does not say what begins it", o.Name)
+		return fault.WithHint(fault.New(fault.Corrupt, "read release %s: it does not say what begins it", o.Name), anew)
 	}
 	if err := o.Laid.Check(); err != nil || len(o.Laid) == 0 {
-		return fault.New(fault.Corrupt, "read release %s: it does not say what was laid out: %v", o.Name, err)
+		return fault.WithHint(fault.New(fault.Corrupt, "read release %s: it does not say what was laid out: %v", o.Name, err), anew)
 	}
 	return nil
 }

@@ -50,14 +50,14 @@ func (f folder) readTrial(key seal.Key, name string) (recordedTrial, error) {
 		err = json.Unmarshal(body, &t)
 	}
 	if err != nil {
-		return t, fault.New(fault.Corrupt, "read what is tried under %s: %w", name, err)
+		return t, fault.WithHint(fault.New(fault.Corrupt, "read what is tried under %s: %w", name, err), anew)
 	}
 	t.Order.Pace = t.Order.Pace.filled()
 	if err := t.Order.check(); err != nil {
 		return t, err
 	}
 	if t.Order.Name != name || t.Weight < 0 || t.Weight > whole {
-		return t, fault.New(fault.Corrupt, "read what is tried under %s: not what vishwa writes", name)
+		return t, fault.WithHint(fault.New(fault.Corrupt, "read what is tried under %s: not what vishwa writes", name), anew)
 	}
 	return t, nil
 }

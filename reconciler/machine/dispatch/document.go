@@ -159,7 +159,7 @@ func ReadManifest(raw []byte, job digest.Digest, nonce string) (Manifest, error)
 		return m, err
 	}
 	if m.Job != job || m.Nonce != nonce {
-		return m, fault.New(fault.Corrupt, "the result is of another run")
+		return m, fault.WithHint(fault.New(fault.Corrupt, "the result is of another run"), "vishwa retry has it run again; if it stays, find out who else may write to the store")
 	}
 	return m, nil
 }

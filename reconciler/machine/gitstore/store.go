@@ -144,7 +144,7 @@ func (s *Store) Partial() bool {
 
 // Missing is the error of an object that is nowhere to be had.
 func (s *Store) Missing(what string, h plumbing.Hash) error {
-	err := fault.New(fault.Missing, "%s %s is not in the repository", what, h)
+	err := fault.WithHint(fault.New(fault.Missing, "%s %s is not in the repository", what, h), "fetch what is missing: git fetch; git fsck tells what else the clone lacks")
 	if s.own == nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (c *Client) UID(ctx context.Context) (string, error) {
 	}
 	uid := ns.Metadata.UID
 	if uid == "" {
-		return "", fault.New(fault.Corrupt, "get namespace kube-system: %s gives it no uid", c.at)
+		return "", fault.WithHint(fault.New(fault.Corrupt, "get namespace kube-system: %s gives it no uid", c.at), "see that the context of the kubeconfig leads to the API server of a cluster")
 	}
 	if c.want != "" && uid != c.want {
 		return "", fault.WithHint(fault.New(fault.Conflict, "%s is another cluster than the declared one: its uid is %s, and not %s", c.at, uid, c.want),

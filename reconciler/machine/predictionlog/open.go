@@ -109,7 +109,7 @@ func (r *Reader) whole(body io.Reader, size int64) (io.ReaderAt, error) {
 	}
 	f, err := os.CreateTemp("", "vishwa-predictions-")
 	if err != nil {
-		return nil, fault.New(fault.Transient, "read the prediction log: %w", err)
+		return nil, fault.WithHint(fault.New(fault.Transient, "read the prediction log: %w", err), "try again; if it stays, see that the disk of the log can be read")
 	}
 	r.file = f
 	if _, err := io.Copy(f, io.LimitReader(body, size)); err != nil {

@@ -59,7 +59,7 @@ func Read(lookup func(string) (string, bool), at Place) (string, error) {
 		defer f.Close()
 		raw, err := io.ReadAll(io.LimitReader(f, most))
 		if err != nil {
-			return "", fault.New(fault.Missing, "read the token for %s: %w", at.Who, err)
+			return "", fault.WithHint(fault.New(fault.Missing, "read the token for %s: %w", at.Who, err), "make the file readable for this user, or correct its name")
 		}
 		text = string(raw)
 	} else {

@@ -138,7 +138,7 @@ func unstarted(ctx context.Context, image, program string, why error) error {
 func (c *serving) container(user int, start port.Start) (*container.Config, *container.HostConfig, error) {
 	listens, ok := network.PortFrom(c.at.ContainerPort, network.TCP)
 	if !ok || len(start.Command) == 0 {
-		return nil, nil, fault.New(fault.Corrupt, "what is recorded of the container says nothing of its port or its command")
+		return nil, nil, fault.WithHint(fault.New(fault.Corrupt, "what is recorded of the container says nothing of its port or its command"), "run vishwa apply: it begins the container anew")
 	}
 	who := strconv.Itoa(user)
 	config := &container.Config{

@@ -80,7 +80,7 @@ func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
 func (s *starter) engine(raw json.RawMessage) (settled, *client.Client, error) {
 	var at settled
 	if err := json.Unmarshal(raw, &at); err != nil || at.Engine == "" {
-		return at, nil, fault.New(fault.Corrupt, "what is recorded of the container cannot be read")
+		return at, nil, fault.WithHint(fault.New(fault.Corrupt, "what is recorded of the container cannot be read"), "run vishwa apply: it begins the container anew")
 	}
 	api, _, err := dockerengine.Connect(dockerengine.Reach{Host: at.Engine, Env: s.o.Env, Dial: s.o.Dial})
 	return at, api, err
