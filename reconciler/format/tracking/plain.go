@@ -296,6 +296,7 @@ func dictionary(line string) (v map[string]any) {
 	if json.Unmarshal([]byte(line), &v) == nil {
 		return v
 	}
+	line = unwrapped(line)
 	if strings.Contains(line, `"`) {
 		return nil
 	}

@@ -20,10 +20,16 @@ func Report(line, metric string) (step int64, value float64, ok bool) {
 		return 0, 0, false
 	}
 	if strings.HasPrefix(line, "[") {
-		return iteration(line, metric)
+		if step, value, ok := iteration(line, metric); ok {
+			return step, value, true
+		}
+	}
+	if at := strings.IndexByte(line, '{'); at > 0 && strings.HasSuffix(line, "}") { // behind what logging writes before it
+		line = line[at:]
 	}
 	v := dictionary(line)
 	if v == nil && strings.HasPrefix(line, "{") {
+		line = unwrapped(line)
 		quote := `"`
 		if !strings.Contains(line, quote) {
 			quote = "'" // as Python prints it
@@ -61,6 +67,12 @@ var errFound = errors.New("found")
 
 // notNumbers are what JSON has no number for, as Python writes them.
 var notNumbers = lazyregexp.New(`([:,\[]\s*)[-+]?(?:NaN|nan|Infinity|inf)\b`)
+
+// wrapped are numbers as NumPy 2, PyTorch, TensorFlow and JAX print them in a dictionary: np.float64(0.5), tensor(0.5, device='cuda:0'),
+// Array(0.5, dtype=float32), <tf.Tensor: shape=(), dtype=float32, numpy=0.5>.
+var wrapped = lazyregexp.New(`\b(?:(?:np|numpy)\.(?:float|int|uint|longdouble|half)\w*|tensor|[aA]rray)\(\s*([-+.\w]+)\s*(?:,[^()]*(?:\([^()]*\)[^()]*)?)?\)|<tf\.Tensor: shape=\(\), dtype=\w+, numpy=([-+.\w]+)>`)
+
+func unwrapped(line string) string { return wrapped.ReplaceAllString(line, "${1}${2}") }
 
 // iteration reads [12]<tab>validation_0-rmse:0.31 and [12]<tab>valid_0's l2: 0.31.
 func iteration(line, metric string) (step int64, value float64, ok bool) {
