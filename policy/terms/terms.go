@@ -91,38 +91,62 @@ func (s *Shape) Value(doc any, shared *Shared) (ast.Value, error) {
 		if f.brief && v.Len() == 0 {
 			continue
 		}
-		raw, err := json.Marshal(v.Interface())
-		if err != nil {
-			return nil, fmt.Errorf("encode: %w", err)
-		}
-		if size += len(raw); size > s.most {
-			return nil, s.large()
-		}
-		t, err := s.term(f, raw, shared)
+		t, n, err := s.term(f, v, s.most-size, shared)
 		if err != nil {
 			return nil, err
 		}
+		size += n
 		pairs = append(pairs, [2]*ast.Term{f.key, t})
 	}
 	return ast.NewObject(pairs...), nil
 }
 
+// What most fields of most documents are.
+var null, none = []byte("null"), []byte("[]")
+
+// encode is the JSON of a field.
+func encode(v reflect.Value) ([]byte, error) {
+	switch kind := v.Kind(); {
+	case (kind == reflect.Pointer || kind == reflect.Slice) && v.IsNil():
+		return null, nil
+	case kind == reflect.Slice && v.Len() == 0:
+		return none, nil
+	}
+	return json.Marshal(v.Interface())
+}
+
 func (s *Shape) large() error { return fmt.Errorf("it is larger than %d MiB", s.most>>20) }
 
-// term is raw, the JSON of f, as OPA has it.
-func (s *Shape) term(f *field, raw []byte, shared *Shared) (*ast.Term, error) {
+// term is the field f, which is v, as OPA has it, and the size of its JSON, at most most.
+func (s *Shape) term(f *field, v reflect.Value, most int, shared *Shared) (*ast.Term, int, error) {
 	if f.own {
-		return s.decode(f.name, raw)
+		if p := (plainly{}); p.value(v) {
+			if p.size > most {
+				return nil, 0, s.large()
+			}
+			t, err := s.held(f.name, p.out)
+			return t, p.size, err
+		}
+	}
+	raw, err := encode(v)
+	if err != nil {
+		return nil, 0, fmt.Errorf("encode: %w", err)
+	}
+	if len(raw) > most {
+		return nil, 0, s.large()
+	}
+	if f.own {
+		t, err := s.decode(f.name, raw)
+		return t, len(raw), err
 	}
 	shared.mu.RLock()
 	t := shared.parts[part{f, string(raw)}]
 	shared.mu.RUnlock()
 	if t != nil {
-		return t, nil
+		return t, len(raw), nil
 	}
-	t, err := s.decode(f.name, raw)
-	if err != nil {
-		return nil, err
+	if t, err = s.decode(f.name, raw); err != nil {
+		return nil, 0, err
 	}
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
@@ -130,7 +154,7 @@ func (s *Shape) term(f *field, raw []byte, shared *Shared) (*ast.Term, error) {
 		shared.parts = map[part]*ast.Term{}
 	}
 	shared.parts[part{f, string(raw)}] = t
-	return t, nil
+	return t, len(raw), nil
 }
 
 // decode turns raw, the JSON of the field name, once the schema accepts it.
@@ -139,6 +163,11 @@ func (s *Shape) decode(name string, raw []byte) (*ast.Term, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
+	return s.held(name, v)
+}
+
+// held is v, which the field name is, once the schema accepts it.
+func (s *Shape) held(name string, v any) (*ast.Term, error) {
 	if err := s.schema.Properties[name].Validate(v); err != nil {
 		return nil, fmt.Errorf("validate: %s", place(name, err))
 	}

@@ -157,10 +157,19 @@ func (p Plan) failed(passing bool) (refs []schemas.Ref) {
 
 // Work is the steps that do something.
 func (p Plan) Work() []Step {
-	var out []Step
-	for _, s := range p.Steps {
-		if s.Do != Keep {
-			out = append(out, s)
+	n := 0
+	for i := range p.Steps {
+		if p.Steps[i].Do != Keep {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]Step, 0, n)
+	for i := range p.Steps {
+		if p.Steps[i].Do != Keep {
+			out = append(out, p.Steps[i])
 		}
 	}
 	return out
