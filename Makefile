@@ -136,7 +136,7 @@ test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 EXAMPLES = VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
-test-examples: test-examples-mlflow-autolog test-examples-onnx-serving test-examples-pytorch-tabular ## each example but the running one, from its data to a served answer
+test-examples: test-examples-mlflow-autolog test-examples-onnx-serving test-examples-pytorch-tabular test-examples-tensorflow-tabular ## each example but the running one, from its data to a served answer
 
 test-examples-mlflow-autolog: ## a script of MLflow as it is, by its own flags (installs 800 MB)
 	$(call EXAMPLES,mlflow-autolog)
@@ -146,6 +146,9 @@ test-examples-onnx-serving: ## scikit-learn in two formats that answer alike, se
 
 test-examples-pytorch-tabular: debian-torch ## a network of PyTorch on two processes, which goes on after a kill (as root on Debian; 184 packages)
 	$(call EXAMPLES,pytorch-tabular)
+
+test-examples-tensorflow-tabular: ## a network of TensorFlow, asked as TensorFlow Serving is (installs 1.5 GB)
+	$(call EXAMPLES,tensorflow-tabular)
 
 test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager

@@ -145,12 +145,15 @@ func TestExamplesThemselves(t *testing.T) {
 			if err := settle(t, env, keys); err != nil {
 				return err
 			}
+			if err := beginTFServing(t, env); err != nil {
+				return err
+			}
 			at, err := filepath.Abs(examplesDir)
 			env.Setenv("EXAMPLES", at)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "edit": edit, "commit": commit, "until": until, "example": beginExample, "lay": layStep, "ask": askServed,
+			"exits": exits, "edit": edit, "commit": commit, "until": until, "example": beginExample, "lay": layStep, "ask": askServed, "tfserving": tfserving,
 		},
 	})
 }

@@ -22,21 +22,29 @@ func TestTFServing(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/tfserving",
 		Setup: func(env *testscript.Env) error {
-			folder := filepath.Join(env.WorkDir, "models")
-			if err := os.Mkdir(folder, 0o755); err != nil {
+			if err := beginTFServing(t, env); err != nil {
 				return err
 			}
-			if err := os.WriteFile(filepath.Join(folder, "models.config"), []byte("model_config_list {}\n"), 0o644); err != nil {
-				return err
-			}
-			s := tfservingtest.New(t, folder, loaded)
-			env.Values["tfserving"] = s
-			env.Setenv("TFSERVING", s.URL)
-			env.Setenv("MODELS", folder)
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit, "tfserving": tfserving},
 	})
+}
+
+// beginTFServing begins one for a script: its address is TFSERVING, and its folder MODELS.
+func beginTFServing(t *testing.T, env *testscript.Env) error {
+	folder := filepath.Join(env.WorkDir, "models")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "models.config"), []byte("model_config_list {}\n"), 0o644); err != nil {
+		return err
+	}
+	s := tfservingtest.New(t, folder, loaded)
+	env.Values["tfserving"] = s
+	env.Setenv("TFSERVING", s.URL)
+	env.Setenv("MODELS", folder)
+	return nil
 }
 
 // loaded takes every SavedModel but those that say something else.
