@@ -20,6 +20,7 @@ CONFTEST      := v0.71.1
 TENSORFLOW    := tensorflow-cpu==2.21.0
 TRITON        := nvidia-pytriton==0.7.0 numpy==1.26.4
 MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
+BENTOML       := bentoml==1.4.40
 ONNXRUNTIME   := onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6
 PANDAS        := pandas==3.1.1
 POLARS        := polars==2.1.0
@@ -132,7 +133,7 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
 	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
 
-test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready ## programs that serve in place of a command, each with the program itself (installs 1 GB)
+test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready $(TOOLS)/runtimes/bentoml/bin/bentoml ## programs that serve in place of a command, each with the program itself (installs 1 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 EXAMPLES = VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
@@ -365,6 +366,11 @@ $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready:
 	$(PYTHON) -m venv $(TOOLS)/runtimes/onnxruntime
 	$(TOOLS)/runtimes/onnxruntime/bin/pip install --quiet $(ONNXRUNTIME)
 	touch $@
+
+$(TOOLS)/runtimes/bentoml/bin/bentoml:
+	mkdir -p $(TOOLS)/runtimes
+	$(PYTHON) -m venv $(TOOLS)/runtimes/bentoml
+	$(TOOLS)/runtimes/bentoml/bin/pip install --quiet $(BENTOML)
 
 # A Python that has TensorFlow, whose models are held against what is known of them.
 $(TOOLS)/bin/tensorflow:

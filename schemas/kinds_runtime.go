@@ -20,6 +20,16 @@ type Runtime struct {
 	Triton *Triton `json:"triton,omitempty" part:"key"`
 	// ONNXRuntime is Microsoft's onnxruntime, as the Python package onnxruntime of the environment has it, with numpy, behind a server of Vishwa's.
 	ONNXRuntime *ONNXRuntime `json:"onnxruntime,omitempty" part:"key"`
+	// BentoML serves a service of BentoML, as the Python package bentoml of the environment does.
+	BentoML *BentoML `json:"bentoml,omitempty" part:"key"`
+}
+
+// BentoML is asked as its service says: by the paths of its APIs.
+type BentoML struct {
+	// Program is the Python file, of the declared code, with the class that bentoml.service decorates. It loads the model from VISHWA_MODEL_DIR.
+	Program string `json:"program" jsonschema:"required" part:"key"`
+	// Service is the name of the one that serves; without it, the program has only one.
+	Service string `json:"service,omitempty" part:"key"`
 }
 
 // ONNXRuntime is asked by the Open Inference Protocol, for a model with the deployment's name.
@@ -48,6 +58,23 @@ var pythonClass = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_
 // runtimes are the fields of a runtime, each one that serves.
 var runtimes = namesOf(reflect.TypeFor[Runtime]())
 
+// pythonName is what a service of BentoML may be called.
+var pythonName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+
+// program checks a file that a runtime is to run: it is of the declared code.
+func program(c *checker, d *document, runtime, field, name string, code []string) {
+	if name == "" {
+		return
+	}
+	c.path(d, runtime+field, name, file)
+	if !slices.ContainsFunc(code, func(p string) bool {
+		p = path.Clean(p)
+		return p == path.Clean(name) || strings.HasPrefix(path.Clean(name), p+"/")
+	}) {
+		d.problem(runtime+field, "%s is not of the code; add it to %s", short(name), strings.TrimSuffix(runtime, "runtime")+"code")
+	}
+}
+
 func (r *Runtime) check(c *checker, d *document, field string, code []string) {
 	var given []string
 	for _, name := range runtimes {
@@ -61,13 +88,13 @@ func (r *Runtime) check(c *checker, d *document, field string, code []string) {
 	case len(given) == 0 && !d.wrong(field):
 		d.problem(field, "names none; give one of %s", strings.Join(runtimes, ", "))
 	}
-	if t := r.Triton; t != nil && t.Program != "" {
-		c.path(d, field+".triton.program", t.Program, file)
-		if !slices.ContainsFunc(code, func(p string) bool {
-			p = path.Clean(p)
-			return p == path.Clean(t.Program) || strings.HasPrefix(path.Clean(t.Program), p+"/")
-		}) {
-			d.problem(field+".triton.program", "%s is not of the code; add it to %s", short(t.Program), strings.TrimSuffix(field, "runtime")+"code")
+	if t := r.Triton; t != nil {
+		program(c, d, field, ".triton.program", t.Program, code)
+	}
+	if b := r.BentoML; b != nil {
+		program(c, d, field, ".bentoml.program", b.Program, code)
+		if b.Service != "" && (len(b.Service) > maxRunnerText || !pythonName.MatchString(b.Service)) {
+			d.problem(field+".bentoml.service", "%s is not the name of a service; write that of its class, such as Price", short(b.Service))
 		}
 	}
 	if o := r.ONNXRuntime; o != nil && o.File != "" && plain(d, field+".onnxruntime.file", o.File) && !fs.ValidPath(o.File) {

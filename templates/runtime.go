@@ -17,6 +17,9 @@ var tritonProgram []byte
 //go:embed runtime/onnxruntime.py
 var onnxruntimeProgram []byte
 
+//go:embed runtime/bento.py
+var bentoProgram []byte
+
 // RuntimeDir is the folder of the code that holds what is written for a runtime.
 const RuntimeDir = "vishwa-runtime"
 
@@ -36,6 +39,9 @@ func MLServerFiles(name, implementation, file string) (map[string][]byte, error)
 
 // ONNXRuntimeFiles are what serves a model by onnxruntime, by their names in RuntimeDir.
 func ONNXRuntimeFiles() map[string][]byte { return map[string][]byte{"serve.py": onnxruntimeProgram} }
+
+// BentoMLFiles are what a service of BentoML is begun with, by their names in RuntimeDir.
+func BentoMLFiles() map[string][]byte { return map[string][]byte{"serve.py": bentoProgram} }
 
 // TritonModel is the folder of RuntimeDir that is a model's one version.
 func TritonModel(name string) string { return "models/" + name + "/1" }

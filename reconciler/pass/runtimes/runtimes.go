@@ -36,6 +36,11 @@ func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.T
 		var file string
 		file, err = onnxFile(r.Model, run.ONNXRuntime.File)
 		files, more = templates.ONNXRuntimeFiles(), []string{r.Name, file}
+	case run.BentoML != nil:
+		files, more = templates.BentoMLFiles(), []string{path.Clean(run.BentoML.Program), run.BentoML.Service}
+		if !slices.ContainsFunc(was, func(f digest.File) bool { return f.Path == more[0] }) {
+			err = absent(run.BentoML.Program)
+		}
 	}
 	if err != nil {
 		return err
@@ -47,6 +52,9 @@ func Begin(ctx context.Context, store port.Store, r *port.Release, by *schemas.T
 	*command = append([]string{"python3", templates.RuntimeDir + "/serve.py", host}, more...)
 	if _, how, _ := by.Served(); how.Ready == "" {
 		r.Ready = "/v2/models/" + r.Name + "/ready"
+		if run.BentoML != nil {
+			r.Ready = "/readyz"
+		}
 	}
 	*code, err = addCode(ctx, store, was, *code, files)
 	return err
@@ -72,7 +80,11 @@ func tritonModel(name string, code digest.Manifest, t *schemas.Triton) (digest.M
 			return append(slices.Clone(code), f), nil
 		}
 	}
-	return nil, fault.WithHint(fault.New(fault.Invalid, "the code has no %s", t.Program), "list it in code of spec.target")
+	return nil, absent(t.Program)
+}
+
+func absent(program string) error {
+	return fault.WithHint(fault.New(fault.Invalid, "the code has no %s", program), "list it in code of spec.target")
 }
 
 // onnxFile is the file of a model that is of ONNX: the one that is named, or the only one.

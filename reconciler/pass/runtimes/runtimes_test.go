@@ -3,6 +3,7 @@
 package runtimes
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 		code    digest.Manifest
 		ready   string
 		command string
+		up      string // the path of readiness; empty: that of the protocol
 		paths   string
 		holds   map[string]string // what stands in a file
 		says    string            // of the error
@@ -42,7 +44,11 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 			paths: "src/price.py vishwa-runtime/model-settings.json vishwa-runtime/serve.py vishwa-runtime/settings.json"},
 		"Triton, in pods": {runtime: &schemas.Runtime{Triton: &schemas.Triton{Program: "src/price.py"}}, pods: true, code: code, command: "python3 vishwa-runtime/serve.py 0.0.0.0 price",
 			paths: "src/price.py vishwa-runtime/models/price/1/model.py vishwa-runtime/models/price/config.pbtxt vishwa-runtime/serve.py"},
-		"MLServer, no such file": {runtime: mlserver(schemas.MLServer{Implementation: "a.B", File: "model"}), says: "the model has no model"},
+		"BentoML": {runtime: &schemas.Runtime{BentoML: &schemas.BentoML{Program: "./src/price.py", Service: "Price"}}, code: code, command: "python3 vishwa-runtime/serve.py 127.0.0.1 src/price.py Price",
+			paths: "src/price.py vishwa-runtime/serve.py", holds: map[string]string{"vishwa-runtime/serve.py": "import bentoml"}, up: "/readyz"},
+		"BentoML, in a container":              {runtime: &schemas.Runtime{BentoML: &schemas.BentoML{Program: "src/price.py"}}, docker: true, code: code, command: "python3 vishwa-runtime/serve.py 0.0.0.0 src/price.py ", up: "/readyz"},
+		"BentoML, a program that is not there": {runtime: &schemas.Runtime{BentoML: &schemas.BentoML{Program: "src/other.py"}}, code: code, says: "the code has no src/other.py"},
+		"MLServer, no such file":               {runtime: mlserver(schemas.MLServer{Implementation: "a.B", File: "model"}), says: "the model has no model"},
 		"Triton": {runtime: &schemas.Runtime{Triton: &schemas.Triton{Program: "./src/price.py"}}, code: code, command: "python3 vishwa-runtime/serve.py 127.0.0.1 price",
 			paths: "src/price.py vishwa-runtime/models/price/1/model.py vishwa-runtime/models/price/config.pbtxt vishwa-runtime/serve.py",
 			holds: map[string]string{"vishwa-runtime/models/price/config.pbtxt": "name: \"price\"\nbackend: \"python\"\n"}},
@@ -103,7 +109,7 @@ func TestARuntimeIsGivenARepositoryOfTheReleasedModel(t *testing.T) {
 			if got := strings.Join(*run, " "); c.command != "" && got != c.command {
 				t.Errorf("begun is %s", got)
 			}
-			if want := map[bool]string{true: "/v2/models/price/ready", false: r.Ready}[c.runtime != nil && c.ready == ""]; r.Ready != want || c.ready != "" && r.Ready != c.ready {
+			if want := map[bool]string{true: cmp.Or(c.up, "/v2/models/price/ready"), false: r.Ready}[c.runtime != nil && c.ready == ""]; r.Ready != want || c.ready != "" && r.Ready != c.ready {
 				t.Errorf("ready is %s", r.Ready)
 			}
 		})
