@@ -61,17 +61,18 @@ var runtimes = namesOf(reflect.TypeFor[Runtime]())
 // pythonName is what a service of BentoML may be called.
 var pythonName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// program checks a file that a runtime is to run: it is of the declared code.
-func program(c *checker, d *document, runtime, field, name string, code []string) {
+// program checks the file at field that a runtime is to run: it is of the declared code.
+func program(c *checker, d *document, field, name string, code []string) {
 	if name == "" {
 		return
 	}
-	c.path(d, runtime+field, name, file)
+	c.path(d, field, name, file)
 	if !slices.ContainsFunc(code, func(p string) bool {
 		p = path.Clean(p)
 		return p == path.Clean(name) || strings.HasPrefix(path.Clean(name), p+"/")
 	}) {
-		d.problem(runtime+field, "%s is not of the code; add it to %s", short(name), strings.TrimSuffix(runtime, "runtime")+"code")
+		target, _, _ := strings.Cut(field, "runtime.")
+		d.problem(field, "%s is not of the code; add it to %s", short(name), target+"code")
 	}
 }
 
@@ -89,10 +90,10 @@ func (r *Runtime) check(c *checker, d *document, field string, code []string) {
 		d.problem(field, "names none; give one of %s", strings.Join(runtimes, ", "))
 	}
 	if t := r.Triton; t != nil {
-		program(c, d, field, ".triton.program", t.Program, code)
+		program(c, d, field+".triton.program", t.Program, code)
 	}
 	if b := r.BentoML; b != nil {
-		program(c, d, field, ".bentoml.program", b.Program, code)
+		program(c, d, field+".bentoml.program", b.Program, code)
 		if b.Service != "" && (len(b.Service) > maxRunnerText || !pythonName.MatchString(b.Service)) {
 			d.problem(field+".bentoml.service", "%s is not the name of a service; write that of its class, such as Price", short(b.Service))
 		}

@@ -72,7 +72,6 @@ type filesBench struct {
 	rest   rest
 	in     *counted
 	opened []*schemas.S3
-	cut    *cutting
 	writes func() int
 }
 
