@@ -6,6 +6,7 @@ package fault
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -74,6 +75,9 @@ var refusals = []struct {
 // OfSystem is what to do where the operating system refused; "" where it did not. It says more
 // than the kind of the error, which is about keys, say, where a file was only not readable.
 func OfSystem(err error) string {
+	if err != nil && strings.Contains(err.Error(), "executable file not found in $PATH") { // of os/exec, which is not for a pure package
+		return "install the program that the message names, or put its folder on PATH"
+	}
 	for _, r := range refusals {
 		for _, with := range r.with {
 			if errors.Is(err, with) {

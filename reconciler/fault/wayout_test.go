@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,6 +25,7 @@ func TestTheOperatingSystemsWordComesBeforeTheKinds(t *testing.T) {
 		"not readable":         {New(Denied, "read: %w", fs.ErrPermission), "let this user read"},
 		"not there":            {New(Internal, "read: %w", syscall.ENOENT), "check that the path"},
 		"one of several":       {New(Internal, "%w", errors.Join(io.EOF, full)), "the disk is full"},
+		"no such program":      {New(Internal, "run: %w", &exec.Error{Name: "uvx", Err: exec.ErrNotFound}), "install the program"},
 		"nobody listens":       {New(Transient, "ask: %w", syscall.ECONNREFUSED), "nothing answers"},
 		"the kind alone":       {New(Held, "wait"), "vishwa plan"},
 		"nothing known":        {io.EOF, "this should not happen"},

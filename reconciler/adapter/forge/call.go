@@ -129,12 +129,13 @@ func refused(what string, resp *http.Response, raw []byte) error {
 	}
 	r := &refusal{resp.StatusCode, clip(strings.Join(strings.Fields(resp.Status+" "+text), " "), 300)}
 	code := resp.StatusCode
-	kind, way := httpx.KindOf(code), ""
+	kind := httpx.KindOf(code)
 	if limited(resp) || code == http.StatusForbidden && secondary(raw) {
 		kind = fault.Transient
 	} else if code == http.StatusUnprocessableEntity && strings.Contains(text, "No commit found") {
 		kind = fault.Missing
 	}
+	var way string
 	switch {
 	case kind == fault.Transient && code < 500 && code != http.StatusRequestTimeout:
 		way = "wait until GitHub's rate limit is over"
@@ -146,12 +147,12 @@ func refused(what string, resp *http.Response, raw []byte) error {
 		way = "grant the permission " + permission(what, resp)
 	case kind == fault.Missing:
 		way = "see whether it is there and whether the token may see the repository"
+	case kind == fault.Conflict:
+		way = "somebody else changed it at the same time: try again"
+	default:
+		way = "correct what GitHub names; it may be turned off in the repository's settings"
 	}
-	err := fault.New(kind, "%s: %w", what, r)
-	if way == "" {
-		return err
-	}
-	return fault.WithHint(err, "%s", way)
+	return fault.WithHint(fault.New(kind, "%s: %w", what, r), "%s", way)
 }
 
 // permission is what a refused request needs, as GitHub says or as documented.

@@ -185,7 +185,7 @@ func (s *web) refusal(res *http.Response) error {
 	way := map[fault.Kind]string{
 		fault.Missing:   "correct the address, or put the file there",
 		fault.Denied:    "let this token read the file, or name the variable that holds one that may",
-		fault.Conflict:  "look again",
+		fault.Conflict:  "run the command again: it looks at the source anew",
 		fault.Transient: "try again later",
 		fault.Invalid:   "see that the address is that of a file",
 	}[kind]

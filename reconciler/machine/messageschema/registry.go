@@ -5,6 +5,7 @@
 package messageschema
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -277,7 +278,7 @@ func (r *Registry) ask(ctx context.Context, what string, at ...string) (answered
 			fault.Missing: "see which registry the producer used; the schema may have been deleted there",
 			fault.Denied:  "name the variables that hold a user and a password who may read it",
 		}[kind]
-		return answered{}, fault.WithHint(fault.New(kind, "the registry %s answers %d for %s", r.at.Host, res.StatusCode, what), "%s", way)
+		return answered{}, fault.WithHint(fault.New(kind, "the registry %s answers %d for %s", r.at.Host, res.StatusCode, what), "%s", cmp.Or(way, "the log of the registry says more"))
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
