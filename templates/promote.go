@@ -56,6 +56,11 @@ func (p PromoteText) Body() string {
 	return b.String()
 }
 
+// PromotedElsewhere says below a pull request why it was withdrawn.
+func PromotedElsewhere(pull int) string {
+	return fmt.Sprintf("The alias that this was proposed for was moved again. Pull request #%d proposes what it says now, and this one is closed. It is opened again if the alias is moved back.", pull)
+}
+
 // takenBack lists commits, and what goes back with them.
 func takenBack(b *strings.Builder, commits []RevertedCommit, beside []string) {
 	for _, c := range commits {

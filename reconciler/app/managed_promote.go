@@ -5,10 +5,12 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging, and what cannot
@@ -48,11 +50,31 @@ func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string,
 				s.decline(branch, m)
 				declined = true
 			default:
+				if got.Pull > 0 {
+					failed = append(failed, s.withdrawOlder(ctx, p.Base, n.Ref, got))
+				}
 				log.InfoContext(ctx, "an alias that was moved is proposed", "tracker", tracker, "deployment", n.Ref.String(), "branch", got.Branch, "revision", got.SHA, "pull", got.Pull)
 			}
 		}
 	}
 	return declined, worst(failed)
+}
+
+// withdrawOlder closes what was proposed for ref when its alias was elsewhere: merged, it would declare what nobody asks for any more.
+func (s *ManagedRepository) withdrawOlder(ctx context.Context, base string, ref schemas.Ref, newest Proposed) error {
+	open, err := s.office.Forge.Open(ctx, base)
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		if p.Fork || p.Head == newest.Branch || !strings.HasPrefix(p.Head, Promotions+base+"/"+ref.Name+"/") {
+			continue
+		}
+		if err := s.office.Forge.Withdraw(ctx, p.Number, templates.PromotedElsewhere(newest.Pull)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // decline notes that people said no.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/app/review"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -92,5 +93,33 @@ func TestNothingIsProposedForAnAliasThatNoCommitDeclares(t *testing.T) {
 				t.Errorf("%v (%v), after %d moves", err, fault.Of(err), r.moves)
 			}
 		})
+	}
+}
+
+// board is a forge with pull requests that are open.
+type board struct {
+	port.Forge
+	open      []port.PullRequest
+	withdrawn map[int]string
+}
+
+func (b *board) Open(context.Context, string) ([]port.PullRequest, error) { return b.open, nil }
+
+func (b *board) Withdraw(_ context.Context, n int, why string) error {
+	b.withdrawn[n] = why
+	return nil
+}
+
+func TestANewerProposalClosesThoseBeforeIt(t *testing.T) {
+	b := &board{withdrawn: map[int]string{}, open: []port.PullRequest{
+		{Number: 1, Head: "vishwa/promote/main/s/aaaa"}, {Number: 2, Head: "vishwa/promote/main/s/bbbb"}, {Number: 3, Head: "vishwa/promote/main/s2/aaaa"},
+		{Number: 4, Head: "vishwa/promote/main/s/aaaa", Fork: true}, {Number: 5, Head: "vishwa/retrain/main/s"},
+	}}
+	s := &ManagedRepository{office: &review.Service{Forge: b}}
+	if err := s.withdrawOlder(t.Context(), "main", schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}, Proposed{Branch: "vishwa/promote/main/s/bbbb", Pull: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.withdrawn) != 1 || !strings.Contains(b.withdrawn[1], "Pull request #2") {
+		t.Errorf("%v", b.withdrawn)
 	}
 }

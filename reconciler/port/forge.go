@@ -39,8 +39,11 @@ type PullRequests interface {
 	Landed(ctx context.Context, branch, since string) ([]string, error)
 	// Propose finds the pull request from p.Head into p.Base, or opens it. One that
 	// was closed when its newest commit was p.SHA stays closed, and is returned:
-	// people have said no to it.
+	// people have said no to it. One that was withdrawn is opened again.
 	Propose(ctx context.Context, p Proposal) (PullRequest, error)
+	// Withdraw closes pull request n, and says why below it. One that is closed, or that
+	// somebody else opened, is left alone.
+	Withdraw(ctx context.Context, n int, why string) error
 	// Permission tells what login may do in the repository; nobody known may do nothing.
 	Permission(ctx context.Context, login string) (Permission, error)
 }

@@ -200,13 +200,19 @@ func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.PullRequest
 		if one.Fork || one.Head != p.Head || one.Base != p.Base { // GitHub takes a filter that it cannot read for none
 			return true
 		}
-		if !one.Closed || !one.Merged && one.HeadSHA == p.SHA {
+		if !one.Closed || found == nil && !one.Merged && one.HeadSHA == p.SHA { // of closed ones the newest counts
 			found = &one
 		}
 		return one.Closed
 	})
 	if err != nil {
 		return port.PullRequest{}, fmt.Errorf("list pull requests from %s: %w", p.Head, err)
+	}
+	if found != nil && found.Closed {
+		again, err := c.reopened(ctx, found.Number)
+		if again != nil || err != nil {
+			return *cmp.Or(again, found), err
+		}
 	}
 	if found != nil {
 		return *found, nil
@@ -221,6 +227,46 @@ func (c *Client) Propose(ctx context.Context, p port.Proposal) (port.PullRequest
 		return port.PullRequest{}, fmt.Errorf("open a pull request from %s: %w", p.Head, err)
 	}
 	return pull(&made), nil
+}
+
+const (
+	// withdrawn begins the comment that says why a pull request was withdrawn.
+	withdrawn  = "<!-- vishwa:withdrawn -->\n"
+	askedAgain = withdrawn + "This is asked for again, and open."
+)
+
+// Withdraw closes one of its own. The word comes first: a pull request that is closed without it is one that people said no to.
+func (c *Client) Withdraw(ctx context.Context, n int, why string) error {
+	p, err := c.Pull(ctx, n)
+	if err != nil || p.Closed {
+		return err
+	}
+	me, err := c.me(ctx)
+	if err != nil || !strings.EqualFold(p.Author.Login, me) {
+		return err
+	}
+	if _, err := c.UpsertComment(ctx, n, withdrawn, withdrawn+why); err != nil {
+		return err
+	}
+	if _, err := c.call(ctx, http.MethodPatch, fmt.Sprintf("%s/pulls/%d", c.repo, n), map[string]string{"state": "closed"}, nil); err != nil {
+		return fmt.Errorf("close pull request %d: %w", n, err)
+	}
+	return nil
+}
+
+// reopened opens pull request n again where it was withdrawn; nil: people closed it.
+func (c *Client) reopened(ctx context.Context, n int) (*port.PullRequest, error) {
+	body, err := c.OwnComment(ctx, n, withdrawn)
+	if err != nil || body == "" || sameText(body, askedAgain) {
+		return nil, err
+	}
+	var open github.PullRequest
+	if _, err := c.call(ctx, http.MethodPatch, fmt.Sprintf("%s/pulls/%d", c.repo, n), map[string]string{"state": "open"}, &open); err != nil {
+		return nil, fmt.Errorf("open pull request %d again: %w", n, err)
+	}
+	p := pull(&open)
+	_, err = c.UpsertComment(ctx, n, withdrawn, askedAgain)
+	return &p, err
 }
 
 func (c *Client) owner() string { return strings.Split(c.repo, "/")[1] }

@@ -3,6 +3,7 @@
 package forge_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -42,6 +43,44 @@ func TestEveryRoleIsTold(t *testing.T) {
 		if got, err := c.Permission(t.Context(), "asha"); got != want || err != nil {
 			t.Errorf("%s: %v, %v", role, got, err)
 		}
+	}
+}
+
+// TestAProposalThatWasWithdrawnIsOpenedAgain: and not one that people closed, before or after that; what somebody else opened is never
+// withdrawn.
+func TestAProposalThatWasWithdrawnIsOpenedAgain(t *testing.T) {
+	f, head := start(t)
+	c := open(t, f, f.Token("vishwa"))
+	ok(t, f.Grant(repoName, "asha", "write"))
+	if err := open(t, f, f.Token("asha")).Withdraw(t.Context(), 1, "No."); err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err := c.Pull(t.Context(), 1); err != nil || theirs.Closed {
+		t.Fatalf("another's: %+v, %v", theirs, err)
+	}
+	ok(t, f.ClosePull(repoName, 1, "vishwa"))
+	p := port.Proposal{Base: "main", Head: "topic", SHA: "another", Title: "Serve it", Body: "It moved."}
+	if first, err := c.Propose(t.Context(), p); err != nil || first.Number != 2 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	p.SHA = head
+	for range 2 { // asked for twice is once
+		if err := c.Withdraw(t.Context(), 2, "It moved on."); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Pull(t.Context(), 2); err != nil || !got.Closed {
+			t.Fatalf("withdrawn: %+v, %v", got, err)
+		}
+	}
+	if said, err := c.OwnComment(t.Context(), 2, "<!-- vishwa:withdrawn -->"); err != nil || !strings.Contains(said, "It moved on.") {
+		t.Fatalf("%q, %v", said, err)
+	}
+	if again, err := c.Propose(t.Context(), p); err != nil || again.Number != 2 || again.Closed {
+		t.Fatalf("asked for again: %+v, %v", again, err)
+	}
+	ok(t, f.ClosePull(repoName, 2, "vishwa"))
+	if no, err := c.Propose(t.Context(), p); err != nil || no.Number != 2 || !no.Closed {
+		t.Fatalf("closed by people: %+v, %v", no, err)
 	}
 }
 

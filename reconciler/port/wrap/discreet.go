@@ -50,6 +50,10 @@ func (d discreet) Propose(ctx context.Context, p port.Proposal) (port.PullReques
 	return d.Forge.Propose(ctx, p)
 }
 
+func (d discreet) Withdraw(ctx context.Context, n int, why string) error {
+	return d.Forge.Withdraw(ctx, n, d.named(why))
+}
+
 // named writes folders by their names, where a whole path begins with one.
 func (d discreet) named(text string) string {
 	for _, f := range d.folders {

@@ -36,6 +36,11 @@ func (b *board) Propose(_ context.Context, p port.Proposal) (port.PullRequest, e
 	return port.PullRequest{}, nil
 }
 
+func (b *board) Withdraw(_ context.Context, _ int, why string) error {
+	b.shown = append(b.shown, why)
+	return nil
+}
+
 func TestAForgeIsNotToldWhereThingsAre(t *testing.T) {
 	b := &board{}
 	f := Discreet(b, []Folder{{"/home/ctl", "~"}, {"/home/ctl/.config/vishwa/keys", "(the folder of keys)"}, {"/", "(root)"}, {"", "(nothing)"}})
@@ -46,13 +51,13 @@ func TestAForgeIsNotToldWhereThingsAre(t *testing.T) {
 	_, err := f.UpsertComment(ctx, 1, "", text)
 	_, err2 := f.Propose(ctx, port.Proposal{Title: text, Body: text})
 	if err != nil || err2 != nil || f.ReportStatus(ctx, port.CommitStatus{Title: text, Summary: text, Annotations: annotations}) != nil ||
-		f.ReportDeployment(ctx, port.Deployment{Description: text}) != nil {
+		f.ReportDeployment(ctx, port.Deployment{Description: text}) != nil || f.Withdraw(ctx, 1, text) != nil {
 		t.Fatal(err, err2)
 	}
 	if annotations[0].Title != text {
 		t.Error("the caller's annotations were changed")
 	}
-	if len(b.shown) != 4 {
+	if len(b.shown) != 5 {
 		t.Fatalf("%d were shown", len(b.shown))
 	}
 	for _, s := range b.shown {
