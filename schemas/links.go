@@ -119,6 +119,7 @@ func (s *Deployment) check(c *checker, d *document) {
 	defer schedule(d, "spec.schedule", s.Schedule)
 	s.Log.check(c, d, "spec.log")
 	s.Rollout.check(c, d, s.Model)
+	s.checkDivided(d)
 	c.ref(d, "spec.model", s.Model, func(t Traits) bool { return t.Releases })
 	c.environment(d, s.Environment)
 	seen := map[Ref]bool{}

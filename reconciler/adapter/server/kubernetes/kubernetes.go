@@ -244,10 +244,15 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 		return port.Live{}, err
 	}
 	for _, o := range w.fronts { // the Service is the last of them
-		if _, err := w.hand().Put(ctx, o); err != nil {
+		made, err := w.hand().Put(ctx, o)
+		if err == nil && rec.Tried != nil && o.Resource == kube.HTTPRoutes { // what it sent to until now goes next
+			err = s.accepted(ctx, w.kube, made)
+		}
+		if err != nil {
 			return port.Live{}, err
 		}
 	}
+	rec.Tried = nil
 	return s.succeed(ctx, w, rec)
 }
 

@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"context"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -33,6 +34,11 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	}
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.bytes(*at), Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
+	if err == nil && rec.Tried != nil {
+		if l.Beside, err = s.beside(ctx, c, name, &rec); err != nil && fault.Of(err) != fault.Cancelled {
+			l.Beside.Message, err = err.Error(), nil
+		}
+	}
 	if err == nil {
 		err = s.fillHealth(ctx, c, name, rec, &l)
 	}
@@ -119,7 +125,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if w.Place.Git != nil {
 		err = w.redeliver(ctx)
 	} else {
-		err = w.restore(ctx)
+		err = w.restoreDivided(ctx, rec)
 	}
 	if err != nil {
 		return port.Live{}, err
@@ -146,7 +152,7 @@ func (s *server) Renew(ctx context.Context, name string) error {
 		return nil
 	}
 	rec, err := s.readRecord(name)
-	if err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) || s.busy(name) {
+	if err != nil || !rec.due(s.o.Env.Now()) || s.busy(name) {
 		return err
 	}
 	end, err := s.turn(ctx, name)
@@ -154,23 +160,42 @@ func (s *server) Renew(ctx context.Context, name string) error {
 		return err
 	}
 	defer end()
-	if rec, err = s.readRecord(name); err != nil || rec.Served == nil || !rec.Served.Loan.due(s.o.Env.Now()) {
+	if rec, err = s.readRecord(name); err != nil {
 		return err
 	}
-	w := work{standing: *rec.Served, server: s, name: name}
+	for _, at := range []**standing{&rec.Served, &rec.Tried} {
+		if *at == nil || !(*at).Loan.due(s.o.Env.Now()) {
+			continue
+		}
+		if *at, err = s.renewed(ctx, name, **at); err != nil {
+			return err
+		}
+		if err := s.writeRecord(name, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due tells whether it is time to lend anything of r anew.
+func (r record) due(now time.Time) bool {
+	return r.Served != nil && r.Served.Loan.due(now) || r.Tried != nil && r.Tried.Loan.due(now)
+}
+
+// renewed is what stands, with what it reads lent anew.
+func (s *server) renewed(ctx context.Context, name string, at standing) (*standing, error) {
+	w := work{standing: at, server: s, name: name}
+	var err error
 	if w.kube, err = s.there(ctx, w.Place); err != nil {
-		return err
+		return &at, err
 	}
 	var there struct {
 		Meta status.Meta `json:"metadata"`
 	}
 	resource, holder := w.holder()
 	if err := w.kube.Get(ctx, resource, holder, &there); err != nil {
-		return err
+		return &at, err
 	}
-	if err := w.lend(ctx, there.Meta.UID); err != nil {
-		return err
-	}
-	rec.Served = &w.standing
-	return s.writeRecord(name, rec)
+	err = w.lend(ctx, there.Meta.UID)
+	return &w.standing, err
 }

@@ -25,6 +25,8 @@ import (
 type record struct {
 	Places []place   `json:"places"` // where something of it may stand, made before anything is
 	Served *standing `json:"served,omitempty"`
+	// Tried is what is tried next to it, as it is to stand once it serves; how much of the requests it has says the route.
+	Tried *standing `json:"tried,omitempty"`
 	// Wrote is what the file of a branch may hold that we wrote last: what it was before, and what it came to.
 	Wrote []digest.Digest `json:"wrote,omitempty"`
 }
@@ -113,6 +115,9 @@ func (r record) made(p place) (all []kube.Resource) {
 	}
 	if r.Served != nil && r.Served.Place.is(p) { // also where a record does not say it of places
 		all = append(all, kinds(r.Served.Objects)...)
+	}
+	if r.Tried != nil && r.Tried.Place.is(p) {
+		all = append(all, kinds(r.Tried.Objects)...)
 	}
 	slices.SortFunc(all, func(a, b kube.Resource) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(all)

@@ -76,6 +76,12 @@ const reachWithin = time.Minute
 
 // reached returns when requests for the name go to the unit's pods and to no others: what had them before may end then.
 func (s *server) reached(ctx context.Context, w *work) error {
+	service, pods := w.shape().service(w.name, w.standing)
+	return s.sends(ctx, w.kube, service, pods)
+}
+
+// sends returns when a Service sends to pods that begin so, and to no others; that of no name is none.
+func (s *server) sends(ctx context.Context, c *kube.Client, service, pods string) error {
 	type slice struct {
 		Endpoints []struct {
 			Conditions struct {
@@ -86,10 +92,9 @@ func (s *server) reached(ctx context.Context, w *work) error {
 			} `json:"targetRef"`
 		} `json:"endpoints"`
 	}
-	service, pods := w.shape().service(w.name, w.standing)
 	limit := s.o.Env.Now().Add(reachWithin)
 	for service != "" {
-		all, _, err := kube.List[slice](ctx, w.kube, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + service})
+		all, _, err := kube.List[slice](ctx, c, kube.Endpoints, kube.Select{Labels: "kubernetes.io/service-name=" + service})
 		if err != nil && fault.Of(err) != fault.Transient {
 			return err
 		}

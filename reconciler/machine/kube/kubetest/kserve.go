@@ -177,7 +177,7 @@ func (c *Cluster) keepMade(resource string, o object) {
 	c.store.putObject(resource, o)
 }
 
-// Halt has a controller do nothing, until what it returns is called: kserve, seldon.
+// Halt has a controller do nothing, until what it returns is called: kserve, seldon, gateway.
 func (c *Cluster) Halt(controller string) (end func()) {
 	c.locked(func() { c.stopped[controller] = true })
 	return func() { c.locked(func() { delete(c.stopped, controller) }) }

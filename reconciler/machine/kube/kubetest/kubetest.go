@@ -138,6 +138,7 @@ func (c *Cluster) step() {
 	c.seldon()
 	c.deployments()
 	c.endpoints()
+	c.routes()
 	c.schedule()
 	c.runPods()
 	c.collect()

@@ -1,0 +1,400 @@
+// A release that is tried next to the one that serves: pods of its own behind a Service of its own, and an HTTPRoute that divides the
+// requests by weight. The route is what says who has which part: whoever comes after a kill reads the weights there.
+
+package kubernetes
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+var _ port.Splitter = (*server)(nil)
+
+// whole is what the weights of a route come to.
+const whole = 100
+
+// Splits is of pods alone: an HTTPRoute divides their requests.
+func (s *server) Splits(target string) bool { return target == port.TargetKubernetes }
+
+// Split has r answer its part of the requests that come by the route.
+func (s *server) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
+	end, err := s.turn(ctx, r.Name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	defer end()
+	rec, err := s.readRecord(r.Name)
+	if err == nil {
+		err = divides(r, part, rec)
+	}
+	if err == nil {
+		err = s.split(ctx, r, part.Weight, &rec)
+	}
+	if err != nil {
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what serves goes on"))
+	}
+	return s.observe(ctx, r.Name, rec)
+}
+
+// divides refuses what no route divides.
+func divides(r port.Release, part port.Part, rec record) error {
+	const way = "remove canary or blueGreen from spec.rollout until it serves so, or promote it past all steps: vishwa rollout promote --full"
+	switch {
+	case r.Kubernetes == nil || r.Git != nil:
+		return wrong("remove canary or blueGreen from spec.rollout", "requests are divided among pods that we apply alone")
+	case part.Shadow != nil:
+		return wrong("remove shadow from spec.rollout, or serve it by target local or docker", "a cluster's route compares no answers")
+	case part.Weight < 0 || part.Weight > whole:
+		return wrong("set a weight from 1 to 100: setWeight in the steps of spec.rollout", "%d is not a weight from 0 to %d", part.Weight, whole)
+	case rec.Served == nil:
+		return fault.WithHint(fault.New(fault.Missing, "nothing serves that a release could be tried next to"), "run vishwa apply: it serves what the branch declares")
+	case rec.Served.Key == r.Key:
+		return fault.WithHint(fault.New(fault.Conflict, "%s serves already", r.Key.Short()), "run vishwa plan to see what is left to do")
+	case cmp.Or(rec.Served.Target, port.TargetKubernetes) != port.TargetKubernetes || rec.Served.Place.Git != nil:
+		return wrong(way, "a release is tried next to one of the same target, and what serves is of another")
+	case r.Kubernetes.Route == nil:
+		return wrong("declare spec.target.kubernetes.route", "it has no route that could divide its requests")
+	case rec.Served.find(kube.HTTPRoutes) == nil:
+		return wrong(way, "what serves has no route that could divide its requests")
+	}
+	return nil
+}
+
+// find is the object of a kind that at keeps under the deployment's name; nil where there is none.
+func (at standing) find(of kube.Resource) *owned.Object {
+	i := slices.IndexFunc(at.Objects, func(o owned.Object) bool { return o.Resource == of })
+	if i < 0 {
+		return nil
+	}
+	return &at.Objects[i]
+}
+
+// split begins r's pods, waits until they serve, and gives them their weight. What is tried is recorded before anything of it is made.
+func (s *server) split(ctx context.Context, r port.Release, weight int, rec *record) error {
+	p, _ := s.shapes[r.Target()].part(r)
+	w, err := s.plan(ctx, r, p)
+	if err != nil {
+		return err
+	}
+	if w.kube, err = s.there(ctx, rec.Served.Place); err != nil {
+		return err
+	}
+	w.Place.UID = rec.Served.Place.UID
+	switch {
+	case !rec.Served.Place.is(w.Place) || rec.Served.Place.Name != w.Place.Name:
+		return wrong("remove canary or blueGreen from spec.rollout until it serves there", "what serves is on cluster %s, and a release is tried next to it", rec.Served.Place.Name)
+	case w.Unit == rec.Served.Unit:
+		return wrong("vishwa rollout promote --full serves it at once", "its pods are those that serve: there is nothing to compare")
+	}
+	if rec.Tried != nil && rec.Tried.Key != r.Key {
+		if err := s.untry(ctx, w.kube, w.name, rec); err != nil {
+			return err
+		}
+	}
+	fresh := rec.Tried == nil
+	front := w.server.front(w.name, w.standing)
+	if err := w.hand().Refuse(ctx, append(w.all(), front), w.field()+".adopt"); err != nil {
+		return err
+	}
+	rec.stands(w.Place)
+	rec.Tried = &w.standing
+	if err := s.writeRecord(w.name, *rec); err != nil {
+		return err
+	}
+	err = w.begin(ctx, *rec)
+	if err == nil {
+		err = s.settle(ctx, w, r.Timeout)
+	}
+	if err == nil {
+		_, err = w.hand().Put(ctx, front)
+	}
+	if err == nil {
+		err = s.sends(ctx, w.kube, front.Name, w.Unit+"-")
+	}
+	if err != nil && fresh && fault.Of(err) != fault.Transient {
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), owned.EndWithin)
+		defer cancel()
+		if left := s.untry(back, w.kube, w.name, rec); left != nil {
+			s.o.Env.Log.Warn("what did not become ready stays until the next apply", "why", err, "error", left)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.writeRecord(w.name, *rec); err != nil { // with what it was lent
+		return err
+	}
+	return s.weigh(ctx, w.kube, w.name, *rec, weight)
+}
+
+// front is the Service of a release that is tried, which has its pods alone.
+func (s *server) front(name string, at standing) owned.Object {
+	of := at.find(kube.Services)
+	spec, _ := of.Body["spec"].(map[string]any)
+	return parts{kube.Services, at.Unit, with(s.labels(name), labelUnit, at.Unit), nil, spec}.object()
+}
+
+// divided is the route of what serves, with a part of the requests for the Service of what is tried.
+func divided(route owned.Object, to string, weight int) owned.Object {
+	out := owned.Object{Resource: route.Resource, Name: route.Name, Body: plain(route.Body)}
+	spec, _ := out.Body["spec"].(map[string]any)
+	rules, _ := spec["rules"].([]any)
+	for _, r := range rules {
+		if rule, is := r.(map[string]any); is {
+			rule["backendRefs"] = []any{
+				map[string]any{"name": route.Name, "port": float64(80), "weight": float64(whole - weight)},
+				map[string]any{"name": to, "port": float64(80), "weight": float64(weight)},
+			}
+		}
+	}
+	return out
+}
+
+// weightOf is the part of the requests that a route gives a Service; false where it does not name it.
+func weightOf(route map[string]any, to string) (weight int, named bool) {
+	spec := owned.As[struct {
+		Spec struct {
+			Rules []struct {
+				Backends []struct {
+					Name   string `json:"name"`
+					Weight *int   `json:"weight"`
+				} `json:"backendRefs"`
+			} `json:"rules"`
+		} `json:"spec"`
+	}](route).Spec
+	for _, rule := range spec.Rules {
+		for _, b := range rule.Backends {
+			if b.Name == to {
+				if b.Weight == nil {
+					return 1, true
+				}
+				return *b.Weight, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// weigh gives what is tried its weight, and returns when the Gateway has taken it over.
+func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
+	made, err := s.hand(c, name).Put(ctx, divided(*rec.Served.find(kube.HTTPRoutes), rec.Tried.Unit, weight))
+	if err != nil {
+		return err
+	}
+	return s.accepted(ctx, c, made)
+}
+
+// accepted returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
+func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]any) error {
+	type told struct {
+		Meta   status.Meta `json:"metadata"`
+		Status struct {
+			Parents []struct {
+				Conditions []struct {
+					Type       string `json:"type"`
+					Status     string `json:"status"`
+					Reason     string `json:"reason"`
+					Message    string `json:"message"`
+					Generation int64  `json:"observedGeneration"`
+				} `json:"conditions"`
+			} `json:"parents"`
+		} `json:"status"`
+	}
+	of := owned.As[told](route)
+	for limit := s.o.Env.Now().Add(reachWithin); ; {
+		var now told
+		err := c.Get(ctx, kube.HTTPRoutes, of.Meta.Name, &now)
+		why := "no Gateway says anything of it"
+		for i, p := range now.Status.Parents {
+			if i == 0 {
+				why = ""
+			}
+			yes := 0
+			for _, cond := range p.Conditions {
+				switch {
+				case cond.Type != "Accepted" && cond.Type != "ResolvedRefs":
+				case cond.Generation < of.Meta.Generation:
+					why = "its Gateway has not seen it yet"
+				case cond.Status != "True":
+					why = cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message
+				default:
+					yes++
+				}
+			}
+			if yes == 0 && why == "" {
+				why = "its Gateway does not say that it takes it"
+			}
+		}
+		late := s.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case err == nil && why == "":
+			return s.drained(ctx)
+		case late:
+			return fault.WithHint(fault.New(fault.Transient, "HTTPRoute %s does not divide the requests as it says after %s: %s", of.Meta.Name, reachWithin, why), "see that the Gateway's controller runs, and that the Gateway lets this namespace attach routes: kubectl describe httproute")
+		}
+		if err := owned.Pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// untry gives all requests to what serves, and takes away what is tried.
+func (s *server) untry(ctx context.Context, c *kube.Client, name string, rec *record) error {
+	h := s.hand(c, name)
+	made, err := h.Put(ctx, *rec.Served.find(kube.HTTPRoutes))
+	if err != nil {
+		return err
+	}
+	if err := s.accepted(ctx, c, made); err != nil {
+		return err
+	}
+	h.Made = rec.made(rec.Served.Place)
+	if err := h.Prune(ctx, resources, rec.Served.Objects); err != nil {
+		return err
+	}
+	rec.Tried = nil
+	return s.writeRecord(name, *rec)
+}
+
+// Join ends what is tried under name.
+func (s *server) Join(ctx context.Context, name string, of port.Trial, promote bool) (port.Live, error) {
+	end, err := s.turn(ctx, name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	defer end()
+	rec, err := s.readRecord(name)
+	if err != nil {
+		return port.Live{}, err
+	}
+	t, serves := rec.Tried, rec.Served != nil && rec.Served.Key == of.Key
+	switch {
+	case rec.Served == nil:
+		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "nothing is served as %s on a cluster", name), "run vishwa apply: it serves what the branch declares")
+	case serves && !promote:
+		return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "%s serves all requests as %s: it was promoted", of.Key.Short(), name), "vishwa rollback serves the release before again")
+	case t == nil && !promote:
+		return s.observe(ctx, name, rec)
+	case !serves && (t == nil || t.Key != of.Key || !of.Since.IsZero() && !of.Since.Equal(t.Since)):
+		return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "%s is not tried as %s", of.Key.Short(), name), "run vishwa plan: it shows what is")
+	}
+	c, err := s.there(ctx, rec.Served.Place)
+	switch {
+	case err != nil:
+		return port.Live{}, err
+	case !promote:
+		err = s.untry(ctx, c, name, &rec)
+	case serves: // whoever promoted it may have been killed before the old one was gone
+		h := s.hand(c, name)
+		h.Made = rec.made(rec.Served.Place)
+		err = h.Prune(ctx, resources, rec.Served.Objects)
+	default:
+		return s.promote(ctx, c, name, rec)
+	}
+	if err != nil {
+		return port.Live{}, err
+	}
+	return s.observe(ctx, name, rec)
+}
+
+// promote has what is tried serve all requests. From the record on it is what serves: one that is killed after that is gone on with
+// as a change of what is declared is healed.
+func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec record) (port.Live, error) {
+	w := &work{standing: *rec.Tried, server: s, kube: c, name: name}
+	for _, o := range w.Objects {
+		if o.Name == w.Unit {
+			w.units = append(w.units, o)
+		} else {
+			w.fronts = append(w.fronts, o)
+		}
+	}
+	st, err := w.shape().stands(ctx, s, c, name, w.standing)
+	if err != nil {
+		return port.Live{}, err
+	}
+	if st.Serving == 0 {
+		return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "the release that is tried as %s does not answer: %s", name, st.Reason), "see vishwa rollout status; vishwa rollout abort gives it up")
+	}
+	if err := s.writeRecord(name, record{Places: rec.Places, Served: &w.standing}); err != nil {
+		return port.Live{}, err
+	}
+	// The Service first: both that the route divides the requests between lead to the same pods then.
+	for _, o := range slices.Backward(w.fronts) {
+		made, err := w.hand().Put(ctx, o)
+		if err == nil && o.Resource == kube.Services {
+			err = s.reached(ctx, w)
+		}
+		if err == nil && o.Resource == kube.HTTPRoutes {
+			err = s.accepted(ctx, c, made)
+		}
+		if err != nil {
+			return port.Live{}, err
+		}
+	}
+	rec.Tried = nil
+	return s.succeed(ctx, w, rec)
+}
+
+// beside is how what is tried stands, by the cluster's word; and what serves is then to be with the weight that is found.
+func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *record) (*port.Trial, error) {
+	t, served := rec.Tried, *rec.Served
+	out := &port.Trial{Key: t.Key, Model: t.Model, Since: t.Since, Health: port.Failing}
+	route := served.find(kube.HTTPRoutes)
+	var live map[string]any
+	if err := c.Get(ctx, kube.HTTPRoutes, route.Name, &live); err != nil && fault.Of(err) != fault.Missing {
+		return out, err
+	}
+	if weight, named := weightOf(live, t.Unit); named && weight >= 0 && weight <= whole {
+		out.Weight = weight
+		served.Objects = slices.Clone(served.Objects)
+		*served.find(kube.HTTPRoutes) = divided(*route, t.Unit, weight)
+		rec.Served = &served
+	}
+	drift, err := s.seen.Drift(ctx, s.hand(c, name), append(unitsOf(*t), s.front(name, *t)))
+	if err != nil || drift != "" {
+		out.Message = drift
+		return out, err
+	}
+	st, err := s.shape(*t).stands(ctx, s, c, name, *t)
+	if err != nil {
+		return out, err
+	}
+	if out.Message = st.Reason; st.Serving > 0 {
+		out.Health = port.Ready
+	}
+	return out, nil
+}
+
+// restoreDivided has everything as it was recorded, and the route with the weight that it has.
+func (w *work) restoreDivided(ctx context.Context, rec record) error {
+	if rec.Tried == nil {
+		return w.restore(ctx)
+	}
+	if _, err := w.server.beside(ctx, w.kube, w.name, &rec); err != nil && fault.Of(err) != fault.Missing {
+		return err
+	}
+	as := w.Objects
+	w.Objects = rec.Served.Objects
+	err := w.restore(ctx)
+	w.Objects = as
+	return err
+}
+
+// unitsOf are the objects that are as long there as a release.
+func unitsOf(at standing) (out []owned.Object) {
+	for _, o := range at.Objects {
+		if o.Name == at.Unit {
+			out = append(out, o)
+		}
+	}
+	return out
+}
