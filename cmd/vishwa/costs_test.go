@@ -268,7 +268,7 @@ func TestGuardedGrowth(t *testing.T) {
 }
 
 // A folder of which nothing has changed is looked at, and not read: how much is read is the same for ten times the files.
-func TestAFolderThatHasNotChangedIsNotRead(t *testing.T) {
+func TestGuardedFolderIsNotReadAgain(t *testing.T) {
 	guarded(t)
 	reads := func(n int) uint64 {
 		files := map[string]string{"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: guarded}\nspec: {}\n",
