@@ -121,7 +121,7 @@ type DataShape struct {
 // Run is a training or a transform made for the pull request.
 type Run struct {
 	Ref   schemas.Ref
-	State string // waiting, running, done, kept, failed, cancelled, held
+	State string // waiting, running, done, kept, stopped early, failed, cancelled, held
 	Text  string // for people: duration, reason of a failure and its way out
 	Tail  string // last lines of the log of a failed run
 	Seq   int64  // of its entry; 0: none

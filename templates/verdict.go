@@ -172,7 +172,7 @@ func running(r Report, s *sentence) {
 		case "failed", "cancelled":
 			failed++
 			ended++
-		case "done", "kept":
+		case "done", "kept", "stopped early":
 			ended++
 		}
 	}

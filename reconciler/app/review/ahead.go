@@ -151,6 +151,13 @@ func (v *pullRequest) run(ctx context.Context, h *Session, p *pass.Proposal) ([]
 	}()
 	seen := watch(h.Runner)
 	h.Runner = seen
+	tell := h.Tell
+	h.Tell = func(e execute.Event) {
+		seen.hear(e)
+		if tell != nil {
+			tell(e)
+		}
+	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var glances sync.WaitGroup

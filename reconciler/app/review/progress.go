@@ -31,7 +31,9 @@ const quietFor = 12
 
 // underWay tells whether a run runs, or has ended well.
 func underWay(runs []templates.Run) bool {
-	return slices.ContainsFunc(runs, func(r templates.Run) bool { return r.State == "running" || r.State == "done" })
+	return slices.ContainsFunc(runs, func(r templates.Run) bool {
+		return r.State == "running" || r.State == "done" || r.State == "stopped early"
+	})
 }
 
 // watched notes how the runs stand that it begins.
@@ -40,10 +42,11 @@ type watched struct {
 	mu   sync.Mutex
 	refs map[digest.Digest]schemas.Ref
 	runs map[schemas.Ref]port.Run
+	came map[schemas.Ref]string // what those that ended came to
 }
 
 func watch(r port.Runner) *watched {
-	return &watched{Runner: r, refs: map[digest.Digest]schemas.Ref{}, runs: map[schemas.Ref]port.Run{}}
+	return &watched{Runner: r, refs: map[digest.Digest]schemas.Ref{}, runs: map[schemas.Ref]port.Run{}, came: map[schemas.Ref]string{}}
 }
 
 // keys are those of the runs that it began.
@@ -86,6 +89,16 @@ func (w *watched) note(key digest.Digest, run port.Run, err error) {
 	}
 }
 
+// hear notes what a step came to that ended well: a trial that was ended early is stopped as one is that nobody wants any more.
+func (w *watched) hear(e execute.Event) {
+	if e.Kind != execute.Ended {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.came[e.Ref] = e.Text
+}
+
 // over is told, brought up to how the runs stand now. Since when a run is under way is
 // a point in time: how long it has been would be another text at every look.
 func (w *watched) over(told []templates.Run) []templates.Run {
@@ -113,11 +126,19 @@ func (w *watched) over(told []templates.Run) []templates.Run {
 			out[i] = templates.Run{Ref: out[i].Ref, State: "done", Text: took(run.Result.Started, run.Result.Finished)}
 		case run.State == port.Done && run.Result != nil && run.Result.Cause == port.Stopped:
 			out[i] = templates.Run{Ref: out[i].Ref, State: "cancelled"}
+			if why, ended := w.came[out[i].Ref]; ended {
+				out[i].State, out[i].Text = stoppedEarly(why)
+			}
 		case run.State == port.Done && run.Result != nil:
 			out[i] = templates.Run{Ref: out[i].Ref, State: "failed", Text: run.Result.Message, Tail: run.Result.Tail}
 		}
 	}
 	return out
+}
+
+// stoppedEarly is how a trial is shown that was ended early, and why.
+func stoppedEarly(why string) (state, text string) {
+	return "stopped early", strings.TrimPrefix(why, "stopped early ")
 }
 
 func took(from, to time.Time) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -86,6 +87,23 @@ func TestTheCommentTellsHowRunsStandWhileTheyAreUnderWay(t *testing.T) {
 				t.Errorf("want %q told once, and not again:\n%s", c.want, strings.Join(w.comments, "\n---\n"))
 			}
 		})
+	}
+}
+
+// TestATrialThatWasEndedEarlySaysSo: it was stopped as one is that nobody wants, and is none.
+func TestATrialThatWasEndedEarlySaysSo(t *testing.T) {
+	ref := schemas.Ref{Kind: "training", Name: "price", Output: "degree-7"}
+	seen := watch(&course{run: port.Run{State: port.Done, Result: &port.Result{Cause: port.Stopped}}})
+	if _, err := seen.Start(t.Context(), port.Job{Key: "sha256:1", Ref: ref}); err != nil {
+		t.Fatal(err)
+	}
+	seen.hear(execute.Event{Ref: ref, Kind: execute.Output, Text: "stopped early at step 1, it prints"})
+	if got := seen.over([]templates.Run{{Ref: ref}}); got[0].State != "cancelled" {
+		t.Errorf("by its own word: %+v", got)
+	}
+	seen.hear(execute.Event{Ref: ref, Kind: execute.Ended, Text: "stopped early at step 4: valid.rmse came to 7, and 1 of the 2 trials that came as far go on, from 1"})
+	if got := seen.over([]templates.Run{{Ref: ref}}); got[0].State != "stopped early" || !strings.HasPrefix(got[0].Text, "at step 4: valid.rmse came to 7") {
+		t.Errorf("ended early: %+v", got)
 	}
 }
 

@@ -198,6 +198,9 @@ func runs(p *pass.Proposal, outcomes []execute.Outcome, pull int) (out []templat
 		case e != nil && e.PullRequest != nil && e.PullRequest.Pull == pull && e.Run != nil:
 			r.State, r.Seq = "done", e.Seq
 			r.Text, r.Isolation = took(e.Run.Started, e.Run.Finished), e.Run.Isolation
+			if early := e.Stopped(); early != nil {
+				r.State, r.Text = stoppedEarly(early.String())
+			}
 		case s.Do == plan.Keep:
 			continue // nothing new
 		case s.Held != "":

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -255,7 +256,7 @@ func printed(output io.Reader, r *recorder) error {
 	for nth := int64(0); ; {
 		line, err := in.ReadSlice('\n')
 		if !long && (len(line) > 0 && err == nil || errors.Is(err, io.EOF)) {
-			if v := dictionary(strings.TrimSpace(string(line))); v != nil {
+			if v := reported(strings.TrimSpace(string(line))); v != nil {
 				step := nth
 				for _, at := range []string{"step", "epoch"} {
 					if n, ok := v[at].(float64); ok && n > -(1<<53) && n < 1<<53 {
@@ -267,6 +268,9 @@ func printed(output io.Reader, r *recorder) error {
 				delete(v, "epoch")
 				nth++
 				err := leaves("", ".", v, 0, func(name string, v any) error {
+					if v == "NaN" {
+						v = math.NaN()
+					}
 					if n, ok := v.(float64); ok {
 						return r.point(name, point{step: step, value: n})
 					}

@@ -27,15 +27,7 @@ func Report(line, metric string) (step int64, value float64, ok bool) {
 	if at := strings.IndexByte(line, '{'); at > 0 && strings.HasSuffix(line, "}") { // behind what logging writes before it
 		line = line[at:]
 	}
-	v := dictionary(line)
-	if v == nil && strings.HasPrefix(line, "{") {
-		line = unwrapped(line)
-		quote := `"`
-		if !strings.Contains(line, quote) {
-			quote = "'" // as Python prints it
-		}
-		v = dictionary(notNumbers.ReplaceAllString(line, "${1}"+quote+"NaN"+quote))
-	}
+	v := reported(line)
 	step = -1
 	for _, at := range []string{"step", "epoch"} {
 		if n, is := v[at].(float64); is && n > -(1<<53) && n < 1<<53 {
@@ -64,6 +56,20 @@ func Report(line, metric string) (step int64, value float64, ok bool) {
 const mostReport = 8 << 10
 
 var errFound = errors.New("found")
+
+// reported is a line that is one object of JSON or a dictionary as Python prints it, where what is no number is the text NaN.
+func reported(line string) map[string]any {
+	v := dictionary(line)
+	if v != nil || !strings.HasPrefix(line, "{") {
+		return v
+	}
+	line = unwrapped(line)
+	quote := `"`
+	if !strings.Contains(line, quote) {
+		quote = "'" // as Python prints it
+	}
+	return dictionary(notNumbers.ReplaceAllString(line, "${1}"+quote+"NaN"+quote))
+}
 
 // notNumbers are what JSON has no number for, as Python writes them.
 var notNumbers = lazyregexp.New(`([:,\[]\s*)[-+]?(?:NaN|nan|Infinity|inf)\b`)

@@ -4,12 +4,17 @@
 package execute
 
 import (
+	"fmt"
+
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/stopping"
 	"github.com/vishwaops/vishwa/reconciler/format/tracking"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
+
+// Unreported is the rule of a warning about a trial that never reported what it is judged by.
+const Unreported = "run/unreported"
 
 // watched is a trial under way that may be ended early; nil is any other run.
 type watched struct {
@@ -97,6 +102,11 @@ func (w *watched) stands(j *job, r *port.Result) bool {
 	early := w.told && r.Cause == port.Stopped
 	if r.Cause != "" && !early {
 		return false
+	}
+	if w.reports == 0 {
+		w.a.remark(j, []ledger.Finding{{Rule: Unreported, Level: ledger.Warn, Ref: j.Ref,
+			Message: fmt.Sprintf("no line that it printed reports %s, so spec.search.stop did not look at it", w.metric),
+			Hint:    fmt.Sprintf("print it as the run goes on, a line a step, flushed: {\"step\": 3, %q: 0.5}; or name a metric in spec.search.stop that it prints", w.metric)}})
 	}
 	w.a.mu.Lock()
 	defer w.a.mu.Unlock()
