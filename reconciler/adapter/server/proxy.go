@@ -117,10 +117,11 @@ type proxy struct {
 	clients counted
 	logs    *atomic.Pointer[predictionlog.Log]
 	back    httputil.ReverseProxy
+	log     *slog.Logger
 }
 
 func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.Duration, Limits), log *slog.Logger) *proxy {
-	p := &proxy{gate: g, hold: hold, bounds: bounds, logs: &atomic.Pointer[predictionlog.Log]{}}
+	p := &proxy{gate: g, hold: hold, bounds: bounds, logs: &atomic.Pointer[predictionlog.Log]{}, log: log}
 	p.back = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
@@ -146,7 +147,7 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := newRecord(p.logs.Load(), w, r, time.Now())
-	v := &visit{twin: p.gate.mirrors().twinOf(r)}
+	v := &visit{twin: p.gate.mirrors().twinOf(r, p.log)}
 	if rec != nil {
 		w = &recorded{w, rec}
 	}

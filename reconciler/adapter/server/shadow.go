@@ -8,10 +8,12 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"log/slog"
 	"math"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +31,16 @@ const (
 	shadowsAtOnce = 32               // requests that are under way; with both bodies of each, 70 MiB
 	shadowWithin  = 30 * time.Second // that one of them may take
 )
+
+// comparing is held by who compares two answers: what that takes in memory and time, the host that answers for all deployments has to spare
+// once.
+var comparing sync.Mutex
+
+func compared(one, other predictions.Body, tolerance float64) (predictions.Difference, bool) {
+	comparing.Lock()
+	defer comparing.Unlock()
+	return predictions.Compare(one, other, tolerance)
+}
 
 // inferencePaths are the last parts of paths that predictions are asked for at: of the Open Inference Protocol, TensorFlow Serving,
 // MLflow, Seldon, TorchServe and OpenAI.
@@ -106,6 +118,7 @@ func (m *mirror) count(do func(*port.Pairs)) {
 // twin is a request that is to be sent twice, and what the release that serves made of it.
 type twin struct {
 	m     *mirror
+	log   *slog.Logger
 	how   port.Shadow
 	to    *instance
 	out   *http.Request // as it was sent the first time
@@ -119,7 +132,7 @@ type twin struct {
 }
 
 // twinOf draws whether r is sent twice; nil: it is not.
-func (m *mirror) twinOf(r *http.Request) *twin {
+func (m *mirror) twinOf(r *http.Request, log *slog.Logger) *twin {
 	if m == nil {
 		return nil
 	}
@@ -129,7 +142,7 @@ func (m *mirror) twinOf(r *http.Request) *twin {
 	if how == nil || !shadowed(*how, r) || mathrand.IntN(whole) >= how.Percent {
 		return nil
 	}
-	return &twin{m: m, how: *how, to: to}
+	return &twin{m: m, log: log, how: *how, to: to}
 }
 
 // holds takes the body of the request.
@@ -226,17 +239,26 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 	h = h.Clone()
 	go func() {
 		defer func() { <-t.m.slots }()
+		defer t.survive()
 		rec.settle(t.body)
 		rec.end(h)
 		t.send(rec)
 	}()
 }
 
+// survive keeps a fault of what is done with an answer that nobody gets from those who do get one: it ends nothing, and is said.
+func (t *twin) survive() {
+	if wrong := recover(); wrong != nil {
+		t.m.count(func(p *port.Pairs) { p.Dropped++ })
+		t.log.Error("a pair of answers could not be compared: report it", "path", t.out.URL.Path, "error", wrong, "stack", string(debug.Stack()))
+	}
+}
+
 // send sends the request again, and compares.
 func (t *twin) send(rec *record) {
 	ctx, cancel := context.WithTimeout(context.Background(), shadowWithin)
 	defer cancel()
-	second := predictions.Exchange{Arm: port.ArmShadow}
+	second := predictions.Exchange{Arm: port.ArmShadow, Second: true}
 	var status int
 	var took time.Duration
 	b := t.to.gate.hold(t.to)
@@ -290,7 +312,7 @@ func (t *twin) compare(status int, took time.Duration, answer predictions.Body) 
 	both := false
 	switch {
 	case good(t.status) && good(status):
-		d, both = predictions.Compare(t.answer, answer, t.how.Tolerance)
+		d, both = compared(t.answer, answer, t.how.Tolerance)
 	case good(t.status) != good(status) && !failed(t.status) && !failed(status): // one of them refuses what the other takes
 		both = true
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -216,7 +217,10 @@ func TestOnlyRequestsForPredictionsAreSentTwice(t *testing.T) {
 func TestWhoHangsUpAfterTheAnswerIsSeen(t *testing.T) {
 	s := newTwins(t, port.Shadow{Percent: 100})
 	const n = 200
-	for range n {
+	for i := range n {
+		if i%8 == 0 {
+			s.pairs(int64(i)) // so that each has room, however busy the machine is
+		}
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.front.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -368,5 +372,25 @@ func TestAShadowGoesOnAfterACrash(t *testing.T) {
 	s.join(two, true)
 	if by := s.answers(l, "/version", 10); by["2"] != 10 {
 		t.Errorf("promoted: %v", by)
+	}
+}
+
+// TestAFaultOfAComparisonEndsNothing: it is said and counted, and whoever asks next is answered.
+func TestAFaultOfAComparisonEndsNothing(t *testing.T) {
+	s := newTwins(t, port.Shadow{Percent: 100})
+	var said strings.Builder
+	m := s.gate.mirrors()
+	broken := &twin{m: m, log: slog.New(slog.NewTextHandler(&said, nil)), out: httptest.NewRequest(http.MethodPost, "/predict", nil)} // it is sent to nobody
+	m.slots <- struct{}{}
+	func() {
+		defer broken.survive()
+		broken.send(nil)
+	}()
+	<-m.slots
+	if p := m.seen(); p.Dropped != 1 || !strings.Contains(said.String(), "/predict") {
+		t.Errorf("%+v, %s", p, said.String())
+	}
+	if code, _ := s.asks("POST", "/predict", `{"instances":[1]}`); code != 200 {
+		t.Errorf("the next one: %d", code)
 	}
 }

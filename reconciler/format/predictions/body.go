@@ -21,6 +21,25 @@ import (
 // inflated bounds what a compressed body may come to.
 const inflated = 4 << 20
 
+// heavy tells whether raw, as JSON, may have more than so many values and lists: a text of a few bytes each would be turned into a hundred
+// times their memory. It makes nothing of raw but one look at its bytes.
+func heavy(raw []byte, most int) bool {
+	n := 0
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case ',', '[', '{':
+			if n++; n > most {
+				return true
+			}
+		case '"':
+			if i = closing(raw, i); i < 0 { // it is no JSON
+				return false
+			}
+		}
+	}
+	return false
+}
+
 // errUnknown says that a body is of no protocol that is read.
 var errUnknown = errors.New("no protocol that is read")
 
@@ -92,16 +111,25 @@ func ParseValue(cell []byte, isText bool) Value {
 
 // valueOf is a raw value: a scalar, or the text of what is none.
 func valueOf(raw json.RawMessage) Value {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	t, err := d.Token()
-	if err != nil {
+	raw = bytes.Trim(raw, " \t\r\n")
+	if !json.Valid(raw) {
 		return Value{}
 	}
-	if v, ok := scalar(t); ok {
-		return v
+	switch raw[0] {
+	case '{', '[':
+		return wholeOf(raw)
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return Value{}
+		}
+		return TextOf(s)
+	case 't', 'f':
+		return BoolOf(raw[0] == 't')
+	case 'n':
+		return Value{}
 	}
-	return wholeOf(raw)
+	return numberOf(string(raw))
 }
 
 // wholeOf is an object or a list that is kept as its text.

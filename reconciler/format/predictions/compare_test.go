@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"math"
+	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -64,4 +66,55 @@ func FuzzCompare(f *testing.F) {
 			t.Errorf("%q does not agree with itself", a)
 		}
 	})
+}
+
+// TestASmallAnswerTakesLittleMemory: of 4 KiB that come to 4 MiB, of as many values as have room there.
+func TestASmallAnswerTakesLittleMemory(t *testing.T) {
+	many := func(open, value, end string, n int) string {
+		return open + strings.TrimSuffix(strings.Repeat(value+",", n), ",") + end
+	}
+	for name, answer := range map[string]string{
+		"a list":                    many("[", "0", "]", 2<<20-8),
+		"empty objects":             many("[", "{}", "]", 1<<20+1<<18),
+		"objects":                   many("[", `{"":0}`, "]", 500<<10),
+		"lists in lists":            many("[", strings.Repeat("[", 100)+strings.Repeat("]", 100), "]", 20<<10),
+		"predictions":               many(`{"predictions":[`, "0", "]}", 2<<20-40),
+		"rows":                      many(`{"predictions":[`, `{"":0}`, "]}", 500<<10),
+		"as many as are looked at":  many(`{"predictions":[`, `{"":0}`, "]}", 9_000),
+		"as many values":            many(`{"predictions":[`, "[1,2,3,4,5,6]", "]}", 9_000),
+		"as many of no protocol":    many("[", `{"":0}`, "]", 32<<10-8),
+		"lists, as many":            many("[", strings.Repeat("[", 60)+strings.Repeat("]", 60), "]", 1_000),
+		"a text with commas":        `["` + strings.Repeat(",[{", 1<<20) + `"]`,
+		"no JSON, and a text opens": many(`"\`, "0", "]", 2<<20-8),
+	} {
+		packed := Body{Bytes: gzipped(answer), Encoding: "gzip"}
+		for what, do := range map[string]func(){
+			"compared": func() {
+				if d, ok := Compare(packed, packed, 0); !ok || !d.Agree {
+					t.Errorf("%s: it does not agree with itself: %+v, %v", name, d, ok)
+				}
+			},
+			"logged": func() {
+				Policy{Sampling: 1, Bodies: true}.Rows(Exchange{Status: 200, Response: packed, Second: true})
+			},
+		} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			do()
+			runtime.ReadMemStats(&after)
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 96 {
+				t.Errorf("%s, %s: of %d bytes it makes %d MiB", name, what, len(packed.Bytes), took)
+			} else {
+				t.Logf("%s, %s: %d MiB", name, what, took)
+			}
+		}
+	}
+}
+
+func gzipped(text string) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	return out.Bytes()
 }

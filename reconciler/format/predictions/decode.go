@@ -44,6 +44,9 @@ func (p Policy) Rows(x Exchange) []Row {
 	}
 	good := x.Status >= 200 && x.Status < 300
 	raw, whole := x.Response.plain()
+	if whole && x.Second && heavy(raw, mostCompared) {
+		whole = false // nobody got it: it is not worth the time of those that somebody did
+	}
 	if whole && good {
 		answered = decodeResponse(raw)
 	}
@@ -220,7 +223,7 @@ func decodeRequest(raw []byte) *frame {
 		Split     json.RawMessage `json:"dataframe_split"`
 		Data      json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(raw, &r) != nil {
+	if heavy(raw, mostValues) || json.Unmarshal(raw, &r) != nil {
 		return nil
 	}
 	var f *frame
@@ -253,7 +256,7 @@ func decodeResponse(raw []byte) *frame {
 		Predictions json.RawMessage `json:"predictions"`
 		Data        json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(raw, &r) != nil {
+	if heavy(raw, mostValues) || json.Unmarshal(raw, &r) != nil {
 		return nil
 	}
 	switch {

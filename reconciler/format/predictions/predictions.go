@@ -70,6 +70,8 @@ func OwnName(column string) string {
 
 const (
 	mostInstances = 10_000   // of a request; of one that asks about more the bodies are kept
+	mostValues    = 1 << 20  // of a body that is read: more than the columns of as many instances have
+	mostCompared  = 64 << 10 // of an answer that is compared value by value
 	mostColumns   = 1024     // of a row; what is beyond stands in other
 	longestText   = 64 << 10 // bytes of a value; what is longer is cut
 	longestID     = 200      // bytes of an id; a longer one is known by its digest
@@ -186,6 +188,7 @@ type Exchange struct {
 	Latency  time.Duration
 	Request  Body
 	Response Body
+	Second   bool // another one answered the request, and nobody got this answer
 }
 
 // Policy says what of an exchange is logged.

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -64,6 +65,7 @@ func (b inBucket) Close() {}
 const (
 	queueLength = 4096     // exchanges that wait to be written
 	queueBytes  = 64 << 20 // of their bodies
+	secondShare = 8        // of both, what is left out first may have one part of so many
 	openHours   = 2        // parts of different hours that are under way at once
 )
 
@@ -86,12 +88,37 @@ type Log struct {
 	o      Options
 	mu     sync.RWMutex // held to send; held alone to close
 	closed bool
-	queue  chan predictions.Exchange
+	queue  lane
+	second lane // answers that nobody got: they are read where no other waits
 	flush  chan chan error
-	waits  atomic.Int64 // bytes in the queue
 	ended  chan struct{}
 	counts counts
 	parts  *parts
+}
+
+// lane is exchanges that wait.
+type lane struct {
+	all   chan predictions.Exchange
+	bytes int64        // of bodies, that may wait
+	waits atomic.Int64 // that do
+}
+
+// add is false where x finds no room.
+func (q *lane) add(x predictions.Exchange) bool {
+	size := sizeOf(x)
+	if q.waits.Add(size) <= q.bytes {
+		select {
+		case q.all <- x:
+			return true
+		default:
+		}
+	}
+	q.waits.Add(-size)
+	return false
+}
+
+func sizeOf(x predictions.Exchange) int64 {
+	return int64(cap(x.Request.Bytes) + cap(x.Response.Bytes))
 }
 
 // Counts say how a log is doing, since it was opened.
@@ -106,7 +133,8 @@ type Counts struct {
 
 type counts struct {
 	requests, rows, dropped, lost, waiting atomic.Int64
-	told                                   int64 // dropped requests that a part has told of
+	second                                 atomic.Int64 // dropped answers that nobody got
+	told                                   int64        // dropped requests that a part has told of
 	wrong                                  atomic.Pointer[string]
 }
 
@@ -114,7 +142,7 @@ type counts struct {
 // not sent yet is sent.
 func Open(o Options) (*Log, error) {
 	o = o.filled()
-	l := &Log{o: o, queue: make(chan predictions.Exchange, queueLength), flush: make(chan chan error), ended: make(chan struct{})}
+	l := idleLog(o)
 	var err error
 	if l.parts, err = openParts(o, &l.counts); err != nil {
 		if o.Place != nil {
@@ -124,6 +152,14 @@ func Open(o Options) (*Log, error) {
 	}
 	go l.work()
 	return l, nil
+}
+
+// idleLog is a log in which all that is added waits.
+func idleLog(o Options) *Log {
+	l := &Log{o: o, flush: make(chan chan error), ended: make(chan struct{})}
+	l.queue.all, l.queue.bytes = make(chan predictions.Exchange, queueLength), queueBytes
+	l.second.all, l.second.bytes = make(chan predictions.Exchange, queueLength/secondShare), queueBytes/secondShare
+	return l
 }
 
 // Sampled tells whether the requests of this id are logged: always the same for one id and
@@ -150,22 +186,17 @@ func sum(secret []byte, use, text string) []byte {
 }
 
 // Add takes an exchange, whose bytes are the log's from now on. It never waits: where the
-// queue is full the exchange is dropped, and counted. One without an id has that of its body,
+// queue is full the exchange is dropped, and counted; of answers that nobody got fewer have room, and they take none from others. One without an id has that of its body,
 // or one that is made, and is sampled by it; of others, who adds them has asked Sampled.
 func (l *Log) Add(x predictions.Exchange) {
-	size := int64(cap(x.Request.Bytes) + cap(x.Response.Bytes))
+	queue, dropped := &l.queue, &l.counts.dropped
+	if x.Second {
+		queue, dropped = &l.second, &l.counts.second
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if l.closed || l.waits.Add(size) > queueBytes {
-		l.waits.Add(-size)
-		l.counts.dropped.Add(1)
-		return
-	}
-	select {
-	case l.queue <- x:
-	default:
-		l.waits.Add(-size)
-		l.counts.dropped.Add(1)
+	if l.closed || !queue.add(x) {
+		dropped.Add(1)
 	}
 }
 
@@ -192,7 +223,8 @@ func (l *Log) Close() {
 	l.mu.Lock()
 	if !l.closed {
 		l.closed = true
-		close(l.queue)
+		close(l.queue.all)
+		close(l.second.all)
 	}
 	l.mu.Unlock()
 	<-l.ended
@@ -223,23 +255,39 @@ func (l *Log) work() {
 		due = nil
 		return err
 	}
+	take := func(from *lane, x predictions.Exchange) {
+		if due == nil {
+			due = time.After(l.o.Every)
+		}
+		from.waits.Add(-sizeOf(x))
+		l.addRows(open, x)
+	}
+	drain := func(from *lane) {
+		for range len(from.all) {
+			if x, more := <-from.all; more {
+				take(from, x)
+			}
+		}
+	}
 	for {
+		drain(&l.queue)
 		select {
-		case x, more := <-l.queue:
+		case x, more := <-l.queue.all:
 			if !more {
+				for x := range l.second.all {
+					take(&l.second, x)
+				}
 				_ = write() // it is counted and said
 				return
 			}
-			if due == nil {
-				due = time.After(l.o.Every)
+			take(&l.queue, x)
+		case x, more := <-l.second.all:
+			if more {
+				take(&l.second, x)
 			}
-			l.addRows(open, x)
 		case done := <-l.flush:
-			for range len(l.queue) {
-				if x, more := <-l.queue; more {
-					l.addRows(open, x)
-				}
-			}
+			drain(&l.queue)
+			drain(&l.second)
 			done <- write()
 		case <-due:
 			_ = write()
@@ -250,7 +298,6 @@ func (l *Log) work() {
 
 // addRows adds the rows of an exchange to the part of its hour.
 func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchange) {
-	l.waits.Add(-int64(cap(x.Request.Bytes) + cap(x.Response.Bytes)))
 	if x.ID == "" {
 		if x.ID = predictions.RequestID(x.Request.Bytes); x.ID == "" {
 			x.ID = rand.Text()
@@ -261,7 +308,7 @@ func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchan
 	}
 	l.counts.requests.Add(1)
 	hour := x.Time.UTC().Truncate(time.Hour)
-	for _, r := range l.o.Policy.Rows(x) {
+	for _, r := range l.rows(x) {
 		part := open[hour]
 		if part == nil {
 			if len(open) >= openHours {
@@ -277,6 +324,18 @@ func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchan
 			delete(open, hour)
 		}
 	}
+}
+
+// rows are those of x. What others sent must never end whoever serves: where reading it fails, it is lost and said.
+func (l *Log) rows(x predictions.Exchange) (out []predictions.Row) {
+	defer func() {
+		if wrong := recover(); wrong != nil {
+			out = nil
+			l.counts.lost.Add(1)
+			l.report("a prediction is not logged", fault.WithHint(fault.New(fault.Internal, "its bodies could not be read: %v", wrong), "report it, with the request and the answer where you may"))
+		}
+	}()
+	return l.o.Policy.Rows(x)
 }
 
 // write keeps a part; what cannot be kept is lost, and counted.

@@ -337,3 +337,22 @@ func half(t *testing.T, dir string) []string {
 	}
 	return left
 }
+
+// TestAnswersThatNobodyGotTakeNoRoomFromOthers: however many and large they are, what was answered is logged.
+func TestAnswersThatNobodyGotTakeNoRoomFromOthers(t *testing.T) {
+	l := idleLog(Options{}.filled())
+	second := asked("a", noon, 1)
+	second.Second, second.Response.Bytes = true, make([]byte, 1<<20)
+	for range 2 * queueLength {
+		l.Add(second)
+	}
+	for i := range queueLength {
+		l.Add(asked(fmt.Sprint(i), noon, i))
+	}
+	if c := l.Counts(); c.Dropped != 0 || len(l.queue.all) != queueLength {
+		t.Errorf("of what was answered, %d were dropped and %d wait", c.Dropped, len(l.queue.all))
+	}
+	if n := len(l.second.all); n == 0 || n > queueBytes/secondShare>>20 || l.counts.second.Load() != int64(2*queueLength-n) {
+		t.Errorf("of what nobody got, %d wait, and %d were dropped", n, l.counts.second.Load())
+	}
+}
