@@ -199,7 +199,7 @@ func free(dst string) error {
 		if err != nil {
 			return artifact.Disk(fmt.Errorf("pull: %w", err), filepath.Dir(dst))
 		}
-		return fault.WithHint(fault.New(fault.Conflict, "pull: %s already exists", at), "remove it, or choose another place")
+		return fault.WithHint(fault.New(fault.Conflict, "pull: %s already exists", at), "name a folder that is not there yet")
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func WriteModel(ctx context.Context, store port.Store, r Released, dst string) e
 	}
 	os.RemoveAll(dst) // half a release must not be taken for one
 	if errors.Is(err, fs.ErrExist) {
-		return fault.WithHint(fault.New(fault.Conflict, "write model: %s already exists", filepath.Base(ProvenancePath(dst))), "remove it, or choose another place")
+		return fault.WithHint(fault.New(fault.Conflict, "write model: %s already exists", filepath.Base(ProvenancePath(dst))), "name a folder that is not there yet")
 	}
 	return artifact.Disk(fmt.Errorf("write model: %w", err), filepath.Dir(dst))
 }

@@ -89,7 +89,7 @@ func vacant(dst string, folder bool) error {
 	if folder && st.IsDir() && os.Remove(dst) == nil { // only an empty folder can be removed so
 		return nil
 	}
-	return fault.WithHint(fault.New(fault.Conflict, "lay out %s: %s already exists", filepath.Base(dst), what(st.Mode())), "remove %s, or choose another place", dst)
+	return fault.WithHint(fault.New(fault.Conflict, "lay out %s: %s already exists", filepath.Base(dst), what(st.Mode())), "move %s away, or name a folder that is not there yet", dst)
 }
 
 // write copies one file's verified bytes. That they are verified is the store's

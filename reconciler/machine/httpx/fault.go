@@ -60,7 +60,7 @@ func Failed(ctx context.Context, err error) error {
 	if errors.As(err, &name) && name.IsNotFound {
 		return fault.WithHint(fault.New(fault.Transient, "no host has the name %s", name.Name), "correct the host's name, or try again when the name server knows it")
 	}
-	const way = "try again when the server answers"
+	const way = "check the address, and that the server runs; try again when it answers"
 	var slow *dial.Slow
 	var late *dial.Late
 	switch {

@@ -50,6 +50,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 	var answer *errcode.ErrorResponse
 	var unreached *url.Error
 	var network net.Error
+	var lost *net.DNSError
 	switch {
 	case ctx.Err() != nil:
 		return fault.New(fault.Cancelled, "%s: %w", name, ctx.Err())
@@ -68,6 +69,8 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 		return fault.WithHint(fault.New(fault.Denied, "%s: the registry leads to an address that is not safe", name), "have the registry name itself, or addresses that begin with https")
 	case httpx.Untrusted(err):
 		return fault.WithHint(fault.New(fault.Denied, "%s: the registry's certificate is not trusted", name), "name the file of its authority in VISHWA_OCI_CA_FILE")
+	case errors.As(err, &lost) && lost.IsNotFound:
+		return fault.WithHint(fault.New(fault.Transient, "%s: no host has the name %s", name, lost.Name), "correct the registry's name, or try again when the name server knows it")
 	case errors.As(err, &unreached): // its address holds the query
 		return fault.WithHint(fault.New(fault.Transient, "%s: the registry does not answer: %w", name, unreached.Err), "try again when the registry answers")
 	case !errors.As(err, &network) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
