@@ -122,7 +122,7 @@ func (f *found) RetrieveWithCredContext(cc *credentials.CredContext) (credential
 	v, err := f.Chain.RetrieveWithCredContext(cc)
 	if err == nil && v.AccessKeyID == "" {
 		err = fault.WithHint(fault.New(fault.Denied, "there are no credentials for S3"),
-			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials; what is public is read where anonymous access is declared")
+			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws/credentials; for a public bucket, declare anonymous: true")
 	}
 	return v, err
 }

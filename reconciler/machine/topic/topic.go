@@ -167,7 +167,7 @@ func (t *Topic) failed(ctx context.Context, err error) error {
 	if kept := (*fault.Error)(nil); errors.As(err, &kept) {
 		return err
 	}
-	return fault.WithHint(fault.New(fault.Transient, "ask the brokers: %w", err), "see whether they are up, and reached from here")
+	return fault.WithHint(fault.New(fault.Transient, "ask the brokers: %w", err), "check that they run, and that this machine reaches them")
 }
 
 func (t *Topic) gone() error {
