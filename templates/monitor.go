@@ -3,6 +3,7 @@
 package templates
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"strings"
@@ -116,7 +117,7 @@ func monitorFoot(e watch.Evidence) (out []string) {
 		of  []watch.Metric
 	}{{"realized", e.Realized}, {"estimated, as long as what is asked changes and not what comes of it", e.Estimated}} {
 		for _, m := range list.of {
-			out = append(out, fmt.Sprintf("%s: %s (%s, of %d rows)%s", m.Name, decimal(m.Value), list.how, m.N, asked(m)))
+			out = append(out, fmt.Sprintf("%s: %s (%s, of %s)%s", m.Name, cmp.Or(decimal(m.Value), "not known"), list.how, plural.Of(m.N, "row"), asked(m)))
 		}
 	}
 	for _, g := range e.Gauges {

@@ -42,6 +42,9 @@ func TestClassesAreToldApartWithoutAPositiveOne(t *testing.T) {
 			t.Fatal(in, err)
 		}
 		got := now.cases["a"]
+		if (now.answers == 1) != (c.said != "") {
+			t.Errorf("%s: %d answers", name, now.answers)
+		}
 		outcome, missed := now.classOf([]byte(c.came)), now.missed(got.said, []byte(c.came))
 		if got.Answer != c.answer && !math.IsNaN(c.answer) || outcome != c.outcome || missed != c.missed {
 			t.Errorf("%s: answered %v, came %v, missed %v", name, got.Answer, outcome, missed)

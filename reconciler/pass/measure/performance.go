@@ -6,6 +6,7 @@ package measure
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -19,6 +20,10 @@ import (
 )
 
 func (s *session) performance(ctx context.Context, e *watch.Evidence, base, now *rows) error {
+	ofAnswers := func(g schemas.WindowGate) bool { return g.Metric != "roc_auc" }
+	if len(now.cases) > 0 && now.answers == 0 && slices.ContainsFunc(s.spec.Gates, ofAnswers) {
+		e.Why = append(e.Why, fmt.Sprintf("no row of the window has an answer in column %s, which spec.predictions.prediction names: nothing is known of metrics of answers", cmp.Or(s.spec.Predictions.Prediction, "prediction")))
+	}
 	if s.spec.Labels != nil {
 		known, err := s.outcomes(ctx, e, now)
 		if err != nil {

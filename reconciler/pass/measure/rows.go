@@ -39,9 +39,10 @@ type rows struct {
 	skip    int64    // rows before the newest ones
 	other   int64    // rows of the reference that are of other hours than the window's
 
-	cases  map[string]one // of the window, by id
-	twice  map[string]bool
-	scored []watch.Case // of the reference
+	cases   map[string]one // of the window, by id
+	twice   map[string]bool
+	answers int          // cells of the window
+	scored  []watch.Case // of the reference
 }
 
 // one is a row of the window.
@@ -272,6 +273,9 @@ func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predicti
 			r.scored = append(r.scored, c)
 		}
 		return
+	}
+	if said != nil {
+		r.answers++
 	}
 	if r.cases == nil {
 		r.cases, r.twice = map[string]one{}, map[string]bool{}
