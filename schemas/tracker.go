@@ -85,6 +85,8 @@ func (t WandBTracker) Heals() bool { return t.OnDrift == "heal" }
 type MLflowTracker struct {
 	// URL is that of the server, without /api. A credential goes to it over https alone, unless it is on this machine.
 	URL string `json:"url" jsonschema:"required,pattern=^https?://[^ ]+$" part:"placement"`
+	// Workspace is the one that all is shown in, of a server that keeps teams apart by workspaces (MLflow 3.10 or newer); without it, the server's default.
+	Workspace string `json:"workspace,omitempty" jsonschema:"pattern=^[a-z0-9]([-a-z0-9]{0\\,61}[a-z0-9])?$" part:"placement"`
 	// Experiment is the one that runs are put into; it is made where it is not there.
 	Experiment string `json:"experiment,omitempty" jsonschema:"default=vishwa,pattern=^[^/'\\x00-\\x1f][^'\\x00-\\x1f]{0\\,199}$" part:"placement"`
 	// Token is the file on the controller's machine that has a bearer token, or user:password; without it, VISHWA_TRACKER_MLFLOW.

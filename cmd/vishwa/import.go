@@ -33,8 +33,8 @@ func (a *cli) importVerb() *cobra.Command {
 
 // importing is what is asked for.
 type importing struct {
-	url, token, script string
-	want               tracker.Wanted
+	url, token, script, workspace string
+	want                          tracker.Wanted
 }
 
 func (a *cli) importMLflow() *cobra.Command {
@@ -60,6 +60,7 @@ that --token names.`,
 	}
 	cmd.Flags().StringVar(&o.url, "url", "", "the `URL` of the server, without /api")
 	cmd.Flags().StringVar(&o.token, "token", "", "the credential, as `FILE` in /etc/vishwa, or where VISHWA_TOKENS says")
+	cmd.Flags().StringVar(&o.workspace, "workspace", "", "what is in this workspace, by its `NAME`; without it, the server's default")
 	cmd.Flags().StringVar(&o.script, "script", "", "the `FILE` of the repository that trains what the server names no script of")
 	cmd.Flags().StringArrayVar(&o.want.Models, "model", nil, "this registered model alone, by its `NAME`; may be given several times")
 	cmd.Flags().StringArrayVar(&o.want.Experiments, "experiment", nil, "this experiment alone, by its `NAME`; may be given several times")
@@ -84,7 +85,7 @@ func (a *cli) importFrom(ctx context.Context, o importing) error {
 	if err != nil {
 		return err
 	}
-	got, err := tracker.ReadMLflow(ctx, schemas.MLflowTracker{URL: o.url, Token: o.token}, o.want, tracker.Options{Env: env})
+	got, err := tracker.ReadMLflow(ctx, schemas.MLflowTracker{URL: o.url, Token: o.token, Workspace: o.workspace}, o.want, tracker.Options{Env: env})
 	if err != nil {
 		return err
 	}

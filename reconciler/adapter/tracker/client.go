@@ -46,6 +46,7 @@ const (
 
 type client struct {
 	who, url, file string
+	workspace      string
 	writer         string
 	env            port.Env
 	http           *http.Client
@@ -94,6 +95,9 @@ func (c *client) ask(ctx context.Context, method, path string, body, out any) er
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "vishwa")
+	if c.workspace != "" {
+		req.Header.Set("X-MLFLOW-WORKSPACE", c.workspace)
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -167,6 +171,8 @@ func (c *client) refused(doing string, status int, raw []byte) error {
 	}
 	err := fault.New(kind, "ask %s for %s: it answered %s", c.who, doing, text)
 	switch {
+	case said.Code == "FEATURE_DISABLED" && c.workspace != "":
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it has no workspaces", c.who, doing), "remove workspace from the tracker, or begin the server with --enable-workspaces")
 	case status >= 300 && status < 400:
 		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered %d, which leads elsewhere", c.who, doing, status), "write in the tracker's url where its REST API is, not a page that asks who you are")
 	case kind == fault.Denied && c.file != "":

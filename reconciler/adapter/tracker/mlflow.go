@@ -44,6 +44,7 @@ type mlflow struct {
 // MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
 func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
 	m := &mlflow{newClient("MLflow", spec.URL, spec.Token, o), spec, o.Bucket}
+	m.workspace = spec.Workspace
 	if m.open == nil {
 		m.open = intoS3
 	}
@@ -216,6 +217,9 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 	}
 	body := map[string]any{"filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "view_type": "ACTIVE_ONLY", "max_results": 1000}
 	if err := s.post(ctx, "experiments/search", body, &got); err != nil {
+		if fault.Of(err) == fault.Missing && s.workspace != "" { // a list is never missing
+			return "", fault.WithHint(fault.New(fault.Invalid, "MLflow has no workspace %s, or does not show it to this credential", s.workspace), "correct the tracker's workspace, or have the server's administrator let the credential in")
+		}
 		return "", fmt.Errorf("find experiment %s: %w", name, err)
 	}
 	for _, e := range got.Experiments {

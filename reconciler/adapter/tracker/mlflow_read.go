@@ -34,6 +34,7 @@ const (
 // ReadMLflow reads what a server has, and changes nothing.
 func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (registry.Registry, error) {
 	r := &reading{client: newClient("MLflow", spec.URL, spec.Token, o), runs: map[string]*registry.Run{}}
+	r.workspace = spec.Workspace
 	var out registry.Registry
 	names, err := r.models(ctx, want)
 	if err != nil {

@@ -396,3 +396,70 @@ func TestNamesAreMLflowsAndNoTwoAreOne(t *testing.T) {
 		}
 	})
 }
+
+// TestAWorkspaceIsNamedInEachRequest: and one that is not there is no empty server.
+func TestAWorkspaceIsNamedInEachRequest(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code, status := "", 0
+		switch at := r.Header.Get("X-MLFLOW-WORKSPACE"); at {
+		case "team-a":
+		case "none":
+			code, status = "FEATURE_DISABLED", http.StatusNotImplemented
+		default:
+			code, status = "RESOURCE_DOES_NOT_EXIST", http.StatusNotFound
+		}
+		if status != 0 {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"error_code": %q}`, code)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	workspaces(t, srv.URL)
+	_, err := MLflow(schemas.MLflowTracker{URL: srv.URL, Workspace: "none"}, Options{Env: env(nil), Sleep: atOnce}).Record(t.Context(), oneRun("none"), false)
+	if fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "remove workspace") {
+		t.Errorf("of a server without workspaces: %v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func oneRun(ledger string) port.Projection {
+	return port.Projection{Ledger: ledger, Runs: []port.TrackerRun{{Key: digest.Of([]byte(ledger)), Name: "r", Started: time.UnixMilli(1e12), Finished: time.UnixMilli(1e12 + 1), Metrics: map[string]float64{"a": 1}}}}
+}
+
+// workspaces records in the workspace team-a of a server, and in one that is not there.
+func workspaces(t *testing.T, url string) {
+	t.Helper()
+	for _, writes := range []bool{true, false} {
+		r, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-a"}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
+		if err != nil || writes != (r.Writes > 0) {
+			t.Fatalf("%+v, %v (%s)", r, err, fault.HintOf(err))
+		}
+	}
+	_, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-b"}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
+	if fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), "no workspace team-b") || fault.HintOf(err) == "" {
+		t.Errorf("of one that is not there: %v (%s)", err, fault.HintOf(err))
+	}
+}
+
+// TestMLflowItselfHasWorkspaces: what is shown in one is not in the default one.
+func TestMLflowItselfHasWorkspaces(t *testing.T) {
+	venv := os.Getenv("VISHWA_MLFLOW")
+	if venv == "" {
+		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
+	}
+	url, _ := mlflowtest.Start(t, venv, "--artifacts-destination", t.TempDir(), "--serve-artifacts", "--enable-workspaces")
+	made, err := http.Post(url+"/api/3.0/mlflow/workspaces", "application/json", strings.NewReader(`{"name": "team-a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Body.Close()
+	if made.StatusCode/100 != 2 {
+		t.Fatalf("make a workspace: %s", made.Status)
+	}
+	workspaces(t, url)
+	if r, err := MLflow(schemas.MLflowTracker{URL: url}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), true); err != nil || r.Writes == 0 {
+		t.Errorf("in the default one: %+v, %v", r, err)
+	}
+}
