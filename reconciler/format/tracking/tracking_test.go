@@ -162,6 +162,27 @@ func TestWhatIsOddIsLeftOutAndNamed(t *testing.T) {
 	}
 }
 
+// TestAPrintedLineIsReadWhereOneNumberIsNone: the others of the line count, and that one is named where it stands at the end.
+func TestAPrintedLineIsReadWhereOneNumberIsNone(t *testing.T) {
+	for line, bad := range map[string]string{`{"loss": NaN, "acc": 0.5, "step": 3}`: "loss", `{'loss': nan, 'acc': np.float64(0.5)}`: "loss", `{"acc": 0.5, "loss": -Infinity}`: "loss"} {
+		d, err := tracking.Read(tree(nil), tracking.Options{Output: strings.NewReader("epoch 1\n" + line + "\n")})
+		if err != nil || !reflect.DeepEqual(d.Metrics(), map[string]float64{"acc": 0.5}) || !strings.Contains(strings.Join(d.Notes, "; "), `"`+bad+`" is NaN`) {
+			t.Errorf("%s: %v, %q, %v", line, d.Metrics(), d.Notes, err)
+		}
+	}
+}
+
+// TestAParameterThatIsLoggedTwiceKeepsItsFirstValue: as MLflow itself has it, and it is named.
+func TestAParameterThatIsLoggedTwiceKeepsItsFirstValue(t *testing.T) {
+	d, err := tracking.Read(tree(map[string]string{
+		"a/params.yaml": "depth: 3\nrate: 1\n", "a/plots/metrics/loss.tsv": "step\tloss\n0\t1\n",
+		"b/params.yaml": "depth: 4\nrate: 1\n", "b/plots/metrics/loss.tsv": "step\tloss\n0\t1\n",
+	}), tracking.Options{})
+	if err != nil || d.Params["depth"] != "3" || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], `"depth" was logged twice, with another value: the first one counts`) {
+		t.Errorf("%v, %q, %v", d.Params, d.Notes, err)
+	}
+}
+
 func TestALogThatIsCutIsRefusedByItsFile(t *testing.T) {
 	wandb, events := sample(t, "../wandb/testdata/run.wandb"), sample(t, "../tfevents/testdata/events.out.tfevents.1")
 	for file, text := range map[string]string{
