@@ -63,7 +63,7 @@ func shadowed(how port.Shadow, r *http.Request) bool {
 
 // mirror sends requests to a release a second time, and counts what came of it.
 type mirror struct {
-	slots chan struct{}
+	under counted // requests that are under way
 
 	mu    sync.Mutex
 	how   *port.Shadow // nil: nothing is sent for now
@@ -71,7 +71,7 @@ type mirror struct {
 	pairs port.Pairs
 }
 
-func newMirror() *mirror { return &mirror{slots: make(chan struct{}, shadowsAtOnce)} }
+func newMirror() *mirror { return &mirror{} }
 
 // set says what is sent from now on, and to whom.
 func (m *mirror) set(how *port.Shadow, to *instance) {
@@ -118,6 +118,7 @@ func (m *mirror) count(do func(*port.Pairs)) {
 // twin is a request that is to be sent twice, and what the release that serves made of it.
 type twin struct {
 	m     *mirror
+	who   string // asks; "" where that is not known
 	log   *slog.Logger
 	how   port.Shadow
 	to    *instance
@@ -142,7 +143,8 @@ func (m *mirror) twinOf(r *http.Request, log *slog.Logger) *twin {
 	if how == nil || !shadowed(*how, r) || mathrand.IntN(whole) >= how.Percent {
 		return nil
 	}
-	return &twin{m: m, log: log, how: *how, to: to}
+	who, _ := client(r)
+	return &twin{m: m, who: who, log: log, how: *how, to: to}
 }
 
 // holds takes the body of the request.
@@ -229,16 +231,14 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 		rec.end(h)
 		return
 	}
-	select {
-	case t.m.slots <- struct{}{}:
-	default:
+	if !t.m.under.enterFairly(t.who, shadowsAtOnce) {
 		t.m.count(func(p *port.Pairs) { p.Dropped++ })
 		rec.end(h)
 		return
 	}
 	h = h.Clone()
 	go func() {
-		defer func() { <-t.m.slots }()
+		defer t.m.under.leave(t.who)
 		defer t.survive()
 		rec.settle(t.body)
 		rec.end(h)

@@ -381,16 +381,54 @@ func TestAFaultOfAComparisonEndsNothing(t *testing.T) {
 	var said strings.Builder
 	m := s.gate.mirrors()
 	broken := &twin{m: m, log: slog.New(slog.NewTextHandler(&said, nil)), out: httptest.NewRequest(http.MethodPost, "/predict", nil)} // it is sent to nobody
-	m.slots <- struct{}{}
 	func() {
 		defer broken.survive()
 		broken.send(nil)
 	}()
-	<-m.slots
 	if p := m.seen(); p.Dropped != 1 || !strings.Contains(said.String(), "/predict") {
 		t.Errorf("%+v, %s", p, said.String())
 	}
 	if code, _ := s.asks("POST", "/predict", `{"instances":[1]}`); code != 200 {
 		t.Errorf("the next one: %d", code)
+	}
+}
+
+// TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers: what takes long and is of one client keeps nobody else's requests from being compared.
+func TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers(t *testing.T) {
+	s := newTwins(t, port.Shadow{Percent: 100})
+	release := make(chan struct{})
+	defer close(release)
+	s.new = func(w http.ResponseWriter, r *http.Request, x float64) {
+		if x != 0 {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		}
+		fmt.Fprint(w, `{"predictions":[0]}`)
+	}
+	ask := func(who string, x int) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.front.URL+"/predict", strings.NewReader(fmt.Sprintf(`{"instances":[%d]}`, x)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", who)
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Body.Close()
+	}
+	for range 2 * shadowsAtOnce {
+		ask("192.0.2.1", 1)
+	}
+	porttest.Until(t, 20*time.Second, "what has no room is dropped", func() bool { return s.gate.mirrors().seen().Dropped == 3*shadowsAtOnce/2 }, nil)
+	for i := range 5 {
+		ask("192.0.2.2", 0)
+		s.pairs(int64(i + 1))
+	}
+	if p := s.gate.mirrors().seen(); p.Pairs != 5 || p.Dropped != 3*shadowsAtOnce/2 {
+		t.Errorf("%+v", p)
 	}
 }

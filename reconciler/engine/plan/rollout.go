@@ -101,13 +101,18 @@ func Seen(t *port.Trial, logged rollout.Evidence) rollout.Evidence {
 	return e
 }
 
-// pairs are p as evidence, by metric. What was not sent, as the release did not keep up, is slower than what was answered.
+// pairs are p as evidence, by metric. Of what was not sent nothing is known: it may be one client that keeps the release busy.
 func pairs(p port.Pairs) map[string]rollout.Sample {
-	return map[string]rollout.Sample{
+	out := map[string]rollout.Sample{
 		schemas.ShadowDisagreement: rollout.Share(p.Differ, p.Compared),
 		schemas.ShadowErrorRate:    {N: p.Pairs, Sum: float64(p.Failed - p.OldFailed), Squares: float64(p.Failed + p.OldFailed)},
-		schemas.ShadowSlower:       rollout.Share(p.Slower+p.Dropped, p.Pairs+p.Dropped),
+		schemas.ShadowSlower:       rollout.Share(p.Slower, p.Pairs),
 	}
+	for metric, s := range out {
+		s.Unknown = p.Dropped
+		out[metric] = s
+	}
+	return out
 }
 
 // Rolling is what is known of a deployment whose release is rolled out.

@@ -276,7 +276,10 @@ func TestAShadowComesBeforeTheCanary(t *testing.T) {
 		"it was restarted":       {roll(1, 0, port.Trial{}), rollout.Weigh, "0 % of the requests were sent to it as well, and 20 % are to be"},
 		"no worse":               {roll(1, 0, port.Trial{Shadow: 20, Pairs: good}), rollout.Advance, "step 3 of 5, 10 % of the requests, comes after"},
 		"it differs":             {roll(0, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Differ: 90}}), rollout.RollBack, "analysis same"},
-		"it does not keep up":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Dropped: 400}}), rollout.RollBack, "analysis slow"},
+		"it is slow":             {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Slower: 200}}), rollout.RollBack, "analysis slow"},
+		"no room for all":        {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Compared: 4000, Dropped: 400}}), "", "400 more requests could not be compared: if these were worse, so would be the release"},
+		"room for nearly all":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Compared: 4000, Dropped: 4}}), rollout.Advance, "step 3 of 5"},
+		"no room for any":        {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Dropped: 5000}}), "", "0 pairs of answers were seen, and 50 are needed; 5000 more requests could not be compared"},
 		"the canary has no more": {roll(3, 10, port.Trial{Weight: 10, Shadow: 20, Pairs: good}), rollout.Weigh, "20 % of the requests were sent to it as well, and 0 % are to be"},
 	} {
 		do, why := rollout.Do(""), c.step.Held

@@ -5,6 +5,8 @@ package rollout
 import (
 	"fmt"
 	"math"
+
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 // Sample is what was seen of one release by one metric: how many values there were, and what they
@@ -12,7 +14,8 @@ import (
 type Sample struct {
 	N       int64   `json:"n"`
 	Sum     float64 `json:"sum"`
-	Squares float64 `json:"squares"` // the sum of their squares
+	Squares float64 `json:"squares"`           // the sum of their squares
+	Unknown int64   `json:"unknown,omitempty"` // values besides these that there are and that nobody knows
 }
 
 // Add takes in a value. One that is no number says nothing, and is left out.
@@ -24,7 +27,7 @@ func (s *Sample) Add(value float64) {
 }
 
 // Share is the sample of hits among n requests.
-func Share(hits, n int64) Sample { return Sample{n, float64(hits), float64(hits)} }
+func Share(hits, n int64) Sample { return Sample{N: n, Sum: float64(hits), Squares: float64(hits)} }
 
 // Mean is the mean value; of no values it is not a number.
 func (s Sample) Mean() float64 { return s.Sum / float64(s.N) }
@@ -136,13 +139,37 @@ func (t Test) Judge(canary, baseline Sample) (Verdict, string) {
 	return t.verdict(i), fmt.Sprintf("%.4g against %.4g: worse by %.3g to %.3g, with a margin of %.3g", canary.Mean(), baseline.Mean(), i.Low(), i.High(), t.Margin)
 }
 
-// JudgePairs says what a release is by what it answered to requests that another one answered too. Nothing seen is never success.
+// JudgePairs says what a release is by what it answered to requests that another one answered too. Nothing seen is never success, and what is not
+// known is evidence for neither: a release is worse by what was seen alone, and no worse only if what was not seen cannot change that. So nobody
+// decides anything by keeping requests from being compared.
 func (t Test) JudgePairs(s Sample) (Verdict, string) {
 	i, told := t.Pairs(s)
 	if !told {
-		return Undecided, fmt.Sprintf("%d pairs of answers were seen, and %d are needed", s.N, fewest)
+		return Undecided, fmt.Sprintf("%d pairs of answers were seen, and %d are needed%s", s.N, fewest, besides(s))
 	}
-	return t.verdict(i), fmt.Sprintf("%.4g on average over %d pairs: worse by %.3g to %.3g, with a margin of %.3g", s.Mean(), s.N, i.Low(), i.High(), t.Margin)
+	verdict := t.verdict(i)
+	says := fmt.Sprintf("%.4g on average over %d pairs: worse by %.3g to %.3g, with a margin of %.3g", s.Mean(), s.N, i.Low(), i.High(), t.Margin)
+	if verdict != NonInferior || s.Unknown == 0 {
+		return verdict, says
+	}
+	if j, told := t.Pairs(s.worst(t)); !told || t.verdict(j) != NonInferior {
+		return Undecided, says + besides(s) + ": if these were worse, so would be the release"
+	}
+	return verdict, says
+}
+
+// worst is s as it were if all that is not known of it were as bad as may be.
+func (s Sample) worst(t Test) Sample {
+	n := float64(s.Unknown)
+	return Sample{N: s.N + s.Unknown, Sum: s.Sum + n*t.Most, Squares: s.Squares + n*t.Most*t.Most}
+}
+
+// besides tells of what is not known of s.
+func besides(s Sample) string {
+	if s.Unknown == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s could not be compared", plural.Of(s.Unknown, "more request"))
 }
 
 func (t Test) verdict(i Interval) Verdict {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -110,7 +111,7 @@ func TestNothingSeenIsNeverSuccess(t *testing.T) {
 	}
 	for name, c := range map[string][2]Sample{
 		"nothing": {}, "one alone": {Share(0, 1e6), {}}, "the other alone": {{}, Share(0, 1e6)},
-		"little": {Share(0, fewest-1), Share(0, 1e6)}, "no number": {{1000, math.NaN(), 0}, Share(0, 1000)},
+		"little": {Share(0, fewest-1), Share(0, 1e6)}, "no number": {{N: 1000, Sum: math.NaN(), Squares: 0}, Share(0, 1000)},
 		"all good, so far": {Share(0, fewest), Share(0, fewest)},
 	} {
 		tight := test
@@ -164,6 +165,19 @@ func TestPairsErrInOneOfTwentyAtMost(t *testing.T) {
 	}
 	if v, says := test.JudgePairs(Share(0, 2000)); v != NonInferior {
 		t.Errorf("2,000 pairs that agree: %s, %s", v, says)
+	}
+	unknown := Share(0, 2000)
+	unknown.Unknown = 500
+	if v, says := test.JudgePairs(unknown); v != Undecided || !strings.Contains(says, "500 more requests could not be compared") {
+		t.Errorf("2,000 pairs that agree, and 500 that nobody knows: %s, %s", v, says)
+	}
+	if v, says := test.JudgePairs(Sample{Unknown: 5000}); v != Undecided {
+		t.Errorf("nothing seen, as there was no room: %s, %s", v, says)
+	}
+	worse := Share(30, 100)
+	worse.Unknown = 5000
+	if v, says := test.JudgePairs(worse); v != Inferior {
+		t.Errorf("30 of 100 that are worse, and many that nobody knows: %s, %s", v, says)
 	}
 	if v, says := test.JudgePairs(Share(30, 100)); v != Inferior {
 		t.Errorf("30 of 100 differ: %s, %s", v, says)
