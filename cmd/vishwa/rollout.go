@@ -186,6 +186,9 @@ func (a *cli) showPairs(p *port.Pairs) {
 		return
 	}
 	fmt.Fprintf(a.out, "  shadow    %s sent twice; %d failed by the new release alone, %d by the old one alone\n", plural.Of(p.Pairs, "request"), p.Failed, p.OldFailed)
+	if n := p.Pairs - p.Taken; n > 0 {
+		fmt.Fprintf(a.out, "  of these  %d were not taken by the old one, and show nothing of the new one\n", n)
+	}
 	if p.Compared > 0 {
 		fmt.Fprintf(a.out, "  answers   %d of %d agree", p.Compared-p.Differ, p.Compared)
 		if p.Numbers > 0 {
@@ -198,6 +201,9 @@ func (a *cli) showPairs(p *port.Pairs) {
 			return (sum / time.Duration(p.Answered)).Round(10 * time.Microsecond)
 		}
 		fmt.Fprintf(a.out, "  latency   %s on average, and %s of the old one; %d slower\n", mean(p.Took), mean(p.OldTook), p.Slower)
+	}
+	if p.Unread > 0 {
+		fmt.Fprintf(a.out, "  not read  %d, as the answer of the old one is longer than 1 MiB, or compressed by something else than gzip\n", p.Unread)
 	}
 	if p.Dropped+p.Unfit > 0 {
 		fmt.Fprintf(a.out, "  not sent  %d, as too many were under way; %d too large, or of a length that nobody said\n", p.Dropped, p.Unfit)

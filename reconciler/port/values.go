@@ -358,19 +358,21 @@ func (s *Shadow) Share() int {
 // Pairs is what two releases answered to the same requests.
 type Pairs struct {
 	Pairs     int64         `json:"pairs"`               // requests that were sent twice, and what came of them
-	Failed    int64         `json:"failed"`              // of these, by the new release alone
-	OldFailed int64         `json:"oldFailed,omitempty"` // by the one that serves alone
+	Taken     int64         `json:"taken,omitempty"`     // of these, that the release that serves answered with a status of 200 to 299
+	Failed    int64         `json:"failed"`              // of Taken, by the new release
+	OldFailed int64         `json:"oldFailed,omitempty"` // by the one that serves alone: they count for nothing
 	Compared  int64         `json:"compared"`            // pairs of answers that can be compared
 	Differ    int64         `json:"differ"`              // of these
-	Slower    int64         `json:"slower,omitempty"`
-	Dropped   int64         `json:"dropped,omitempty"`  // requests that were not sent again, as too many were under way
-	Unfit     int64         `json:"unfit,omitempty"`    // requests that cannot be sent again: too large, or of a length that nobody said
-	Numbers   int64         `json:"numbers,omitempty"`  // numbers that both answered
-	Distance  float64       `json:"distance,omitempty"` // of these, in sum
-	Farthest  float64       `json:"farthest,omitempty"` // of two of these
-	Took      time.Duration `json:"took,omitempty"`     // until the new release's answers began, in sum over answered pairs
-	OldTook   time.Duration `json:"oldTook,omitempty"`  // until those of the one that serves did
-	Answered  int64         `json:"answered,omitempty"` // pairs of which both were answered
+	Unread    int64         `json:"unread,omitempty"`    // pairs that cannot be compared, as the answer of the one that serves is not at hand as a whole
+	Slower    int64         `json:"slower,omitempty"`    // of Taken
+	Dropped   int64         `json:"dropped,omitempty"`   // requests that were not sent again, as too many were under way
+	Unfit     int64         `json:"unfit,omitempty"`     // requests that cannot be sent again: too large, or of a length that nobody said
+	Numbers   int64         `json:"numbers,omitempty"`   // numbers that both answered
+	Distance  float64       `json:"distance,omitempty"`  // of these, in sum
+	Farthest  float64       `json:"farthest,omitempty"`  // of two of these
+	Took      time.Duration `json:"took,omitempty"`      // until the new release's answers began, in sum over Answered
+	OldTook   time.Duration `json:"oldTook,omitempty"`   // until those of the one that serves did
+	Answered  int64         `json:"answered,omitempty"`  // of Taken, that the new release answered too
 }
 
 // Asked is how many requests there were, and how many of them failed.

@@ -104,7 +104,7 @@ func (m *mirror) seen() *port.Pairs {
 
 // recount has the counts go on from what they were.
 func (m *mirror) recount(from *port.Pairs) {
-	if m != nil && from != nil {
+	if m != nil && from != nil && (from.Taken > 0 || from.Failed+from.Slower == 0 && from.Compared == from.Differ) { // else they are of a version that counted others
 		m.count(func(p *port.Pairs) { *p = *from })
 	}
 }
@@ -249,7 +249,10 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 // survive keeps a fault of what is done with an answer that nobody gets from those who do get one: it ends nothing, and is said.
 func (t *twin) survive() {
 	if wrong := recover(); wrong != nil {
-		t.m.count(func(p *port.Pairs) { p.Dropped++ })
+		t.m.count(func(p *port.Pairs) {
+			p.Pairs++
+			p.Unread++
+		})
 		t.log.Error("a pair of answers could not be compared: report it", "path", t.out.URL.Path, "error", wrong, "stack", string(debug.Stack()))
 	}
 }
@@ -283,6 +286,7 @@ func (t *twin) ask(ctx context.Context, b *backend, answer *predictions.Body) (s
 	again.URL = &url.URL{Scheme: "http", Host: b.addr, Path: t.out.URL.Path, RawPath: t.out.URL.RawPath, RawQuery: t.out.URL.RawQuery}
 	again.Header.Set(HeaderShadow, "1")
 	again.Header.Del("Expect")
+	again.Header.Set("Accept-Encoding", readable(t.out.Header.Values("Accept-Encoding")))
 	again.Trailer = nil
 	again.Body, again.ContentLength = http.NoBody, 0
 	if len(t.body) > 0 {
@@ -303,34 +307,40 @@ func (t *twin) ask(ctx context.Context, b *backend, answer *predictions.Body) (s
 	return r.StatusCode, took
 }
 
+// readable is what a second answer may be compressed by: what can be compared, of what was asked for. So a release that begins to compress by
+// something else is not taken for one that answers otherwise.
+func readable(asked []string) string {
+	for _, one := range strings.Split(strings.Join(asked, ","), ",") {
+		name, quality, _ := strings.Cut(one, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") && !strings.HasSuffix(strings.TrimRight(quality, "0."), "q=") {
+			return "gzip"
+		}
+	}
+	return "identity"
+}
+
 func failed(status int) bool { return status == 0 || status >= http.StatusInternalServerError }
 func good(status int) bool   { return status >= 200 && status < 300 }
 
-// compare counts what the two made of the request.
+// compare counts what the two made of the request. What the old release took shows something of the new one, and nothing else does but that
+// the new one takes what the old one refuses: that is another answer.
 func (t *twin) compare(status int, took time.Duration, answer predictions.Body) {
 	var d predictions.Difference
-	both := false
+	both, unread := false, false
 	switch {
 	case good(t.status) && good(status):
 		d, both = compared(t.answer, answer, t.how.Tolerance)
+		unread = !both
 	case good(t.status) != good(status) && !failed(t.status) && !failed(status): // one of them refuses what the other takes
 		both = true
 	}
 	t.m.count(func(p *port.Pairs) {
 		p.Pairs++
-		if failed(status) && !failed(t.status) {
-			p.Failed++
-		}
 		if failed(t.status) && !failed(status) {
 			p.OldFailed++
 		}
-		if t.how.Slower > 0 && took-t.took > t.how.Slower {
-			p.Slower++
-		}
-		if !failed(status) && !failed(t.status) {
-			p.Answered++
-			p.Took += took
-			p.OldTook += t.took
+		if unread {
+			p.Unread++
 		}
 		if both {
 			p.Compared++
@@ -341,6 +351,20 @@ func (t *twin) compare(status int, took time.Duration, answer predictions.Body) 
 			p.Distance = min(p.Distance+d.Distance, math.MaxFloat64)
 			p.Farthest = max(p.Farthest, d.Farthest)
 		}
+		if !good(t.status) {
+			return
+		}
+		p.Taken++
+		if t.how.Slower > 0 && took-t.took > t.how.Slower {
+			p.Slower++
+		}
+		if failed(status) {
+			p.Failed++
+			return
+		}
+		p.Answered++
+		p.Took += took
+		p.OldTook += t.took
 	})
 }
 

@@ -385,7 +385,7 @@ func TestAFaultOfAComparisonEndsNothing(t *testing.T) {
 		defer broken.survive()
 		broken.send(nil)
 	}()
-	if p := m.seen(); p.Dropped != 1 || !strings.Contains(said.String(), "/predict") {
+	if p := m.seen(); p.Unread != 1 || !strings.Contains(said.String(), "/predict") {
 		t.Errorf("%+v, %s", p, said.String())
 	}
 	if code, _ := s.asks("POST", "/predict", `{"instances":[1]}`); code != 200 {
@@ -430,5 +430,84 @@ func TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers(t *testing.T) {
 	}
 	if p := s.gate.mirrors().seen(); p.Pairs != 5 || p.Dropped != 3*shadowsAtOnce/2 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestANewReleaseDoesNotChooseWhatIsCompared: what cannot be read of its answers differs, and what the old one answers so is counted.
+func TestANewReleaseDoesNotChooseWhatIsCompared(t *testing.T) {
+	s := newTwins(t, port.Shadow{Percent: 100})
+	var asked []string
+	s.new = func(w http.ResponseWriter, r *http.Request, x float64) {
+		s.mu.Lock()
+		asked = append(asked, r.Header.Get("Accept-Encoding"))
+		s.mu.Unlock()
+		switch x {
+		case 0:
+			w.Header().Set("Content-Encoding", "x")
+		case 1:
+			w.Header().Set("Content-Encoding", "gzip")
+		case 2:
+			fmt.Fprint(w, strings.Repeat(" ", mostLogged))
+		}
+		fmt.Fprintf(w, `{"predictions":[%g]}`, 2*x)
+	}
+	for i := range 4 {
+		s.asks("POST", "/predict", fmt.Sprintf(`{"instances":[%d]}`, i))
+	}
+	if p := s.pairs(4); p.Compared != 4 || p.Differ != 3 || p.Unread != 0 {
+		t.Errorf("%+v", p)
+	}
+	s.mu.Lock()
+	s.old = func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "br")
+		fmt.Fprint(w, "packed")
+	}
+	s.mu.Unlock()
+	s.asks("POST", "/predict", `{"instances":[3]}`)
+	if p := s.pairs(5); p.Compared != 4 || p.Unread != 1 || p.Taken != 5 {
+		t.Errorf("the old one cannot be read: %+v", p)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, how := range asked { // the client of this test asks for gzip
+		if how != "gzip" {
+			t.Errorf("it was asked for %q", how)
+		}
+	}
+	for asked, want := range map[string]string{"": "identity", "br, GZIP;q=0.5": "gzip", "gzip;q=0, br": "identity", "deflate,br": "identity"} {
+		if got := readable([]string{asked}); got != want {
+			t.Errorf("of %q, %q may be answered", asked, got)
+		}
+	}
+}
+
+// TestWhatTheOldReleaseDoesNotTakeShowsNothing: anybody can send what both refuse, and what one alone fails at.
+func TestWhatTheOldReleaseDoesNotTakeShowsNothing(t *testing.T) {
+	s := newTwins(t, port.Shadow{Percent: 100, Slower: time.Nanosecond})
+	refuse := func(w http.ResponseWriter, status int) { w.WriteHeader(status) }
+	s.old = func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound) }
+	s.new = func(w http.ResponseWriter, _ *http.Request, _ float64) { refuse(w, http.StatusNotFound) }
+	for i := range 20 {
+		s.asks("GET", "/predict", "")
+		s.pairs(int64(i + 1))
+	}
+	s.mu.Lock()
+	s.old = func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusInternalServerError) }
+	s.mu.Unlock()
+	s.asks("POST", "/predict", `{"instances":[1]}`)
+	s.pairs(21)
+	s.mu.Lock()
+	s.new = nil
+	s.mu.Unlock()
+	s.asks("POST", "/predict", `{"instances":[1]}`)
+	if p := s.pairs(22); p.Taken != 0 || p.Failed != 0 || p.OldFailed != 2 || p.Slower != 0 || p.Compared != 0 || p.Answered != 0 {
+		t.Errorf("%+v", p)
+	}
+	s.mu.Lock()
+	s.old, s.new = nil, func(w http.ResponseWriter, _ *http.Request, _ float64) { refuse(w, http.StatusBadGateway) }
+	s.mu.Unlock()
+	s.asks("POST", "/predict", `{"instances":[1]}`)
+	if p := s.pairs(23); p.Taken != 1 || p.Failed != 1 || p.Compared != 0 {
+		t.Errorf("what the old one takes: %+v", p)
 	}
 }

@@ -102,17 +102,17 @@ func Seen(t *port.Trial, logged rollout.Evidence) rollout.Evidence {
 }
 
 // pairs are p as evidence, by metric. Of what was not sent nothing is known: it may be one client that keeps the release busy.
+// And a request that the old release refuses or fails at shows nothing of the new one: anybody can send any number of these.
 func pairs(p port.Pairs) map[string]rollout.Sample {
-	out := map[string]rollout.Sample{
-		schemas.ShadowDisagreement: rollout.Share(p.Differ, p.Compared),
-		schemas.ShadowErrorRate:    {N: p.Pairs, Sum: float64(p.Failed - p.OldFailed), Squares: float64(p.Failed + p.OldFailed)},
-		schemas.ShadowSlower:       rollout.Share(p.Slower, p.Pairs),
+	known := func(s rollout.Sample, unknown int64) rollout.Sample {
+		s.Unknown = unknown
+		return s
 	}
-	for metric, s := range out {
-		s.Unknown = p.Dropped
-		out[metric] = s
+	return map[string]rollout.Sample{
+		schemas.ShadowDisagreement: known(rollout.Share(p.Differ, p.Compared), p.Dropped+p.Unread),
+		schemas.ShadowErrorRate:    known(rollout.Share(p.Failed, p.Taken), p.Dropped),
+		schemas.ShadowSlower:       known(rollout.Share(p.Slower, p.Taken), p.Dropped),
 	}
-	return out
 }
 
 // Rolling is what is known of a deployment whose release is rolled out.

@@ -266,7 +266,7 @@ func TestAShadowComesBeforeTheCanary(t *testing.T) {
 		state := rollout.State{Change: rollout.Change{Key: now, Phase: rollout.Progressing, Step: step, Weight: weight, Declared: declared}, Since: noon}
 		return Roll(Step{Ref: ref("deployment/m-production"), Do: Remake, Key: now}, n, Rolling{Live: port.Live{Key: was, Health: port.Ready, Beside: &b}, State: state, Now: noon})
 	}
-	good := &port.Pairs{Pairs: 4000, Compared: 4000}
+	good := &port.Pairs{Pairs: 4000, Taken: 4000, Compared: 4000}
 	for name, c := range map[string]struct {
 		step Step
 		want rollout.Do
@@ -275,10 +275,12 @@ func TestAShadowComesBeforeTheCanary(t *testing.T) {
 		"no pairs":               {roll(1, 0, port.Trial{Shadow: 20}), "", "step 2 of 5, 0 % of the requests, and 20 % as a shadow: analysis same: undecided"},
 		"it was restarted":       {roll(1, 0, port.Trial{}), rollout.Weigh, "0 % of the requests were sent to it as well, and 20 % are to be"},
 		"no worse":               {roll(1, 0, port.Trial{Shadow: 20, Pairs: good}), rollout.Advance, "step 3 of 5, 10 % of the requests, comes after"},
-		"it differs":             {roll(0, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Differ: 90}}), rollout.RollBack, "analysis same"},
-		"it is slow":             {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Compared: 400, Slower: 200}}), rollout.RollBack, "analysis slow"},
-		"no room for all":        {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Compared: 4000, Dropped: 400}}), "", "400 more requests could not be compared: if these were worse, so would be the release"},
-		"room for nearly all":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Compared: 4000, Dropped: 4}}), rollout.Advance, "step 3 of 5"},
+		"it differs":             {roll(0, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Taken: 400, Compared: 400, Differ: 90}}), rollout.RollBack, "analysis same"},
+		"it is slow":             {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 400, Taken: 400, Compared: 400, Slower: 200}}), rollout.RollBack, "analysis slow"},
+		"no room for all":        {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Taken: 4000, Compared: 4000, Dropped: 400}}), "", "400 more requests could not be compared: if these were worse, so would be the release"},
+		"room for nearly all":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Taken: 4000, Compared: 4000, Dropped: 4}}), rollout.Advance, "step 3 of 5"},
+		"the old ones unread":    {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000, Taken: 4000, Compared: 3600, Unread: 400}}), "", "analysis same: undecided: 0 on average over 3600 pairs"},
+		"all refused":            {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Pairs: 4000}}), "", "undecided: 0 pairs of answers were seen, and 50 are needed"},
 		"no room for any":        {roll(1, 0, port.Trial{Shadow: 20, Pairs: &port.Pairs{Dropped: 5000}}), "", "0 pairs of answers were seen, and 50 are needed; 5000 more requests could not be compared"},
 		"the canary has no more": {roll(3, 10, port.Trial{Weight: 10, Shadow: 20, Pairs: good}), rollout.Weigh, "20 % of the requests were sent to it as well, and 0 % are to be"},
 	} {

@@ -25,15 +25,20 @@ func (d *Difference) number(a, b, tolerance float64) bool {
 	return apart <= tolerance
 }
 
-// Compare holds an answer against another one to the same request. Numbers agree that differ by no more than tolerance, and all else
-// where it is the same; of what a protocol explains, predictions alone count, and not which model gave them. It is false where one of
-// the two is not there as a whole. What it takes is bounded, whatever the two are: of
-// one that has more values than mostCompared the bytes count.
+// Compare holds an answer against one that another release gave to the same request. Numbers agree that differ by no more than tolerance, and
+// all else where it is the same; of what a protocol explains, predictions alone count, and not which model gave them. It is false where nothing
+// is known of the first, as it is not there as a whole or cannot be read, and the other is not the same bytes. Where the first is known and the
+// other is not, they differ: nobody chooses which of its answers are compared. What it takes is bounded, whatever the two are: of one that has
+// more values than mostCompared the bytes count.
 func Compare(one, other Body, tolerance float64) (d Difference, ok bool) {
-	a, first := one.plain()
-	b, second := other.plain()
-	if !first || !second {
-		return d, false
+	a, whole := one.plain()
+	if !whole {
+		d.Agree = !one.Cut && !other.Cut && one.Encoding == other.Encoding && bytes.Equal(one.Bytes, other.Bytes)
+		return d, d.Agree
+	}
+	b, whole := other.plain()
+	if !whole {
+		return d, true
 	}
 	if heavy(a, mostCompared) || heavy(b, mostCompared) {
 		d.Agree = bytes.Equal(a, b)

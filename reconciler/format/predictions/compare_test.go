@@ -41,15 +41,33 @@ func TestTwoAnswersAgreeByWhatTheySay(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, d, ok)
 		}
 	}
-	if _, ok := Compare(Body{Bytes: []byte("{"), Cut: true}, Body{Bytes: []byte("{")}, 0); ok {
-		t.Error("it compares half an answer")
-	}
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	_, _ = w.Write([]byte(`{"predictions":[1]}`))
-	_ = w.Close()
-	if d, ok := Compare(Body{Bytes: packed.Bytes(), Encoding: "gzip"}, Body{Bytes: []byte(`{"predictions":[1]}`)}, 0); !ok || !d.Agree {
-		t.Errorf("one is compressed: %+v, %v", d, ok)
+}
+
+// TestWhatCannotBeReadIsNoAgreement: of the answer that was given nothing is known then, and of the other one that it differs.
+func TestWhatCannotBeReadIsNoAgreement(t *testing.T) {
+	one := []byte(`{"predictions":[1]}`)
+	plain, packed := Body{Bytes: one}, Body{Bytes: gzipped(string(one)), Encoding: "gzip"}
+	half, odd, noGzip := Body{Bytes: one, Cut: true}, Body{Bytes: one, Encoding: "br"}, Body{Bytes: one, Encoding: "gzip"}
+	large := Body{Bytes: gzipped(strings.Repeat(" ", inflated) + string(one)), Encoding: "gzip"}
+	for name, c := range map[string]struct {
+		one, other Body
+		agree, ok  bool
+	}{
+		"one is compressed":      {packed, plain, true, true},
+		"the other is":           {plain, packed, true, true},
+		"half of the other":      {plain, half, false, true},
+		"an encoding":            {plain, odd, false, true},
+		"no gzip":                {plain, noGzip, false, true},
+		"too much":               {packed, large, false, true},
+		"half of the one":        {half, plain, false, false},
+		"half of both":           {half, half, false, false},
+		"an encoding of the one": {odd, plain, false, false},
+		"the same of both":       {odd, odd, true, true},
+		"another of both":        {odd, Body{Bytes: []byte("x"), Encoding: "br"}, false, false},
+	} {
+		if d, ok := Compare(c.one, c.other, 0); d.Agree != c.agree || ok != c.ok {
+			t.Errorf("%s: %+v, %v", name, d, ok)
+		}
 	}
 }
 
