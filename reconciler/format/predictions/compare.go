@@ -5,7 +5,11 @@ package predictions
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
+	"math/big"
+	"strings"
 )
 
 // Difference is how far two answers to the same request are apart.
@@ -16,17 +20,50 @@ type Difference struct {
 	Farthest float64 // of two of these
 }
 
-// number takes in two numbers, and tells whether they agree. What is beyond all numbers is as far as numbers go.
-func (d *Difference) number(a, b, tolerance float64) bool {
-	apart := min(math.Abs(a-b), math.MaxFloat64)
+// number takes in how far two numbers are apart, and tells whether they agree. What is beyond all numbers is as far as numbers go.
+func (d *Difference) number(apart, tolerance float64) bool {
+	apart = min(math.Abs(apart), math.MaxFloat64)
 	d.Numbers++
 	d.Distance = min(d.Distance+apart, math.MaxFloat64)
 	d.Farthest = max(d.Farthest, apart)
 	return apart <= tolerance
 }
 
+// cells tells whether two values agree: numbers by how far they are apart, whole ones without losing a digit, and all else where it is the same.
+func (d *Difference) cells(a, b Value, tolerance float64) bool {
+	if a.Kind == Int && b.Kind == Int {
+		less, more := min(a.int(), b.int()), max(a.int(), b.int())
+		return d.number(float64(uint64(more)-uint64(less)), tolerance)
+	}
+	if !a.numeric() || !b.numeric() {
+		return a == b
+	}
+	x, _ := a.Number()
+	y, _ := b.Number()
+	return d.number(x-y, tolerance)
+}
+
+func (v Value) numeric() bool { return v.Kind == Int || v.Kind == Float }
+
+// written tells whether two numbers agree as they are written: whole ones of any size are told apart.
+func (d *Difference) written(a, b string, tolerance float64) bool {
+	x, y := numberOf(a), numberOf(b)
+	switch {
+	case !x.numeric() || !y.numeric():
+		return a == b
+	case x.Kind == Float && y.Kind == Float && !strings.ContainsAny(a+b, ".eE"):
+		m, is := new(big.Int).SetString(a, 10)
+		n, are := new(big.Int).SetString(b, 10)
+		if is && are {
+			apart, _ := new(big.Float).SetInt(m.Sub(m, n)).Float64()
+			return d.number(apart, tolerance)
+		}
+	}
+	return d.cells(x, y, tolerance)
+}
+
 // Compare holds an answer against one that another release gave to the same request. Numbers agree that differ by no more than tolerance, and
-// all else where it is the same; of what a protocol explains, predictions alone count, and not which model gave them. It is false where nothing
+// all else where it is the same; which model gave an answer and by which name does not count. It is false where nothing
 // is known of the first, as it is not there as a whole or cannot be read, and the other is not the same bytes. Where the first is known and the
 // other is not, they differ: nobody chooses which of its answers are compared. What it takes is bounded, whatever the two are: of one that has
 // more values than mostCompared the bytes count.
@@ -44,23 +81,27 @@ func Compare(one, other Body, tolerance float64) (d Difference, ok bool) {
 		d.Agree = bytes.Equal(a, b)
 		return d, true
 	}
-	f, g := decodeResponse(a), decodeResponse(b)
-	if f != nil && g != nil {
-		d.Agree = d.frames(f, g, tolerance)
-		return d, true
-	}
 	x, is := decoded(a)
 	y, are := decoded(b)
 	if !is || !are {
 		d.Agree = bytes.Equal(a, b)
 		return d, true
 	}
-	for _, v := range []any{x, y} {
-		if m, is := v.(map[string]any); is { // of the answer, and not of what it says
-			delete(m, "id")
+	f, g := explain(a, x), explain(b, y)
+	switch {
+	case f == nil || g == nil:
+		for _, v := range []any{x, y} {
+			if m, is := v.(map[string]any); is { // of the answer, and not of what it says
+				delete(m, "id")
+			}
 		}
+		d.Agree = d.values(x, y, tolerance)
+	case f.frame == nil || g.frame == nil:
+		d.Agree = d.values(f.all, g.all, tolerance)
+	default:
+		agree := d.frames(f.frame, g.frame, tolerance)
+		d.Agree = d.values(f.beside, g.beside, tolerance) && agree
 	}
-	d.Agree = d.values(x, y, tolerance)
 	return d, true
 }
 
@@ -71,7 +112,7 @@ func decoded(raw []byte) (v any, ok bool) {
 		return nil, false
 	}
 	_, err := d.Token()
-	return v, err != nil // nothing stands behind it
+	return v, errors.Is(err, io.EOF) // nothing stands behind it
 }
 
 // frames tells whether the outputs of two answers agree; all of them are looked at.
@@ -103,13 +144,7 @@ func (d *Difference) frames(f, g *frame, tolerance float64) bool {
 			continue
 		}
 		for i, v := range c.values {
-			x, is := v.Number()
-			y, are := o.values[i].Number()
-			if is && are {
-				agree = d.number(x, y, tolerance) && agree
-			} else {
-				agree = v == o.values[i] && agree
-			}
+			agree = d.cells(v, o.values[i], tolerance) && agree
 		}
 	}
 	return agree
@@ -123,12 +158,7 @@ func (d *Difference) values(x, y any, tolerance float64) bool {
 		if !is {
 			return false
 		}
-		m, wrong := a.Float64()
-		n, bad := b.Float64()
-		if wrong != nil || bad != nil {
-			return a == b
-		}
-		return d.number(m, n, tolerance)
+		return d.written(a.String(), b.String(), tolerance)
 	case []any:
 		b, is := y.([]any)
 		if !is || len(a) != len(b) {

@@ -11,6 +11,7 @@ import (
 
 // TestTwoAnswersAgreeByWhatTheySay: not by which model says it, nor by how it is written.
 func TestTwoAnswersAgreeByWhatTheySay(t *testing.T) {
+	long, numbers := strings.Repeat("A", longestText), strings.Repeat("0,", 5000)
 	for name, c := range map[string]struct {
 		one, other string
 		tolerance  float64
@@ -33,8 +34,31 @@ func TestTwoAnswersAgreeByWhatTheySay(t *testing.T) {
 		"bytes":          {"plain", "plain", 0, true, 0, 0},
 		"other bytes":    {"plain", "plain ", 0, false, 0, 0},
 		"JSON twice":     {`{} {}`, `{} {} `, 0, false, 0, 0},
-		"far":            {`[1e308]`, `[-1e308]`, 0, false, 1, math.MaxFloat64},
-		"no float":       {`[1e999]`, `[1e999]`, 0, true, 0, 0},
+		"who gave it":    {`{"predictions":[1],"deployedModelId":"1","model":"a"}`, `{"model":"b","predictions":[1],"deployedModelId":"2"}`, 0, true, 1, 0},
+		"Seldon":         {`{"data":{"names":["a"],"ndarray":[[1]]},"meta":{"puid":"x","tags":{}}}`, `{"meta":{"puid":"y","tags":{}},"data":{"names":["a"],"ndarray":[[1]]}}`, 0, true, 1, 0},
+		"its tags":       {`{"data":{"names":["a"],"ndarray":[[1]]},"meta":{"tags":{"x":1}}}`, `{"data":{"names":["a"],"ndarray":[[1]]},"meta":{"tags":{"x":2}}}`, 0, false, 2, 1},
+		"its names":      {`{"data":{"names":["a","b"],"ndarray":[[1]]}}`, `{"data":{"names":["a","c"],"ndarray":[[1]]}}`, 0, false, 1, 0},
+		"beside it":      {`{"predictions":[1],"allowed":false}`, `{"predictions":[1],"allowed":true}`, 5, false, 1, 0},
+		"beside nothing": {`{"predictions":[1]}`, `{"predictions":[1],"allowed":true}`, 0, false, 1, 0},
+		"in a tensor":    {`{"outputs":[{"name":"y","shape":[1],"data":[1],"parameters":{"ok":true}}]}`, `{"outputs":[{"name":"y","shape":[1],"data":[1],"parameters":{"ok":false}}]}`, 0, false, 1, 0},
+		"another order": {`{"outputs":[{"name":"y","shape":[1],"data":[1]},{"name":"z","shape":[1],"data":[2]}]}`,
+			`{"outputs":[{"name":"z","shape":[1],"data":[2]},{"name":"y","shape":[1],"data":[1]}]}`, 0, true, 2, 0},
+		"two spellings":     {`{"predictions":[1],"PREDICTIONS":[1]}`, `{"predictions":[666],"PREDICTIONS":[1]}`, 0, false, 2, 665},
+		"in a spelling":     {`{"outputs":[{"name":"y","shape":[1],"data":[1],"Data":[1]}]}`, `{"outputs":[{"name":"y","shape":[1],"data":[6],"Data":[1]}]}`, 0, false, 3, 5},
+		"two keys":          {`{"predictions":[1],"outputs":[1]}`, `{"predictions":[1],"outputs":[2]}`, 0, false, 2, 1},
+		"behind it":         {`{"a":1} x`, `{"a":1} y`, 0, false, 0, 0},
+		"long texts":        {`{"predictions":["` + long + `cat"]}`, `{"predictions":["` + long + `dog"]}`, 0, false, 0, 0},
+		"a long list":       {`{"predictions":[{"e":[` + numbers + `1]}]}`, `{"predictions":[{"e":[` + numbers + `2]}]}`, 0, false, 5001, 1},
+		"a long one within": {`{"predictions":[{"e":[` + numbers + `1]}],"model_version":"1"}`, `{"model_version":"2","predictions":[{"e":[` + numbers + `1.5]}]}`, 0.5, true, 5001, 0.5},
+		"deep":              {`{"predictions":[[[[[[[[[[1]]]]]]]]]]}`, `{"predictions":[[[[[[[[[[2]]]]]]]]]]}`, 0, false, 1, 1},
+		"large ids":         {`{"predictions":[9007199254740993]}`, `{"predictions":[9007199254740992]}`, 0, false, 1, 1},
+		"larger ids":        {`{"predictions":[18446744073709551615]}`, `{"predictions":[18446744073709551614]}`, 0, false, 1, 1},
+		"ids of a kind":     {`[-9223372036854775808,9007199254740993]`, `[-9223372036854775807,9007199254740993]`, 0, false, 2, 1},
+		"far ids":           {`{"predictions":[-9223372036854775808]}`, `{"predictions":[9223372036854775807]}`, 0, false, 1, math.MaxUint64},
+		"truths":            {`{"predictions":[true]}`, `{"predictions":[false]}`, 5, false, 0, 0},
+		"a truth":           {`{"predictions":[true]}`, `{"predictions":[1]}`, 5, false, 0, 0},
+		"far":               {`[1e308]`, `[-1e308]`, 0, false, 1, math.MaxFloat64},
+		"no float":          {`[1e999]`, `[1e999]`, 0, true, 0, 0},
 	} {
 		d, ok := Compare(Body{Bytes: []byte(c.one)}, Body{Bytes: []byte(c.other)}, c.tolerance)
 		if !ok || d.Agree != c.agree || d.Numbers != c.numbers || d.Farthest != c.farthest {
