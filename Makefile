@@ -190,7 +190,7 @@ test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, 
 	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker/wandb
 
 test-gto: $(TOOLS)/gto/bin/gto ## releases as Git tags, read by the real GTO (120 MB)
-	VISHWA_GTO=$(TOOLS)/gto/bin/gto $(GO) test -count=1 -timeout 10m -run '^TestGTOItself' -v ./reconciler/adapter/tracker
+	VISHWA_GTO=$(TOOLS)/gto/bin/gto $(GO) test -count=1 -timeout 10m -run '^TestGTOItself' -v ./reconciler/adapter/tracker/gto
 
 test-optuna: $(TOOLS)/optuna/bin/optuna ## the sampler of the guide, with the real Optuna (150 MB)
 	VISHWA_OPTUNA=$(TOOLS)/optuna $(GO) test -count=1 -timeout 10m -run '^TestOptunaItself' -v ./cmd/vishwa

@@ -16,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/gto"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/wandb"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -53,7 +54,7 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 		out = append(out, Shown{Name: "airflow", Tracker: t})
 	}
 	if p.Trackers.GTO != nil {
-		out = append(out, Shown{Name: "gto", Tracker: tracker.GTO(h.GitLedger)})
+		out = append(out, Shown{Name: "gto", Tracker: gto.New(h.GitLedger)})
 	}
 	if w := p.Trackers.WandB; w != nil {
 		dir := filepath.Join(h.Paths.State, "trackers")

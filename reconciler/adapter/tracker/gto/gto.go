@@ -1,8 +1,7 @@
-// GTO, which keeps a registry of models in Git's tags: a release is price@v0.0.12, and price#production#15 says
+// Package gto shows releases as tags of GTO, which keeps a registry of models in Git's tags: a release is price@v0.0.12, and price#production#15 says
 // that an environment came to serve it, and price#production!#18 that it does no longer. The number is that of the ledger's entry, so that the tags are the same
 // whoever makes them, and each leads to who approved it. Source of the names: gto/constants.py.
-
-package tracker
+package gto
 
 import (
 	"context"
@@ -21,14 +20,14 @@ import (
 // gtoName is what GTO takes as the name of an artifact or of a stage.
 var gtoName = lazyregexp.New(`^[a-zA-Z0-9]([a-zA-Z0-9-/_]*[a-zA-Z0-9])?$`)
 
-type gto struct{ remote port.Tagger }
+type tracker struct{ remote port.Tagger }
 
-// GTO shows releases, and what environments serve, as signed tags of the repository's remote. It shows no
+// New shows releases, and what environments serve, as signed tags of the repository's remote. It shows no
 // runs. Tags of others are left alone.
-func GTO(remote port.Tagger) port.Tracker { return gto{remote} }
+func New(remote port.Tagger) port.Tracker { return tracker{remote} }
 
 // Record implements port.Tracker.
-func (g gto) Record(ctx context.Context, p port.Projection, dry bool) (out port.Recorded, err error) {
+func (g tracker) Record(ctx context.Context, p port.Projection, dry bool) (out port.Recorded, err error) {
 	want, notes := gtoTags(p)
 	out.Notes = bounded.Few(notes)
 	if len(want) == 0 {
@@ -58,7 +57,7 @@ func (g gto) Record(ctx context.Context, p port.Projection, dry bool) (out port.
 
 // make makes tags in one push, and where the remote does not take all of them, one by one: a commit that it
 // lost, or a rule for one name, keeps no other from being shown. It tells why those that are refused are.
-func (g gto) make(ctx context.Context, tags []port.Tag) (refused []string, err error) {
+func (g tracker) make(ctx context.Context, tags []port.Tag) (refused []string, err error) {
 	if err := g.remote.Tag(ctx, tags...); err != nil && fault.Of(err) != fault.Denied {
 		return nil, err
 	}

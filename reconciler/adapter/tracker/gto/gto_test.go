@@ -1,7 +1,7 @@
 // The tags are a function of the ledger: the same whoever makes them, made once, and what the remote does
 // not take keeps no other from being made.
 
-package tracker
+package gto
 
 import (
 	"context"
@@ -68,7 +68,7 @@ func gtoProjection() port.Projection {
 
 func TestReleasesAreTagsOfGTO(t *testing.T) {
 	r := &remote{tags: map[string]string{"v1.0": "x", "price-list#production#1": "x"}}
-	g := GTO(r)
+	g := New(r)
 	if got, err := g.Record(t.Context(), gtoProjection(), true); err != nil || got.Writes != 8 || r.pushes != 0 {
 		t.Errorf("dry: %+v, %v", got, err)
 	}
@@ -92,19 +92,19 @@ func TestReleasesAreTagsOfGTO(t *testing.T) {
 
 func TestWhatTheRemoteDoesNotTakeKeepsNoOther(t *testing.T) {
 	r := &remote{tags: map[string]string{}, refuses: "price@v0.0.12"}
-	got, err := GTO(r).Record(t.Context(), gtoProjection(), false)
+	got, err := New(r).Record(t.Context(), gtoProjection(), false)
 	if err != nil || got.Writes != 7 || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "price@v0.0.12") || len(r.tags) != 7 {
 		t.Errorf("%+v, %v: %v", got, err, slices.Sorted(maps.Keys(r.tags)))
 	}
 	r.down = true
-	if _, err := GTO(r).Record(t.Context(), gtoProjection(), false); fault.Of(err) != fault.Transient {
+	if _, err := New(r).Record(t.Context(), gtoProjection(), false); fault.Of(err) != fault.Transient {
 		t.Errorf("a remote that is away: %v", err)
 	}
 }
 
 func TestTagsOfOthersAreToldAndLeft(t *testing.T) {
 	r := &remote{tags: map[string]string{"price@v0.0.12": strings.Repeat("c", 40), "price#production#99": strings.Repeat("b", 40), "price@v2.0.0": strings.Repeat("b", 40)}}
-	got, err := GTO(r).Record(t.Context(), gtoProjection(), false)
+	got, err := New(r).Record(t.Context(), gtoProjection(), false)
 	if err != nil || len(got.Drift) != 2 || !strings.Contains(got.Drift[0], "price@v0.0.12 is at commit cccccccccccc") || !strings.Contains(got.Drift[1], "price#production#99") {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -117,7 +117,7 @@ func TestNamesThatGTODoesNotTakeAreTold(t *testing.T) {
 	p := gtoProjection()
 	p.Models[0].Moves[0].Environment = "eu.west"
 	r := &remote{tags: map[string]string{}}
-	got, err := GTO(r).Record(t.Context(), p, false)
+	got, err := New(r).Record(t.Context(), p, false)
 	if err != nil || got.Writes != 6 || len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "eu.west") {
 		t.Errorf("%+v, %v", got, err)
 	}
