@@ -30,6 +30,8 @@ const (
 	tagState      = "vishwa.state"
 	tagWriter     = "vishwa.writer" // who began to write it, and when
 	tagSince      = "vishwa.since"
+	tagFiles      = "vishwa.files"  // of a version: what its files were when they were put
+	tagModel      = "vishwa.model." // and a key: the model of MLflow that was begun for it, since when and by whom
 	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to
 
 	writing, whole = "writing", "whole"

@@ -6,8 +6,6 @@ package tracker
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -28,20 +26,21 @@ const (
 
 var modelID = lazyregexp.New(`^m-[0-9a-f]{32}$`)
 
-// placed is where files of models are put, and what is there.
+// placed is where files of models are put, and what is there. What of it is ours is said where it takes the registry's permission to say so: by the
+// source of a version, and while there is none, by a tag of the registered model. Tags of a model say nothing: whoever may write to the experiment
+// writes them. Nothing there is ever written over or deleted.
 type placed struct {
 	port.Bucket
 	spec  *schemas.S3
-	found map[digest.Digest]loggedModel // of this ledger, by the keys of versions
+	root  string // of the experiment, as keys begin
+	found map[string]*loggedAnswer
 }
 
 // loggedModel is a model of ours on the server.
 type loggedModel struct {
-	id     string
-	at     string // below the declared place, with a slash at its end
-	ready  bool
-	writer string
-	since  int64
+	id    string
+	at    string // below the declared place, with a slash at its end
+	ready bool
 }
 
 // loggedAnswer is what MLflow says of a model.
@@ -72,7 +71,7 @@ func (s *session) findModels(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.models = &placed{in, s.spec.Models, map[digest.Digest]loggedModel{}}
+	s.models = &placed{Bucket: in, spec: s.spec.Models, found: map[string]*loggedAnswer{}}
 	if s.experiment == "" { // it is yet to be made, and this is dry
 		return nil
 	}
@@ -80,17 +79,28 @@ func (s *session) findModels(ctx context.Context) error {
 	if err := s.get(ctx, "experiments/get", map[string]string{"experiment_id": s.experiment}, &got); err != nil {
 		return err
 	}
-	if _, below := s.models.below(got.Experiment.Root); !below {
+	root, below := s.models.below(got.Experiment.Root)
+	if !below {
 		return fault.WithHint(fault.New(fault.Invalid, "MLflow keeps the files of experiment %s at %s, which is not below %s", s.spec.ExperimentName(), bounded.Shortened(got.Experiment.Root, bounded.MostWords/2), s.spec.Models.URL),
 			"declare that place in spec.trackers.mlflow.models, give the experiment an artifact location there, or remove models: files go by no server")
 	}
-	var twice []string
-	err = paged("models", func(page string) (string, error) {
+	s.models.root = root
+	return s.searchModels(ctx)
+}
+
+// searchModels finds many at once. One that is not on the list is asked for by its id, so what others put on it does no harm.
+func (s *session) searchModels(ctx context.Context) error {
+	const each = 100
+	versions, pages := 0, 0
+	for _, m := range s.p.Models {
+		versions += len(m.Versions)
+	}
+	return paged("models", func(page string) (string, error) {
 		var got struct {
 			Models []loggedAnswer `json:"models"`
 			Next   string         `json:"next_page_token"`
 		}
-		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "max_results": 100}
+		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "max_results": each}
 		if page != "" {
 			body["page_token"] = page
 		}
@@ -98,40 +108,49 @@ func (s *session) findModels(ctx context.Context) error {
 			return "", fmt.Errorf("look for models: %w", err)
 		}
 		for _, m := range got.Models {
-			l, err := s.models.modelOf(m)
-			if err != nil {
-				return "", err
-			}
-			key := digest.Digest(valueOf(m.Info.Tags, tagKey))
-			was, there := s.models.found[key]
-			if there && was.id != l.id {
-				if was.ready && !l.ready || was.ready == l.ready && was.id < l.id {
-					was, l = l, was
-				}
-				twice = append(twice, was.id)
-			}
-			s.models.found[key] = l
+			s.models.found[m.Info.ID] = &m
+		}
+		if pages++; pages > 2*versions/each+2 {
+			return "", nil
 		}
 		return got.Next, nil
 	})
-	for _, id := range twice { // two recorded it at once
-		if err == nil {
-			err = s.remove(ctx, "logged-models/"+id, nil)
-		}
-	}
-	return err
 }
 
-// modelOf is a model as the server tells of it.
+// logged is a model by its id; nil where there is none, or none any more.
+func (s *session) logged(ctx context.Context, id string) (*loggedModel, error) {
+	m, known := s.models.found[id]
+	if !known {
+		var got struct {
+			Model loggedAnswer `json:"model"`
+		}
+		err := s.get(ctx, "logged-models/"+id, nil, &got)
+		if err != nil && fault.Of(err) != fault.Missing {
+			return nil, err
+		}
+		if err == nil {
+			m = &got.Model
+		}
+		s.models.found[id] = m
+	}
+	if m == nil {
+		return nil, nil
+	}
+	l, err := s.models.modelOf(*m)
+	if err == nil && l.id != id {
+		err = fault.WithHint(fault.New(fault.Invalid, "MLflow was asked for model %s, and answers with %s", id, l.id), "see what answers at the tracker's url")
+	}
+	return &l, err
+}
+
+// modelOf is a model as the server tells of it, at the one place where MLflow keeps the files of a model of this experiment.
 func (p *placed) modelOf(m loggedAnswer) (l loggedModel, err error) {
 	at, below := p.below(m.Info.At)
-	if !modelID.MatchString(m.Info.ID) || !below || at != "models/"+m.Info.ID+"/artifacts/" && !strings.HasSuffix(at, "/models/"+m.Info.ID+"/artifacts/") {
-		return l, fault.WithHint(fault.New(fault.Invalid, "MLflow has the files of a model at %s, which is no place of a model below %s", bounded.Shortened(m.Info.At, bounded.MostWords/2), p.spec.URL),
+	if !modelID.MatchString(m.Info.ID) || !below || at != p.root+"models/"+m.Info.ID+"/artifacts/" {
+		return l, fault.WithHint(fault.New(fault.Invalid, "MLflow has the files of a model at %s, and those of the experiment are below %s", bounded.Shortened(m.Info.At, bounded.MostWords/2), strings.TrimRight(p.spec.URL, "/")+"/"+p.root+"models"),
 			"see what answers at the tracker's url, and where the experiment keeps its artifacts")
 	}
-	l = loggedModel{id: m.Info.ID, at: at, ready: m.Info.Status == modelReady, writer: valueOf(m.Info.Tags, tagWriter)}
-	l.since, _ = strconv.ParseInt(valueOf(m.Info.Tags, tagSince), 10, 64)
-	return l, nil
+	return loggedModel{id: m.Info.ID, at: at, ready: m.Info.Status == modelReady}, nil
 }
 
 // below is a place as keys of the declared one begin.
@@ -149,162 +168,158 @@ func ofModel(source string) bool {
 	return is && modelID.MatchString(id)
 }
 
-// live tells whether a version's source is the model that is there of its key.
-func (p *placed) live(key digest.Digest, source string) bool {
-	if p == nil {
-		return false
-	}
-	l, there := p.found[key]
-	return there && source == modelSource+l.id
-}
-
 // release has a version of a model there, with its files where they are declared. One that was made without them stays
 // as it is: MLflow lets nobody change what a version is of. "": somebody else is at it.
 func (s *session) release(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, there registered) (number string, err error) {
-	number = there.numbers[v.Key]
-	source := there.sources[v.Key]
+	was := there[v.Key]
+	number = was.number
 	switch {
-	case number != "" && (s.models == nil || !ofModel(source)):
+	case number != "" && (s.models == nil || !ofModel(was.source)):
 		return number, nil
 	case s.models == nil:
-		return s.version(ctx, name, v, runs, "")
-	case number != "" && s.models.live(v.Key, source):
-		return number, s.lacking(ctx, name, number, v)
+		return s.version(ctx, name, v, runs, filed{})
+	case number != "" && was.live != nil:
+		if stays, err := s.intact(ctx, name, was, v); err != nil || stays || !s.p.Heal {
+			return number, err
+		}
 	case number != "":
 		s.drift("version %s of model %s: the model in MLflow that it is of was deleted", number, name)
 		if !s.p.Heal {
 			return number, nil
 		}
 	}
-	id, err := s.logModel(ctx, name, v, runs)
-	if err != nil || id == "" {
+	l, err := s.logModel(ctx, name, v, runs)
+	if err != nil || l.id == "" {
 		return number, err
 	}
-	made, err := s.version(ctx, name, v, runs, id)
-	if err == nil && number != "" {
+	made, err := s.version(ctx, name, v, runs, l)
+	if err != nil {
+		return number, err
+	}
+	if number != "" {
 		s.stale = append(s.stale, number)
 	}
-	return made, err
+	return made, s.remove(ctx, "registered-models/delete-tag", map[string]string{"name": name, "key": tagModel + v.Key.Hex()}) // it has a version that says so
 }
 
-// lacking puts files back that somebody took away.
-func (s *session) lacking(ctx context.Context, name, number string, v port.TrackerVersion) error {
-	l := s.models.found[v.Key]
-	lacks, err := artifact.Lacks(ctx, s.models, l.at, v.Model)
-	if err != nil || len(lacks) == 0 {
-		return err
+// intact tells whether a version's files are as they were put. What is missing of them is put there again; where there are others, the model
+// is made anew elsewhere, as nothing is written over.
+func (s *session) intact(ctx context.Context, name string, was versionThere, v port.TrackerVersion) (stays bool, err error) {
+	l := was.live
+	below, err := artifact.Look(ctx, s.models, l.at, v.Model)
+	if err != nil {
+		return false, err
 	}
-	s.drift("version %s of model %s lacks %d of its %s, such as %s", number, name, len(lacks), plural.Of(len(artifact.Files(v.Model)), "file"), lacks[0].Path)
+	whole := len(below.Lacks) == 0 && len(below.Other) == 0
+	if whole && string(below.Sum) == was.files {
+		return true, nil
+	}
+	if len(below.Other) > 0 {
+		s.drift("version %s of model %s has files that are not of its release, or of another size, such as %s", was.number, name, below.Other[0])
+		return false, nil
+	}
+	if n := len(below.Lacks); n > 0 {
+		s.drift("version %s of model %s lacks %d of its %s, such as %s", was.number, name, n, plural.Of(len(artifact.Files(v.Model)), "file"), below.Lacks[0].Path)
+	} else if !s.p.Heal || s.dry {
+		s.drift("version %s of model %s: its files were written again by somebody, and may be others", was.number, name)
+	}
 	if !s.p.Heal {
-		return nil
+		return false, nil
 	}
-	return s.send(ctx, l.at, lacks)
-}
-
-// send puts files into the bucket, or counts them.
-func (s *session) send(ctx context.Context, at string, files []digest.File) error {
 	if s.dry {
-		s.out.Writes += len(files)
-		return nil
+		s.out.Writes += len(below.Lacks) + 1
+		return true, nil
 	}
-	if len(files) > 0 && s.p.Content == nil {
-		return fault.New(fault.Internal, "send the files of a model: there is no store to read them from")
+	sum, err := s.fillPlace(ctx, l.at, v, below)
+	if err != nil || sum == "" {
+		if err == nil {
+			s.drift("version %s of model %s: the bytes of its files were changed", was.number, name)
+		}
+		return false, err
 	}
-	n, err := artifact.Send(ctx, s.models, at, files, s.p.Content)
-	s.out.Writes += n
-	return err
+	return true, s.write(ctx, "model-versions/set-tag", map[string]string{"name": name, "version": was.number, "key": tagFiles, "value": sum}, nil)
 }
 
-// logModel makes a model with its files, or goes on with one that was begun; "": somebody else is at it.
-func (s *session) logModel(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found) (id string, err error) {
-	l, begun := s.models.found[v.Key]
-	if begun && !l.ready && l.writer != s.writer && s.env.Now().UnixMilli()-l.since < bounded.Abandoned.Milliseconds() {
-		s.note("model %s of entry %d is being written by somebody else", name, v.Entry)
+// fillPlace puts what is missing where nothing is, once what is there was read and is the release's; "": it is not. What lies there in the end
+// is what was put or read, and nothing else.
+func (s *session) fillPlace(ctx context.Context, at string, v port.TrackerVersion, below artifact.Below) (sum string, err error) {
+	if len(below.Other) > 0 {
 		return "", nil
 	}
-	run, known := runs[v.Run]
-	known = known && !run.deleted
-	if !begun {
-		if l, err = s.beginModel(ctx, name, v, run.id); err != nil {
-			return "", err
-		}
-	}
-	lacks := artifact.Files(v.Model)
-	if !s.dry || begun {
-		if lacks, err = artifact.Lacks(ctx, s.models, l.at, v.Model); err != nil {
-			return "", err
-		}
-	}
-	if err := s.send(ctx, l.at, lacks); err != nil {
+	if differ, err := below.Differ(ctx, s.models, v.Model); err != nil || len(differ) > 0 {
 		return "", err
 	}
-	if l.ready {
-		return l.id, nil
+	if len(below.Lacks) > 0 && s.p.Content == nil {
+		return "", fault.New(fault.Internal, "send the files of a model: there is no store to read them from")
+	}
+	etags, err := artifact.Send(ctx, s.models, at, below.Lacks, s.p.Content)
+	s.out.Writes += len(etags)
+	if err != nil {
+		return "", err
+	}
+	for path, o := range below.There {
+		etags[path] = o.ETag
+	}
+	now, err := artifact.Look(ctx, s.models, at, v.Model)
+	if err != nil {
+		return "", err
+	}
+	if want := artifact.SumOf(etags); len(now.Other) > 0 || now.Sum != want {
+		return "", fault.WithHint(fault.New(fault.Conflict, "somebody else writes to %s/%s", strings.TrimRight(s.models.spec.URL, "/"), at),
+			"see who may write there; the model is made elsewhere the next time")
+	}
+	return string(now.Sum), nil
+}
+
+// filed is a model whose files are there: their sum is noted at its version.
+type filed struct{ id, files string }
+
+// logModel makes a model with its files, or goes on with one that was begun; no id: somebody else is at it.
+func (s *session) logModel(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found) (out filed, err error) {
+	run, known := runs[v.Run]
+	known = known && !run.deleted
+	l, other, err := s.begun(ctx, name, v)
+	if err != nil || other {
+		return out, err
+	}
+	before := l != nil
+	if before {
+		below, err := artifact.Look(ctx, s.models, l.at, v.Model)
+		if err == nil {
+			out.files, err = s.fillPlace(ctx, l.at, v, below)
+		}
+		if err != nil {
+			return out, err
+		}
+		if before = out.files != ""; !before {
+			s.note("model %s of entry %d was begun as %s, where others put files: it is begun anew", name, v.Entry, l.id)
+		}
+	}
+	if !before {
+		if l, err = s.beginModel(ctx, name, v, run.id); err != nil {
+			return out, err
+		}
+		if s.dry {
+			s.out.Writes += len(artifact.Files(v.Model))
+		} else if out.files, err = s.fillPlace(ctx, l.at, v, artifact.Below{Lacks: artifact.Files(v.Model)}); err != nil {
+			return out, err
+		}
+	}
+	if out.id = l.id; l.ready {
+		return out, nil
 	}
 	if known {
-		if err := s.output(ctx, run.id, l.id, begun); err != nil {
-			return "", err
+		if err := s.output(ctx, run.id, l.id, before); err != nil {
+			return filed{}, err
 		}
 	}
 	if s.dry {
 		s.out.Writes++
-		return "new", nil
+		return out, nil
 	}
 	if err := s.ask(ctx, "PATCH", "logged-models/"+l.id, map[string]string{"model_id": l.id, "status": modelReady}, nil); err != nil {
-		return "", err
+		return filed{}, err
 	}
 	s.out.Writes++
-	l.ready = true
-	s.models.found[v.Key] = l
-	return l.id, nil
-}
-
-var notInNames = strings.NewReplacer("/", "_", ":", "_", ".", "_", "%", "_", `"`, "_", "'", "_")
-
-func (s *session) beginModel(ctx context.Context, name string, v port.TrackerVersion, run string) (l loggedModel, err error) {
-	own := map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagWriter: s.writer, tagSince: fmt.Sprint(s.env.Now().UnixMilli())}
-	body := map[string]any{"experiment_id": s.experiment, "name": notInNames.Replace(name), "tags": s.tags(own, v.Tags)}
-	if run != "" {
-		body["source_run_id"] = run
-	}
-	if i := slices.IndexFunc(s.p.Runs, func(r port.TrackerRun) bool { return r.Key == v.Run }); i >= 0 && v.Run != "" {
-		params := parameters(s.p.Runs[i], nil)
-		for size(params) > mostBatchBytes/2 {
-			params = params[:len(params)/2]
-		}
-		if len(params) > 0 {
-			body["params"] = params
-		}
-	}
-	var made struct {
-		Model loggedAnswer `json:"model"`
-	}
-	if err := s.write(ctx, "logged-models", body, &made); err != nil || s.dry {
-		return l, err
-	}
-	return s.models.modelOf(made.Model)
-}
-
-// output says of a run that it made the model; once, as MLflow does not take it twice.
-func (s *session) output(ctx context.Context, run, id string, begun bool) error {
-	if begun {
-		var got struct {
-			Run struct {
-				Outputs struct {
-					Models []struct {
-						ID string `json:"model_id"`
-					} `json:"model_outputs"`
-				} `json:"outputs"`
-			} `json:"run"`
-		}
-		if err := s.get(ctx, "runs/get", map[string]string{"run_id": run}, &got); err != nil {
-			return err
-		}
-		for _, m := range got.Run.Outputs.Models {
-			if m.ID == id {
-				return nil
-			}
-		}
-	}
-	return s.write(ctx, "runs/outputs", map[string]any{"run_id": run, "models": []any{map[string]any{"model_id": id, "step": 0}}}, nil)
+	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -228,7 +229,7 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 		cut := &cutting{}
 		cuts, last := 0, error(nil)
 		for ; cuts < 100; cuts++ {
-			cut.left.Store(1)
+			cut.left.Store(2) // a model, and the note that it is ours
 			if _, last = b.tracker("one", cut).Record(t.Context(), p, false); last == nil {
 				break
 			}
@@ -281,10 +282,13 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 			t.Errorf("left: %+v", r)
 		}
 		p.Heal = true
-		if r := b.record(t, p); len(r.Drift) != 1 || r.Writes != 1 {
+		if r := b.record(t, p); len(r.Drift) != 1 || r.Writes != 2 {
 			t.Errorf("healed: %+v", r)
 		}
 		b.whole(t, p)
+		if r := b.record(t, p); r.Writes != 0 || len(r.Drift) != 0 {
+			t.Errorf("it does not settle: %+v", r)
+		}
 	},
 	"AVersionThatWasMadeWithoutFilesStays": func(t *testing.T, b *filesBench) {
 		p, _ := released(t)
@@ -306,6 +310,11 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 			t.Errorf("it does not settle: %+v", r)
 		}
 	},
+	"WhatOthersTagAsOursIsTheirs":            othersTags,
+	"FilesThatOthersWroteAreNotWrittenOver":  othersFiles,
+	"TheSameFilesPutAgainAreNoted":           sameFiles,
+	"WhereOthersPutFilesNothingIsGoneOnWith": othersBegan,
+	"WhoIsCutOffBeforeTheNoteBeginsAnother":  cutBeforeNote,
 	"BytesThatAreNotWhatTheyAreNamedGoNowhere": func(t *testing.T, b *filesBench) {
 		p, _ := released(t)
 		p.Content = func(context.Context, digest.Digest) (io.ReadCloser, error) {
@@ -326,19 +335,26 @@ func (f failing) Read([]byte) (int, error) { return 0, f.error }
 
 func TestReleasesAreModelsWithFiles(t *testing.T) {
 	for name, law := range filesLaws {
-		t.Run(name, func(t *testing.T) {
-			s := mlflowtest.New()
-			s.Root = "s3://mlflow/root"
-			srv := httptest.NewServer(s)
-			t.Cleanup(srv.Close)
-			dir, err := bucket.Dir(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			law(t, &filesBench{spec: schemas.MLflowTracker{URL: srv.URL, Experiment: "files", Models: &schemas.S3{URL: "s3://mlflow/root"}}, rest: rest{srv.URL},
-				in: &counted{Bucket: dir, puts: map[string]int{}}, writes: func() int { return wrote(strings.Join(s.Log(), "\n")) }})
-		})
+		t.Run(name, func(t *testing.T) { law(t, doubled(t, nil)) })
 	}
+}
+
+// doubled is a bench of the double; its answers go through between, if there is one.
+func doubled(t *testing.T, between func(http.Handler) http.Handler) *filesBench {
+	s := mlflowtest.New()
+	s.Root = "s3://mlflow/root"
+	var h http.Handler = s
+	if between != nil {
+		h = between(s)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	dir, err := bucket.Dir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &filesBench{spec: schemas.MLflowTracker{URL: srv.URL, Experiment: "files", Models: &schemas.S3{URL: "s3://mlflow/root"}}, rest: rest{srv.URL},
+		in: &counted{Bucket: dir, puts: map[string]int{}}, writes: func() int { return wrote(strings.Join(s.Log(), "\n")) }}
 }
 
 // TestMLflowItselfKeepsFiles: a real server, whose artifacts are in a real MinIO and never pass through it.
@@ -427,12 +443,15 @@ func TestFilesGoWhereTheProjectSays(t *testing.T) {
 	if _, err := intoS3(&schemas.S3{URL: "s3://others/x"}, bounded); fault.Of(err) != fault.Denied {
 		t.Errorf("where this repository may not: %v", err)
 	}
-	p := &placed{spec: &schemas.S3{URL: "s3://mlflow/root"}}
+	p := &placed{spec: &schemas.S3{URL: "s3://mlflow/root"}, root: "1/"}
 	id := "m-" + strings.Repeat("0", 32)
 	for at, may := range map[string]bool{
-		"s3://mlflow/root/1/models/" + id + "/artifacts":         true,
-		"s3://mlflow/root/models/" + id + "/artifacts/":          true,
-		"s3://mlflow/root/1/models/" + id + "/artifacts/../../x": false,
+		"s3://mlflow/root/1/models/" + id + "/artifacts":                        true,
+		"s3://mlflow/root/1/models/" + id + "/artifacts/":                       true,
+		"s3://mlflow/root/models/" + id + "/artifacts":                          false,
+		"s3://mlflow/root/2/models/" + id + "/artifacts":                        false,
+		"s3://mlflow/root/1/x/models/" + id + "/artifacts":                      false,
+		"s3://mlflow/root/1/models/" + id + "/artifacts/../../x":                false,
 		"s3://mlflow/root/1":                                                    false,
 		"s3://mlflow/root/1//models/" + id + "/artifacts":                       false,
 		"s3://mlflow/root/1/mymodels/" + id + "/artifacts":                      false,

@@ -4,6 +4,7 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -48,7 +49,8 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 	if err != nil {
 		return err
 	}
-	versions, gone := there.numbers, s.gone(name, m, got, there.numbers)
+	versions := there.numbers()
+	gone := s.gone(name, m, got, versions)
 	for _, v := range m.Versions {
 		if gone[v.Key] && !s.p.Heal {
 			continue
@@ -96,15 +98,29 @@ func (s *session) gone(name string, m port.TrackerModel, got registeredAnswer, v
 	return out
 }
 
-// registered are the versions of a model that are there, and what they are of, by their keys.
-type registered struct{ numbers, sources map[digest.Digest]string }
+// registered are the versions of a model that are there, by their keys.
+type registered map[digest.Digest]versionThere
+
+// versionThere is a version that is there: what it is of, what its files were, and MLflow's model where it is of one that is there.
+type versionThere struct {
+	number, source, files string
+	live                  *loggedModel
+}
+
+func (r registered) numbers() map[digest.Digest]string {
+	out := map[digest.Digest]string{}
+	for key, v := range r {
+		out[key] = v.number
+	}
+	return out
+}
 
 // versions are those of this ledger; of several of one key one whose files are there counts, and then the lowest number.
 func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (registered, error) {
-	out, ours := registered{map[digest.Digest]string{}, map[digest.Digest]string{}}, map[digest.Digest]bool{}
+	all := map[digest.Digest][]versionThere{}
 	s.stale = nil
 	for _, v := range m.Versions {
-		ours[v.Key] = true
+		all[v.Key] = nil
 	}
 	err := paged("versions", func(page string) (string, error) {
 		var got struct {
@@ -124,35 +140,59 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 		}
 		for _, v := range got.Versions {
 			key := digest.Digest(valueOf(v.Tags, tagKey))
-			if valueOf(v.Tags, tagLedger) != s.p.Ledger || !ours[key] {
-				continue
-			}
-			was, before := out.numbers[key], s.models.live(key, out.sources[key])
-			now := s.models.live(key, v.Source)
-			switch {
-			case was == "" || now && !before || now == before && (len(v.Version) < len(was) || len(v.Version) == len(was) && v.Version < was):
-				if now && !before && ofModel(out.sources[key]) {
-					s.stale = append(s.stale, was)
-				}
-				out.numbers[key], out.sources[key] = v.Version, v.Source
-			case before && !now && ofModel(v.Source):
-				s.stale = append(s.stale, v.Version) // its place was taken, and who did that was cut off
+			if is, ours := all[key]; ours && valueOf(v.Tags, tagLedger) == s.p.Ledger {
+				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles)})
 			}
 		}
 		return got.Next, nil
 	})
+	out := registered{}
+	for _, v := range m.Versions {
+		if err == nil && len(all[v.Key]) > 0 {
+			out[v.Key], err = s.counts(ctx, all[v.Key])
+		}
+	}
 	return out, err
 }
 
-// version makes a version of a model: of MLflow's model with this id; or, without one, its files stay where Vishwa keeps them, and
+// counts is which of the versions of one key does. Where one has its files, those of other models of MLflow are to go: their place was taken and who
+// did that was cut off, or two recorded it at once.
+func (s *session) counts(ctx context.Context, of []versionThere) (one versionThere, err error) {
+	slices.SortFunc(of, func(a, b versionThere) int {
+		return cmp.Or(cmp.Compare(len(a.number), len(b.number)), strings.Compare(a.number, b.number))
+	})
+	one = of[0]
+	if s.models == nil {
+		return one, nil
+	}
+	for _, v := range of {
+		if !ofModel(v.source) || one.live != nil {
+			continue
+		}
+		if v.live, err = s.logged(ctx, strings.TrimPrefix(v.source, modelSource)); err != nil {
+			return one, err
+		}
+		if v.live != nil {
+			one = v
+		}
+	}
+	for _, v := range of {
+		if one.live != nil && ofModel(v.source) && v.number != one.number {
+			s.stale = append(s.stale, v.number)
+		}
+	}
+	return one, nil
+}
+
+// version makes a version of a model: of MLflow's model; or, without one, its files stay where Vishwa keeps them, and
 // the source says so.
-func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, id string) (string, error) {
-	body := map[string]any{"name": name, "source": "vishwa://store/sha256/" + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest)}, v.Tags)}
+func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, of filed) (string, error) {
+	body := map[string]any{"name": name, "source": "vishwa://store/sha256/" + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagFiles: of.files}, v.Tags)}
 	if r, known := runs[v.Run]; known && !r.deleted {
 		body["run_id"] = r.id
 	}
-	if id != "" {
-		body["source"], body["model_id"] = modelSource+id, id
+	if of.id != "" {
+		body["source"], body["model_id"] = modelSource+of.id, of.id
 	}
 	var made struct {
 		Version struct {

@@ -33,7 +33,7 @@ func paged(what string, ask func(page string) (next string, err error)) error {
 }
 
 // runsThere are the runs of this ledger, by their keys. Of several of one key the first by its id
-// counts, for everybody alike, and the others are taken away: two recorded it at once.
+// counts, for everybody alike, and the others are taken away, where anything is healed: two recorded it at once.
 func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error) {
 	out := map[digest.Digest]found{}
 	if s.experiment == "" { // it is yet to be made, and this is dry
@@ -66,7 +66,7 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 			}
 			keep, drop := first(was, f)
 			out[key] = keep
-			if !drop.deleted {
+			if !drop.deleted && s.p.Heal {
 				if err := s.write(ctx, "runs/delete", map[string]string{"run_id": drop.id}, nil); err != nil {
 					return "", fmt.Errorf("take away a run that was recorded twice: %w", err)
 				}

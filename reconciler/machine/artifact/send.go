@@ -6,8 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path"
-	"sync/atomic"
+	"slices"
+	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,25 +19,83 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// Lacks are the files of art that are not below prefix, or have another size there.
-func Lacks(ctx context.Context, in port.Objects, prefix string, art port.Artifact) ([]digest.File, error) {
+// Below is what lies below a prefix, next to the files of an artifact that belong there.
+type Below struct {
+	There map[string]port.Object // files of the artifact that have their size, by their paths; what their bytes are is not known
+	Lacks []digest.File
+	Other []string // what has another size, or is no file of the artifact: the first few
+	Sum   digest.Digest
+}
+
+// mostOther is how much that does not belong there is told of: one is enough to know.
+const mostOther = 8
+
+// Look lists what is below prefix.
+func Look(ctx context.Context, in port.Objects, prefix string, art port.Artifact) (Below, error) {
+	b := Below{There: map[string]port.Object{}}
 	if err := check(art); err != nil {
-		return nil, err
+		return b, err
 	}
-	there := map[string]int64{}
+	sizes := map[string]int64{}
+	for _, f := range Files(art) {
+		sizes[f.Path] = f.Size
+	}
+	etags := map[string]string{}
 	for o, err := range in.List(ctx, prefix) {
 		if err != nil {
-			return nil, err
+			return b, err
 		}
-		there[o.Key] = o.Size
+		name := strings.TrimPrefix(o.Key, prefix)
+		if size, is := sizes[name]; is && size == o.Size {
+			b.There[name], etags[name] = o, o.ETag
+			continue
+		}
+		if delete(sizes, name); len(b.Other) == mostOther {
+			return b, nil
+		}
+		b.Other = append(b.Other, name)
 	}
-	var out []digest.File
 	for _, f := range Files(art) {
-		if size, is := there[prefix+f.Path]; !is || size != f.Size {
-			out = append(out, f)
+		_, is := b.There[f.Path]
+		if _, free := sizes[f.Path]; !is && free {
+			b.Lacks = append(b.Lacks, f)
 		}
 	}
-	return out, nil
+	b.Sum = SumOf(etags)
+	return b, nil
+}
+
+// SumOf names what lies somewhere by the ETags of its files: it is another one once somebody put a file there again, whatever its size. An ETag says
+// that alone, as what it is made of differs by how an object was sent, and by how it is encrypted.
+func SumOf(etags map[string]string) digest.Digest {
+	var all []byte
+	for _, name := range slices.Sorted(maps.Keys(etags)) {
+		all = fmt.Appendf(all, "%q %q\n", name, etags[name])
+	}
+	return digest.Of(all)
+}
+
+// Differ reads the files that are there, and tells which are not of the artifact by their bytes.
+func (b Below) Differ(ctx context.Context, in port.Objects, art port.Artifact) (paths []string, err error) {
+	for _, f := range Files(art) {
+		o, is := b.There[f.Path]
+		if !is {
+			continue
+		}
+		body, _, err := in.Get(ctx, o.Key, port.Range{Length: -1, ETag: o.ETag})
+		if err != nil {
+			return nil, fmt.Errorf("read %s again: %w", f.Path, err)
+		}
+		d, _, err := digest.Reader(body)
+		body.Close()
+		if err != nil {
+			return nil, fmt.Errorf("read %s again: %w", f.Path, err)
+		}
+		if d != f.Digest {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths, nil
 }
 
 // Files are those of an artifact, of which one that is a single file has one.
@@ -49,23 +110,31 @@ func Files(art port.Artifact) []digest.File {
 	return []digest.File{{Path: name, Digest: art.Digest, Size: art.Size}}
 }
 
-// Send puts files below prefix, side by side, and tells how many arrived. Each is read to its end before it is sent: bytes that are not what they are
-// named go nowhere. What had arrived of a large one is not sent twice.
-func Send(ctx context.Context, to port.Bucket, prefix string, files []digest.File, content func(context.Context, digest.Digest) (io.ReadCloser, error)) (int, error) {
-	var sent atomic.Int64
-	var failed atomic.Bool
+// Send puts files below prefix, side by side, and tells the ETags of those that arrived, by their paths. Each is read to its end before it is sent: bytes
+// that are not what they are named go nowhere. What had arrived of a large one is not sent twice.
+func Send(ctx context.Context, to port.Bucket, prefix string, files []digest.File, content func(context.Context, digest.Digest) (io.ReadCloser, error)) (map[string]string, error) {
+	var mu sync.Mutex
+	sent, failed := map[string]string{}, false
+	over := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return failed || ctx.Err() != nil
+	}
 	var g errgroup.Group // without a context of its own: what is under way when another fails still arrives
 	g.SetLimit(sideBySide)
 	for _, f := range files {
-		if failed.Load() || ctx.Err() != nil {
+		if over() {
 			break
 		}
 		g.Go(func() error {
-			if err := send(ctx, to, prefix+f.Path, f, content); err != nil {
-				failed.Store(true)
+			o, err := send(ctx, to, prefix+f.Path, f, content)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = true
 				return err
 			}
-			sent.Add(1)
+			sent[f.Path] = o.ETag
 			return nil
 		})
 	}
@@ -73,13 +142,13 @@ func Send(ctx context.Context, to port.Bucket, prefix string, files []digest.Fil
 	if err == nil && ctx.Err() != nil {
 		err = fault.New(fault.Cancelled, "send files: %w", ctx.Err())
 	}
-	return int(sent.Load()), err
+	return sent, err
 }
 
-func send(ctx context.Context, to port.Bucket, key string, f digest.File, content func(context.Context, digest.Digest) (io.ReadCloser, error)) error {
+func send(ctx context.Context, to port.Bucket, key string, f digest.File, content func(context.Context, digest.Digest) (io.ReadCloser, error)) (o port.Object, err error) {
 	in, err := content(ctx, f.Digest)
 	if err != nil {
-		return err
+		return o, err
 	}
 	defer in.Close()
 	n, err := io.Copy(io.Discard, in)
@@ -87,14 +156,14 @@ func send(ctx context.Context, to port.Bucket, key string, f digest.File, conten
 		err = fault.WithHint(fault.New(fault.Corrupt, "%s has %d bytes, the manifest says %d", f.Digest, n, f.Size), "the record that names it is damaged: run vishwa ledger verify")
 	}
 	if err != nil {
-		return err
+		return o, err
 	}
 	at, ok := in.(io.ReaderAt)
 	if !ok {
-		return fault.New(fault.Internal, "send %s: it cannot be read at any place", f.Path)
+		return o, fault.New(fault.Internal, "send %s: it cannot be read at any place", f.Path)
 	}
-	if _, err := to.Put(ctx, key, at, f.Size); err != nil {
-		return fmt.Errorf("send %s: %w", f.Path, err)
+	if o, err = to.Put(ctx, key, at, f.Size); err != nil {
+		return o, fmt.Errorf("send %s: %w", f.Path, err)
 	}
-	return nil
+	return o, nil
 }

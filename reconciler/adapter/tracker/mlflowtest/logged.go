@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -61,11 +62,14 @@ func (s *Server) ofLogged(what string, body map[string]json.RawMessage) (map[str
 		return map[string]any{"models": out}, nil
 	}
 	verb, id, _ := strings.Cut(what, "/")
+	id, tags := strings.CutSuffix(id, "/tags")
 	m := s.loggedModel(id)
 	switch {
 	case m == nil:
 		return nil, missing()
 	case verb == "GET":
+	case tags:
+		maps.Copy(m.tags, tagsOf(body))
 	case verb == "PATCH":
 		m.status = text(body, "status")
 	case verb == "DELETE":

@@ -61,6 +61,18 @@ func (m *model) answer(what, name string, body map[string]json.RawMessage) (map[
 			return nil, missing()
 		}
 		return map[string]any{"model_version": v}, nil
+	case "POST model-versions/set-tag":
+		v := m.version(text(body, "version"))
+		if v == nil {
+			return nil, missing()
+		}
+		tags := map[string]string{text(body, "key"): text(body, "value")}
+		for _, t := range v["tags"].([]tag) {
+			if t.Key != text(body, "key") {
+				tags[t.Key] = t.Value
+			}
+		}
+		v["tags"] = listed(tags)
 	case "DELETE model-versions/delete":
 		if m.version(text(body, "version")) == nil {
 			return nil, missing()
