@@ -35,9 +35,7 @@ func (s *server) observe(ctx context.Context, name string, rec record) (port.Liv
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.bytes(*at), Isolation: isolation(), Health: port.Failing, Since: at.Since}
 	c, err := s.there(ctx, at.Place)
 	if err == nil && rec.Tried != nil {
-		if l.Beside, err = s.beside(ctx, c, name, &rec); err != nil && fault.Of(err) != fault.Cancelled {
-			l.Beside.Message, err = err.Error(), nil
-		}
+		l.Beside, err = s.beside(ctx, c, name, &rec) // where the cluster does not say, nothing is held against it
 	}
 	if err == nil {
 		err = s.fillHealth(ctx, c, name, rec, &l)

@@ -344,14 +344,14 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 	return s.succeed(ctx, w, rec)
 }
 
-// beside is how what is tried stands, by the cluster's word; and what serves is then to be with the weight that is found.
+// beside is how what is tried stands, by the cluster's word; and what serves is then to be with the weight that is found. What the cluster does not say is an error, and no release that fails.
 func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *record) (*port.Trial, error) {
 	t, served := rec.Tried, *rec.Served
 	out := &port.Trial{Key: t.Key, Model: t.Model, Since: t.Since, Health: port.Failing}
 	route := served.find(kube.HTTPRoutes)
 	var live map[string]any
 	if err := c.Get(ctx, kube.HTTPRoutes, route.Name, &live); err != nil && fault.Of(err) != fault.Missing {
-		return out, err
+		return nil, err
 	}
 	if weight, named := weightOf(live, t.Unit); named && weight >= 0 && weight <= whole {
 		out.Weight = weight
@@ -360,13 +360,15 @@ func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *r
 		rec.Served = &served
 	}
 	drift, err := s.seen.Drift(ctx, s.hand(c, name), append(unitsOf(*t), s.front(name, *t)))
-	if err != nil || drift != "" {
-		out.Message = drift
-		return out, err
+	if err != nil {
+		return nil, err
+	}
+	if out.Message = drift; drift != "" {
+		return out, nil
 	}
 	st, err := s.shape(*t).stands(ctx, s, c, name, *t)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	if out.Message = st.Reason; st.Serving > 0 {
 		out.Health = port.Ready

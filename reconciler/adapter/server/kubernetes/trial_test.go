@@ -248,6 +248,50 @@ func TestAKilledControllerGoesOnWithATrial(t *testing.T) {
 	}
 }
 
+// TestAClusterThatDoesNotSayHoldsNothingAgainstATrial: one that cannot be asked for a moment is no release that fails; one whose pods were taken
+// away is.
+func TestAClusterThatDoesNotSayHoldsNothingAgainstATrial(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	two := s.routed("2")
+	s.apply(s.routed("1"))
+	s.split(two, 30)
+	end := s.double.Outage()
+	if l := s.observe("one"); l.Health != port.Failing || l.Beside != nil {
+		t.Errorf("while the cluster is away: %+v, %+v", l, l.Beside)
+	}
+	end()
+	s.until("the cluster is back", func() bool {
+		l := s.observe("one")
+		return l.Health == port.Ready && l.Beside != nil && l.Beside.Health == port.Ready && l.Beside.Weight == 30
+	})
+	for name := range s.double.Objects("deployments") {
+		if strings.HasPrefix(s.server.(*server).tried(t, "one"), name) {
+			s.double.Delete("deployments", name)
+		}
+	}
+	s.until("what is tried is told as failing", func() bool {
+		l := s.observe("one")
+		return l.Health == port.Ready && l.Beside != nil && l.Beside.Health == port.Failing && l.Beside.Weight == 30
+	})
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", port.Trial{Key: two.Key}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.by(20); got["1"] != 20 {
+		t.Errorf("back: %v", got)
+	}
+}
+
+// tried is the name of the pods' Deployment of what is tried.
+func (s *server) tried(t *testing.T, name string) string {
+	t.Helper()
+	rec, err := s.readRecord(name)
+	if err != nil || rec.Tried == nil {
+		t.Fatalf("%+v, %v", rec, err)
+	}
+	return rec.Tried.Unit
+}
+
 // TestATrialWithoutAGatewayIsNoTrial: a route that nobody takes divides nothing, and says so.
 func TestATrialWithoutAGatewayIsNoTrial(t *testing.T) {
 	t.Parallel()
