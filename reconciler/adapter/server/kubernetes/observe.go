@@ -61,6 +61,9 @@ func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, re
 	}
 	if drift != "" {
 		l.Message = drift
+		if rec.Tried != nil { // what is declared is not what serves: it is brought back as it was recorded
+			l.Health = port.Down
+		}
 		return nil
 	}
 	st, err := s.shape(at).stands(ctx, s, c, name, at)

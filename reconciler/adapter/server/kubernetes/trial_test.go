@@ -248,7 +248,7 @@ func TestAKilledControllerGoesOnWithATrial(t *testing.T) {
 	}
 }
 
-// TestAClusterThatDoesNotSayHoldsNothingAgainstATrial: one that cannot be asked for a moment is no release that fails; one whose pods were taken
+// TestAClusterThatDoesNotSayHoldsNothingAgainstATrial: what serves is brought back as it was, with the weights that there were; one that cannot be asked for a moment is no release that fails; one whose pods were taken
 // away is.
 func TestAClusterThatDoesNotSayHoldsNothingAgainstATrial(t *testing.T) {
 	t.Parallel()
@@ -265,6 +265,19 @@ func TestAClusterThatDoesNotSayHoldsNothingAgainstATrial(t *testing.T) {
 		l := s.observe("one")
 		return l.Health == port.Ready && l.Beside != nil && l.Beside.Health == port.Ready && l.Beside.Weight == 30
 	})
+	s.double.Edit("services", "one", "somebody", "", func(o map[string]any) {
+		o["spec"].(map[string]any)["selector"] = map[string]any{"app": "another"}
+	})
+	l := s.observe("one")
+	if l.Health != port.Down || !strings.Contains(l.Message, "somebody changed Service one") || l.Beside == nil || l.Beside.Health != port.Ready {
+		t.Errorf("what serves was changed by hand: %+v, %+v", l, l.Beside)
+	}
+	if l, err := s.server.(port.Reviver).Revive(t.Context(), "one", l.Key); err != nil || l.Health != port.Ready || l.Beside == nil || l.Beside.Weight != 30 {
+		t.Errorf("brought back: %+v, %v", l, err)
+	}
+	if got := s.by(100); got["2"] != 30 || got["1"] != 70 {
+		t.Errorf("brought back: %v", got)
+	}
 	for name := range s.double.Objects("deployments") {
 		if strings.HasPrefix(s.server.(*server).tried(t, "one"), name) {
 			s.double.Delete("deployments", name)
