@@ -66,27 +66,27 @@ func TestAFolderOfFiftyThousandFilesIsSentOnce(t *testing.T) {
 	}
 	art := port.Artifact{Name: "model", Digest: m.Digest(), Size: m.Size(), Files: m}
 	b := &held{all: map[string]int64{"at/other.bin": 1}, left: 20_000}
-	lacks, err := Lacks(t.Context(), b, "at/model/", art)
-	if err != nil || len(lacks) != n {
-		t.Fatalf("%d are missing at first, %v", len(lacks), err)
+	is, err := Look(t.Context(), b, "at/model/", art)
+	if err != nil || len(is.Lacks) != n {
+		t.Fatalf("%d are missing at first, %v", len(is.Lacks), err)
 	}
-	if sent, err := Send(t.Context(), b, "at/model/", lacks, read); fault.Of(err) != fault.Transient || sent != 20_000 {
-		t.Errorf("cut off: %d sent, %v", sent, err)
+	if sent, err := Send(t.Context(), b, "at/model/", is.Lacks, read); fault.Of(err) != fault.Transient || len(sent) != 20_000 {
+		t.Errorf("cut off: %d sent, %v", len(sent), err)
 	}
 	b.left = n
-	if lacks, err = Lacks(t.Context(), b, "at/model/", art); err != nil || len(lacks) != n-20_000 {
-		t.Fatalf("%d are missing then, %v", len(lacks), err)
+	if is, err = Look(t.Context(), b, "at/model/", art); err != nil || len(is.Lacks) != n-20_000 {
+		t.Fatalf("%d are missing then, %v", len(is.Lacks), err)
 	}
-	if sent, err := Send(t.Context(), b, "at/model/", lacks, read); err != nil || sent != n-20_000 {
-		t.Errorf("the rest: %d sent, %v", sent, err)
+	if sent, err := Send(t.Context(), b, "at/model/", is.Lacks, read); err != nil || len(sent) != n-20_000 {
+		t.Errorf("the rest: %d sent, %v", len(sent), err)
 	}
 	b.all["at/model/shards/00007.bin"] = 99
-	if lacks, err = Lacks(t.Context(), b, "at/model/", art); err != nil || len(lacks) != 1 || lacks[0].Path != "shards/00007.bin" {
-		t.Errorf("%d are missing at last, %v", len(lacks), err)
+	if is, err = Look(t.Context(), b, "at/model/", art); err != nil || len(is.Lacks) != 0 || !slices.Equal(is.Other, []string{"shards/00007.bin"}) {
+		t.Errorf("at last %d are missing, %v are others, %v", len(is.Lacks), is.Other, err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Send(ended, b, "at/model/", lacks, read); fault.Of(err) != fault.Cancelled {
+	if _, err := Send(ended, b, "at/model/", Files(art), read); fault.Of(err) != fault.Cancelled {
 		t.Errorf("nobody waits for it any more: %v", err)
 	}
 }

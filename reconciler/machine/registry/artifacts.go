@@ -1,5 +1,4 @@
-// Images and artifacts for others to fetch: their blobs, manifests, tags, and what refers to
-// them.
+// Images and artifacts for others to fetch: their blobs, manifests, tags, and what refers to them.
 
 package registry
 

@@ -121,8 +121,7 @@ func writes(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 }
 
-// says tells whether a registry gives a reason with one of these words. What it says is read
-// for this alone, and not told on.
+// says tells whether a registry gives a reason with one of these words. What it says is read for this alone, and not told on.
 func says(err error, words ...string) bool {
 	var e *errcode.ErrorResponse
 	return errors.As(err, &e) && slices.ContainsFunc(e.Errors, func(e errcode.Error) bool {

@@ -19,8 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 )
 
-// send has the registry hold the parts of an object, and what every manifest names.
-// anew sends what it says that it has.
+// send has the registry hold the parts of an object, and what every manifest names. anew sends what it says that it has.
 func (b *repository) send(ctx context.Context, key string, r io.ReaderAt, size int64, anew bool) ([]ocispec.Descriptor, error) {
 	each := partSize(size, b.least)
 	layers := make([]ocispec.Descriptor, (size+each-1)/each)

@@ -124,8 +124,7 @@ func (o Options) transport(at server) (*http.Transport, error) {
 	return t, nil
 }
 
-// dial connects, and not to where clouds have their metadata. A name that says this
-// machine leads to no other, as passwords go there in clear.
+// dial connects, and not to where clouds have their metadata. A name that says this machine leads to no other, as passwords go there in clear.
 func (at server) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
