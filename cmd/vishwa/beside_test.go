@@ -24,6 +24,7 @@ func BenchmarkBeside(b *testing.B) {
 	}{
 		{"version", versionRow}, {"candidates", candidatesRow}, {"plan", planRow}, {"policy", policyRow}, {"ledger-verify", ledgerRow}, {"folder", folderRow},
 		{"small-files", smallRow}, {"transfer", transferRow}, {"large-file", largeRow}, {"profile", profileRow}, {"model-apply", applyRow}, {"model-verify", verifyRow},
+		{"controller", controllerRow}, {"stages", stagesRow}, {"binary", binaryRow},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			program := filepath.Join(os.Getenv("VISHWA_BENCH_BIN"), "vishwa")

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
@@ -35,11 +36,24 @@ func TestManyRepositoriesTakeLittleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many repositories take a while")
 	}
+	s, cost := passAll(t, built.Program(t, "vishwa", t.TempDir()), repositories)
+	peak := int(cost.Peak >> 10)
+	t.Logf("%d repositories, at most %d MiB", repositories, peak>>10)
+	if peak > most {
+		t.Errorf("%d repositories took %d KiB at most, and may take %d", repositories, peak, most)
+	}
+	if out := s.run(filepath.Join(s.dir, "r7.git"), "git", "log", "--format=%s", "vishwa/ledger"); !strings.Contains(out, "pin dataset/d") {
+		t.Errorf("nothing was signed:\n%s", out)
+	}
+}
+
+// passAll is what a controller takes from its start until it has passed each of n new repositories once, and where they are.
+func passAll(t testing.TB, program string, n int) (shell, beside.Cost) {
+	t.Helper()
 	dir := t.TempDir()
-	program := built.Program(t, "vishwa", dir)
 	s := shell{t, dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "VISHWA_KEY_PASSWORD=pw",
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}}
-	config := s.repositories(program, repositories)
+	config := s.repositories(program, n)
 
 	cmd := exec.CommandContext(t.Context(), program, "controller", "--config", config)
 	cmd.Dir, cmd.Env = dir, s.env
@@ -47,36 +61,32 @@ func TestManyRepositoriesTakeLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	late := time.AfterFunc(4*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer late.Stop()
 	done := map[string]bool{}
-	for lines := bufio.NewScanner(log); len(done) < repositories && lines.Scan(); {
+	for lines := bufio.NewScanner(log); len(done) < n && lines.Scan(); {
 		line := lines.Text()
 		if _, of, ok := strings.Cut(line, "repository="); ok && strings.Contains(line, `msg="pass done"`) {
 			done[strings.Fields(of)[0]] = true
 		}
 	}
-	peak := peakOf(t, cmd.Process.Pid)
+	cost := beside.Cost{Wall: time.Since(began), Peak: int64(peakOf(t, cmd.Process.Pid)) << 10}
 	_ = cmd.Process.Signal(syscall.SIGTERM)
 	_, _ = io.Copy(io.Discard, log)
 	_ = cmd.Wait()
-	if len(done) < repositories {
-		t.Fatalf("%d of %d repositories were passed", len(done), repositories)
+	cost.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	if len(done) < n {
+		t.Fatalf("%d of %d repositories were passed", len(done), n)
 	}
-	t.Logf("%d repositories, at most %d MiB", repositories, peak>>10)
-	if peak > most {
-		t.Errorf("%d repositories took %d KiB at most, and may take %d", repositories, peak, most)
-	}
-	if out := s.run(filepath.Join(dir, "r7.git"), "git", "log", "--format=%s", "vishwa/ledger"); !strings.Contains(out, "pin dataset/d") {
-		t.Errorf("nothing was signed:\n%s", out)
-	}
+	return s, cost
 }
 
 // peakOf is the most memory that a process had, in KiB.
-func peakOf(t *testing.T, pid int) int {
+func peakOf(t testing.TB, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -91,7 +101,7 @@ func peakOf(t *testing.T, pid int) int {
 }
 
 type shell struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
 }
@@ -135,7 +145,7 @@ func (s shell) repositories(program string, n int) (config string) {
 	return config
 }
 
-func put(t *testing.T, path, text string) {
+func put(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	case len(os.Args) == 3 && os.Args[1] == "stock":
+		fmt.Fprintln(os.Stderr, stock(os.Args[2]))
+		os.Exit(1)
 	case len(os.Args) >= 3 && os.Args[1] == "tiny":
 		tiny(os.Args[2], os.Args[3:])
 	}
