@@ -127,7 +127,8 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 			r.SetURL(&url.URL{Scheme: "http", Host: "served"}) // RoundTrip knows the address
 			r.Out.Host = r.In.Host
 			r.SetXForwarded()
-			r.Out.Header.Del(HeaderShadow) // it is ours to say
+			unsaid(r.Out.Header)
+			unsaid(r.Out.Trailer)
 		},
 		Transport:     p,
 		FlushInterval: -1, // a streamed answer streams

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -509,5 +510,63 @@ func TestWhatTheOldReleaseDoesNotTakeShowsNothing(t *testing.T) {
 	s.asks("POST", "/predict", `{"instances":[1]}`)
 	if p := s.pairs(23); p.Taken != 1 || p.Failed != 1 || p.Compared != 0 {
 		t.Errorf("what the old one takes: %+v", p)
+	}
+}
+
+// TestNoPathIsTakenForAnotherOne: what a program may clean or decode to something else is not sent a second time.
+func TestNoPathIsTakenForAnotherOne(t *testing.T) {
+	all := port.Shadow{Percent: 100}
+	models := port.Shadow{Percent: 100, Paths: []string{"/v2/models/*", "/a price", "/c*"}}
+	for _, c := range []struct {
+		how  port.Shadow
+		path string
+		want bool
+	}{
+		{all, "/predict", true}, {all, "/v1/models/m/versions/3:predict", true}, {all, "/v2/models/a%20b/infer", true}, {all, "/v1/projects/p/endpoints/7:predict", true},
+		{all, "/models/%C3%A4/predict", true}, {all, "/v2/models/m.1/infer", true}, {all, "/v1/models/m:predict?a=../b%2fc", true},
+		{all, "/orders/7%2Fpredict", false}, {all, "/orders/7%2fpredict", false}, {all, "/items/x:predict", false}, {all, "/v1/models/m%3apredict", false},
+		{all, "/orders/7;/predict", false}, {all, "/orders/../predict", false}, {all, "/orders/./predict", false}, {all, "//orders/predict", false},
+		{all, "/orders//predict", false}, {all, "/orders%3f/predict", false}, {all, "/orders%23/predict", false}, {all, "/orders/%2e%2e/predict", false},
+		{all, "/orders/%252e%252e/predict", false}, {all, "/orders%5c/predict", false}, {all, "/orders%00/predict", false}, {all, "/orders%3b/predict", false},
+		{models, "/v2/models/m", true}, {models, "/v2/models/m/versions/2/infer", true}, {models, "/v2/models/", true}, {models, "/a%20price", true}, {models, "/c", true},
+		{models, "/v2/models/../../admin/reset", false}, {models, "/v2/models/%2e%2e/admin", false}, {models, "/v2/models/..%2fadmin", false},
+		{models, "/v2/models//admin", false}, {models, "/v2/models/..;/admin", false}, {models, "/v2%2Fmodels/m", false}, {models, "/v2/models/*", true},
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("POST " + c.path + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := shadowed(c.how, r); got != c.want {
+			t.Errorf("%s with %q: %t", c.path, c.how.Paths, got)
+		}
+	}
+}
+
+// TestNobodyElseSaysThatARequestIsAShadows: by whatever name a program takes for the header's.
+func TestNobodyElseSaysThatARequestIsAShadows(t *testing.T) {
+	s := newTwins(t, port.Shadow{Percent: 100})
+	var mine []string
+	s.old = func(_ http.ResponseWriter, r *http.Request) {
+		for name := range r.Header {
+			if strings.Contains(strings.ToLower(name), "vishwa") {
+				mine = append(mine, name)
+			}
+		}
+		for name := range r.Trailer {
+			mine = append(mine, name)
+		}
+	}
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.front.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "POST /predict HTTP/1.1\r\nHost: x\r\nX-Vishwa-Shadow: 1\r\nX_Vishwa_Shadow: 1\r\nx-vishwa_shadow: 1\r\nX.Vishwa-Shadow: 1\r\nX_VISHWA_Release: 1\r\n"+
+		"X-Vishwa-Note: 1\r\nTransfer-Encoding: chunked\r\nTrailer: X_Vishwa_Shadow\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\nX_Vishwa_Shadow: 1\r\n\r\n")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(mine, []string{"X-Vishwa-Note"}) {
+		t.Errorf("the old release is told %q", mine)
 	}
 }
