@@ -17,6 +17,8 @@ type ModelServer struct {
 	Folder string `json:"folder" jsonschema:"required" part:"placement"`
 	// SeenAs is the path that the server has for the folder, where that is another one.
 	SeenAs string `json:"seenAs,omitempty" part:"placement"`
+	// InStore has the versions of models laid in the project's store, an S3 bucket that the server reads by credentials of its own, in place of the folder; models.config stays there.
+	InStore bool `json:"inStore,omitempty" part:"placement"`
 	// URL is where its REST interface is asked, such as http://127.0.0.1:8501.
 	URL string `json:"url" jsonschema:"required" part:"placement"`
 }
@@ -64,6 +66,9 @@ func modelServers(d *document, all map[string]ModelServer) {
 		wholePath(d, at+".folder", s.Folder)
 		wholePath(d, at+".seenAs", s.SeenAs)
 		address(d, at+".url", s.URL, "http", "https")
+		if s.InStore && !d.has("spec.store.s3") && !d.wrong("spec.store") {
+			d.problem(at+".inStore", "has versions laid in the store, a folder of the machine that applies; declare spec.store.s3, or remove it")
+		}
 		if other := taken[path.Clean(s.Folder)]; other != "" && s.Folder != "" {
 			d.problem(at+".folder", "%s is that of %s as well, and a folder has one models.config; give each server a folder of its own", short(s.Folder), other)
 		}

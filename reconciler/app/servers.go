@@ -35,20 +35,23 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 	if project.Store != nil && project.Store.S3 != nil {
 		at = project.Store.S3.URL
 	}
-	clusters := kubernetes.New(kubernetes.Options{
-		Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
-		Branch: h.delivers(o), May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, At: at, Worker: workerProgram(o.Env.Self),
-		Shelf: func() (port.Bucket, error) {
+	shelf := func(who string) func() (port.Bucket, error) {
+		return func() (port.Bucket, error) {
 			if place.Away == nil {
-				return nil, fault.WithHint(fault.New(fault.Invalid, "a cluster cannot reach the store, a folder of this machine"), "share the store with it: spec.store.s3 of the Project")
+				return nil, fault.WithHint(fault.New(fault.Invalid, "%s cannot reach the store, a folder of this machine", who), "share the store with it: spec.store.s3 of the Project")
 			}
 			shelf, _, err := place.shelf(o.Env)
 			return shelf, err
-		},
+		}
+	}
+	clusters := kubernetes.New(kubernetes.Options{
+		Env: o.Env, Store: host.Store, Clusters: project.Clusters, Dir: filepath.Join(h.Paths.State, "clusters"), Seal: sealed.Derive("serving on clusters"),
+		Branch: h.delivers(o), May: o.Reach.Cluster, Keys: h.modelKeys(), Object: store.Key, At: at, Worker: workerProgram(o.Env.Self),
+		Shelf: shelf("a cluster"),
 	})
 	models := tfserving.New(tfserving.Options{
 		Env: o.Env, Store: host.Store, Servers: project.ModelServers, Dir: filepath.Join(h.Paths.State, "model-servers"), Seal: sealed.Derive("serving on model servers"),
-		Keys: h.modelKeys(), May: o.Reach.ModelServer,
+		Keys: h.modelKeys(), May: o.Reach.ModelServer, Shelf: shelf("a model server"), At: at,
 	})
 	return wrap.Served(server.Local(host), map[string]port.Server{
 		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetTFServing: models,

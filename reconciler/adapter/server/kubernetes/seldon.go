@@ -7,18 +7,13 @@ package kubernetes
 import (
 	"context"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
@@ -98,14 +93,14 @@ func (w *work) lay(ctx context.Context) error {
 		size, is := there[key]
 		delete(there, key)
 		if is && size == f.Size {
-			if is, err = lies(ctx, shelf, key, f.Digest); err != nil {
+			if is, err = served.Lies(ctx, shelf, key, f.Digest); err != nil {
 				return fmt.Errorf("read %s where its server reads it: %w", f.Path, err)
 			}
 			if is {
 				continue
 			}
 		}
-		if err := w.layFile(ctx, shelf, f); err != nil {
+		if err := served.LayFile(ctx, w.server.o.Store, shelf, w.server.o.Dir, w.Laid, f); err != nil {
 			return fmt.Errorf("write %s where its server reads it: %w", f.Path, err)
 		}
 	}
@@ -113,53 +108,6 @@ func (w *work) lay(ctx context.Context) error {
 		return nil
 	}
 	return shelf.Delete(ctx, slices.Sorted(maps.Keys(there))...)
-}
-
-// lies tells whether an object has the bytes of a digest.
-func lies(ctx context.Context, shelf port.Bucket, key string, d digest.Digest) (bool, error) {
-	from, _, err := shelf.Get(ctx, key, port.All)
-	if err != nil {
-		if fault.Of(err) == fault.Missing {
-			return false, nil
-		}
-		return false, err
-	}
-	got, _, err := artifact.Copy(ctx, io.Discard, from)
-	if more := from.Close(); err == nil {
-		err = more
-	}
-	return got == d, err
-}
-
-func (w *work) layFile(ctx context.Context, shelf port.Bucket, f digest.File) error {
-	if !fs.ValidPath(f.Path) || f.Path == "." { // else it would be written over what others keep in the store
-		return fault.WithHint(fault.New(fault.Denied, "its path leads out of the model"), "do not serve this model: train it again, and let it write only below its own folder")
-	}
-	tmp, err := os.CreateTemp(w.server.o.Dir, "lay-*")
-	if err != nil {
-		return artifact.Disk(err, w.server.o.Dir)
-	}
-	defer os.Remove(tmp.Name())
-	defer tmp.Close()
-	from, err := w.server.o.Store.Get(ctx, f.Digest)
-	if err != nil {
-		return err
-	}
-	got, n, err := artifact.Copy(ctx, tmp, from)
-	if more := from.Close(); err == nil {
-		err = more
-	}
-	switch {
-	case err != nil:
-		return err
-	case got != f.Digest || n != f.Size:
-		return fault.WithHint(fault.New(fault.Corrupt, "its bytes in the store are not what they are named"), "restore the store from a good copy, or release the model again")
-	}
-	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
-		return artifact.Disk(err, w.server.o.Dir)
-	}
-	_, err = shelf.Put(ctx, w.Laid+"/"+f.Path, tmp, n)
-	return err
 }
 
 // unlay removes a folder that no release is read from any more. What stays costs room, and no more.

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -260,8 +261,6 @@ func TestWhatSeldonReadsIsWrittenBelowItsFolderAlone(t *testing.T) {
 	t.Parallel()
 	s := onSeldon(t)
 	d, n := s.put("weights")
-	w := work{server: s.server.(*server)}
-	w.Laid = "serving/s/one/0"
 	shelf, err := s.o.Shelf()
 	if err != nil {
 		t.Fatal(err)
@@ -270,14 +269,14 @@ func TestWhatSeldonReadsIsWrittenBelowItsFolderAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"../../../sha256/00/00", "/etc/passwd", "a/../../b", ".", ""} {
-		if err := w.layFile(t.Context(), shelf, digest.File{Path: path, Digest: d, Size: n}); err == nil || fault.Of(err) != fault.Denied {
+		if err := served.LayFile(t.Context(), s.o.Store, shelf, s.o.Dir, "serving/s/one/0", digest.File{Path: path, Digest: d, Size: n}); err == nil || fault.Of(err) != fault.Denied {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
-	if err := w.layFile(t.Context(), shelf, digest.File{Path: "a/b.json", Digest: d, Size: n}); err != nil {
+	if err := served.LayFile(t.Context(), s.o.Store, shelf, s.o.Dir, "serving/s/one/0", digest.File{Path: "a/b.json", Digest: d, Size: n}); err != nil {
 		t.Error(err)
 	}
-	if err := w.layFile(t.Context(), shelf, digest.File{Path: "c.json", Digest: d, Size: n + 1}); err == nil || fault.Of(err) != fault.Corrupt {
+	if err := served.LayFile(t.Context(), s.o.Store, shelf, s.o.Dir, "serving/s/one/0", digest.File{Path: "c.json", Digest: d, Size: n + 1}); err == nil || fault.Of(err) != fault.Corrupt {
 		t.Errorf("of another size: %v", err)
 	}
 }

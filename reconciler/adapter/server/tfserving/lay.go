@@ -33,6 +33,9 @@ func readFile(root *os.Root, name string, most int64) ([]byte, error) {
 // lay has the files of a version there, each held against its digest: what is lost or was changed is written again, and
 // what is not the model's is removed.
 func (w *work) lay(ctx context.Context, number int64) error {
+	if w.place.At.InStore {
+		return w.layStored(ctx, number)
+	}
 	dir := w.name + "/" + strconv.FormatInt(number, 10)
 	if len(differences(w.root, dir, w.files, true)) == 0 {
 		return nil
@@ -131,9 +134,9 @@ func holds(root *os.Root, name string, d digest.Digest) bool {
 }
 
 // clear removes all that is ours of the model.
-func (w *work) clear() error {
+func (w *work) clear(ctx context.Context) error {
 	for number := range w.rec.Versions {
-		if err := w.drop(number); err != nil {
+		if err := w.drop(ctx, number); err != nil {
 			return err
 		}
 	}
@@ -146,7 +149,12 @@ func (w *work) clear() error {
 }
 
 // drop removes a version that is ours.
-func (w *work) drop(number int64) error {
+func (w *work) drop(ctx context.Context, number int64) error {
+	if w.rec.Versions[number].Stored {
+		if err := w.dropStored(ctx, number); err != nil {
+			return err
+		}
+	}
 	for _, dir := range []string{w.name + "/" + strconv.FormatInt(number, 10), w.name + "/.vishwa-" + strconv.FormatInt(number, 10)} {
 		if err := w.root.RemoveAll(dir); err != nil {
 			return w.disk(err)

@@ -57,7 +57,7 @@ func (s *server) observe(ctx context.Context, name string, all known) (port.Live
 	} else {
 		rec.Served = at
 	}
-	if l.Message = drift(root, name, p, rec); l.Message != "" {
+	if l.Message = s.drift(ctx, root, name, p, rec); l.Message != "" {
 		l.Message += again
 		return l, nil
 	}
@@ -82,20 +82,25 @@ func (s *server) observe(ctx context.Context, name string, all known) (port.Live
 }
 
 // drift tells what of ours in the folder is not as it was left.
-func drift(root *os.Root, name string, p place, rec record) string {
+func (s *server) drift(ctx context.Context, root *os.Root, name string, p place, rec record) string {
 	there, err := readConfig(root)
 	if err != nil {
 		return err.Error()
 	}
 	at := rec.Served
-	want := tfconfig.Model{Name: name, BasePath: p.base(name), Versions: []int64{at.Version}, Labels: map[string]int64{at.Label: at.Version}}
+	want := tfconfig.Model{Name: name, BasePath: s.base(p, name), Versions: []int64{at.Version}, Labels: map[string]int64{at.Label: at.Version}}
 	if there.Text(name) == "" {
 		return "models.config has it no more"
 	}
 	if !there.Says(want) {
 		return "its config in models.config was changed"
 	}
-	if found := differences(root, name+"/"+strconv.FormatInt(at.Version, 10), rec.Versions[at.Version].Files, false); len(found) > 0 {
+	w := &work{server: s, name: name, place: p, root: root}
+	found, err := w.differs(ctx, at.Version, rec.Versions[at.Version].Files, false)
+	if err != nil {
+		return "the files of version " + strconv.FormatInt(at.Version, 10) + " cannot be looked at: " + err.Error()
+	}
+	if len(found) > 0 {
 		return "files of version " + strconv.FormatInt(at.Version, 10) + " were changed or removed: " + found[0]
 	}
 	return ""

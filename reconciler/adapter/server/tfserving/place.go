@@ -53,8 +53,9 @@ type record struct {
 
 // laid is a version that we wrote.
 type laid struct {
-	Model digest.Digest   `json:"model"`
-	Files digest.Manifest `json:"files"`
+	Model  digest.Digest   `json:"model"`
+	Files  digest.Manifest `json:"files"`
+	Stored bool            `json:"stored,omitempty"` // it lies in the store
 }
 
 // savedFiles are those of the one SavedModel in a model, by their paths in its folder.

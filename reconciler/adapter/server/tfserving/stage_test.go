@@ -21,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving/tfservingtest"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -47,6 +48,7 @@ type stage struct {
 	folder string
 	url    string
 	seenAs string
+	bucket string // that versions lie in; empty: the folder
 	state  string
 	key    seal.Key
 	store  port.Store
@@ -79,10 +81,37 @@ func (s *stage) begin() {
 	s.server = s.open("state", s.key)
 }
 
+// inStore is a stage whose server reads versions from the store, a bucket that a folder plays.
+func inStore(t *testing.T) *stage {
+	t.Helper()
+	s := newStage(t)
+	s.bucket = t.TempDir()
+	s.double.Mount("s3://tests/vishwa", s.bucket)
+	s.begin()
+	return s
+}
+
+// kept are the keys in the bucket.
+func (s *stage) kept() (keys []string) {
+	s.t.Helper()
+	shelf, err := bucket.Dir(s.bucket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for o, err := range shelf.List(s.t.Context(), "") {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
 func (s *stage) open(dir string, key seal.Key) port.Server {
 	return New(Options{
+		Shelf: func() (port.Bucket, error) { return bucket.Dir(s.bucket) }, At: "s3://tests/vishwa",
 		Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: os.LookupEnv}, Store: s.store, Dir: filepath.Join(s.state, dir), Seal: key,
-		Servers: map[string]schemas.ModelServer{"main": {Folder: s.folder, URL: s.url, SeenAs: s.seenAs}}, Pace: 10 * time.Millisecond, Unload: 2 * time.Second,
+		Servers: map[string]schemas.ModelServer{"main": {Folder: s.folder, URL: s.url, SeenAs: s.seenAs, InStore: s.bucket != ""}}, Pace: 10 * time.Millisecond, Unload: 2 * time.Second,
 	})
 }
 

@@ -36,6 +36,9 @@ type Options struct {
 	Dir     string                         // where it is kept what stands where
 	Seal    seal.Key                       // seals that, and what is kept beside the models
 	Keys    []string                       // that sign models, in PEM
+	// Shelf is the store as a bucket, and At its address, as servers that read it have it; for those alone.
+	Shelf func() (port.Bucket, error)
+	At    string
 	// May refuses a server before its folder is looked at; nil refuses none.
 	May func(schemas.ModelServer) error
 
@@ -243,7 +246,7 @@ func (s *server) leave(ctx context.Context, name string, p place) error {
 	}); err != nil {
 		return err
 	}
-	return w.clear()
+	return w.clear(ctx)
 }
 
 // version is one of a model, as the server has it.

@@ -49,6 +49,10 @@ func (w *work) readThere(stood bool) (err error) {
 		return err
 	}
 	if w.rec = rec; ours {
+		if at := rec.Served; at != nil && rec.Versions[at.Version].Stored != w.place.At.InStore {
+			return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s lies elsewhere than inStore says, and a model has one place for its versions", w.name, w.place.Name),
+				"put inStore back; or give what is served anew another name, and retire this one")
+		}
 		return nil
 	}
 	w.rec.Former = w.there.Text(w.name)
@@ -59,6 +63,10 @@ func (w *work) readThere(stood bool) (err error) {
 	if _, err := w.root.Lstat(w.name + "/" + recordFile); err == nil {
 		return fault.WithHint(fault.New(fault.Conflict, "another Vishwa serves model %s of model server %s", w.name, w.place.Name),
 			"rename the deployment, or retire it there; where there is no such Vishwa any more, remove %s, and take over what it served by spec.target.tfserving.adopt: true", filepath.Join(w.place.At.Folder, w.name, recordFile))
+	}
+	if w.adopt && w.place.At.InStore && w.rec.Former != "" {
+		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has its versions elsewhere, and a model has one place for them", w.name, w.place.Name),
+			"take inStore out of the model server, or rename the deployment")
 	}
 	if w.adopt {
 		return nil
@@ -83,7 +91,7 @@ func (w *work) change(ctx context.Context) error {
 		return err
 	}
 	stays, labels := w.stays(seen)
-	if err := w.choose(seen); err != nil {
+	if err := w.choose(ctx, seen); err != nil {
 		return err
 	}
 	if err := w.load(ctx, stays, labels); err != nil {
@@ -122,14 +130,18 @@ func (w *work) stays(seen []version) (versions []int64, labels map[string]int64)
 
 // choose gives the release its version: the one that has its model, as long as what the server loaded under its number
 // cannot have been anything else, or the next number.
-func (w *work) choose(seen []version) error {
+func (w *work) choose(ctx context.Context, seen []version) error {
 	for _, number := range slices.Sorted(maps.Keys(w.rec.Versions)) {
 		serves := w.rec.Served != nil && w.rec.Served.Version == number
 		v := of(seen, number)
 		if w.rec.Versions[number].Model != w.model || v.failed() != "" || v.State == "END" && !serves {
 			continue
 		}
-		if v.State == "" || len(differences(w.root, w.folder(number), w.files, true)) == 0 {
+		if v.State == "" {
+			w.number = number
+		} else if found, err := w.differs(ctx, number, w.files, true); err != nil {
+			return err
+		} else if len(found) == 0 {
 			w.number = number
 		}
 		if serves && w.number == number {
@@ -155,6 +167,11 @@ func (w *work) choose(seen []version) error {
 			}
 		}
 	}
+	there, err := w.numbers(ctx)
+	if err != nil {
+		return err
+	}
+	w.number = max(w.number, slices.Max(append(there, 0)))
 	if w.number == math.MaxInt64 {
 		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has the version %d, and there is none after it", w.name, w.place.Name, w.number),
 			"take that version out of the server and out of %s", filepath.Join(w.place.At.Folder, w.name))
@@ -170,12 +187,12 @@ func (w *work) folder(number int64) string { return w.name + "/" + strconv.Forma
 // config is the model with versions and labels.
 func (w *work) config(versions []int64, labels map[string]int64) string {
 	all := slices.Sorted(slices.Values(versions))
-	return tfconfig.Model{Name: w.name, BasePath: w.place.base(w.name), Versions: slices.Compact(all), Labels: labels}.String()
+	return tfconfig.Model{Name: w.name, BasePath: w.server.base(w.place, w.name), Versions: slices.Compact(all), Labels: labels}.String()
 }
 
 // load lays the version, and returns when it is available beside those that stay.
 func (w *work) load(ctx context.Context, stays []int64, labels map[string]int64) error {
-	w.rec.Versions[w.number], w.rec.Last = laid{w.model, w.files}, max(w.rec.Last, w.number)
+	w.rec.Versions[w.number], w.rec.Last = laid{w.model, w.files, w.place.At.InStore}, max(w.rec.Last, w.number)
 	if err := w.writeRecord(); err != nil { // before anything else is made there
 		return err
 	}
@@ -273,7 +290,7 @@ func (w *work) finish(ctx context.Context) error {
 		if number == w.number || slices.Contains(left, number) {
 			continue
 		}
-		if err := w.drop(number); err != nil {
+		if err := w.drop(ctx, number); err != nil {
 			return err
 		}
 		dropped = true
@@ -298,13 +315,13 @@ func (w *work) undo(why error) {
 	}
 	var err error
 	if w.made { // before a config of others, which may lead to the largest number that is there
-		err = w.drop(w.number)
+		err = w.drop(ctx, w.number)
 	}
 	if err == nil {
 		err = w.configure(ctx, text)
 	}
 	if err == nil && w.rec.Served == nil && len(w.rec.Versions) == 0 {
-		err = w.clear()
+		err = w.clear(ctx)
 	} else if err == nil {
 		err = w.writeRecord()
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	load    Loader
 	away    bool
 	deaf    bool
+	mounts  map[string]string
 	Reloads []string // what was wrong with a config that was read, the last one last
 }
 
@@ -85,6 +86,13 @@ func (s *Server) Away(is bool) { s.mu.Lock(); defer s.mu.Unlock(); s.away = is }
 
 // Deaf has it read no config any more, as one that does not poll.
 func (s *Server) Deaf(is bool) { s.mu.Lock(); defer s.mu.Unlock(); s.deaf = is }
+
+// Mount has addresses that begin with a bucket's be of a folder.
+func (s *Server) Mount(bucket, folder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mounts = map[string]string{bucket: folder}
+}
 
 // Crash ends everything, and begins with nothing loaded.
 func (s *Server) Crash() {
@@ -164,6 +172,11 @@ func (s *Server) readConfig() (out []config, err error) {
 			return nil, fmt.Errorf("a config has no name or no base_path")
 		}
 		c := config{name: n[1], base: b[1], labels: map[string]int64{}}
+		for bucket, folder := range s.mounts {
+			if rest, in := strings.CutPrefix(c.base, bucket); in {
+				c.base = folder + rest
+			}
+		}
 		for _, m := range numbered.FindAllStringSubmatch(body, -1) {
 			v, _ := strconv.ParseInt(m[1], 10, 64)
 			c.versions = append(c.versions, v)
