@@ -323,7 +323,7 @@ func TestTheRowsOfAShadowAreTheirOwn(t *testing.T) {
 		}
 	}
 	plain, report := read(predictionlog.Query{})
-	if len(plain) != 3 || report.Rows != 3 || report.Shadow != 3 || report.Duplicates != 0 || !slices.Equal(plain["a"], []string{"stable 2"}) {
+	if len(plain) != 3 || report.Rows != 3 || report.Shadow != 0 || report.ShadowParts != 1 || report.Duplicates != 0 || !slices.Equal(plain["a"], []string{"stable 2"}) {
 		t.Errorf("read without it: %v, %+v", plain, report)
 	}
 	all, _ := read(predictionlog.Query{Shadow: true})

@@ -182,15 +182,26 @@ func (c *column) field(name string) (parquet.Field, parquet.Cells) {
 
 // Name is where a part that was begun at a time lies: by day and hour, as other programs
 // find partitions. token keeps parts of one moment apart.
-func Name(begun time.Time, token string) string {
+func Name(begun time.Time, token string) string { return name(begun, "", token) }
+
+// SecondPrefix begins the name of a part of answers that nobody got. Programs that read folders of Parquet leave out what begins with a _.
+const SecondPrefix = "_shadow-"
+
+// SecondName is Name of a part of answers that nobody got.
+func SecondName(begun time.Time, token string) string { return name(begun, SecondPrefix, token) }
+
+// Second tells by a part's name whether its answers are those that nobody got.
+func Second(key string) bool { return strings.HasPrefix(path.Base(key), SecondPrefix) }
+
+func name(begun time.Time, kind, token string) string {
 	u := begun.UTC()
-	return u.Format("date=2006-01-02/hour=15/20060102T150405.000000Z-") + token + ".parquet"
+	return u.Format("date=2006-01-02/hour=15/") + kind + u.Format("20060102T150405.000000Z-") + token + ".parquet"
 }
 
 // Own tells by a part's name whether Name made it: its rows are then of its hour.
 func Own(name string) bool {
 	const layout = "20060102T150405.000000Z"
-	base := path.Base(name)
+	base := strings.TrimPrefix(path.Base(name), SecondPrefix)
 	if len(base) < len(layout) {
 		return false
 	}

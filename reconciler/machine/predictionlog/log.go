@@ -66,7 +66,7 @@ const (
 	queueLength = 4096     // exchanges that wait to be written
 	queueBytes  = 64 << 20 // of their bodies
 	secondShare = 8        // of both, what is left out first may have one part of so many
-	openHours   = 2        // parts of different hours that are under way at once
+	openHours   = 2        // parts of one kind and of different hours that are under way at once
 )
 
 func (o Options) filled() Options {
@@ -134,7 +134,7 @@ type Counts struct {
 type counts struct {
 	requests, rows, dropped, lost, waiting atomic.Int64
 	second                                 atomic.Int64 // dropped answers that nobody got
-	told                                   int64        // dropped requests that a part has told of
+	told, toldSecond                       int64        // of dropped and of second, what a part has told of
 	wrong                                  atomic.Pointer[string]
 }
 
@@ -240,17 +240,43 @@ func (l *Log) Counts() Counts {
 	return c
 }
 
+// kind is what the rows of one part have alike. What nobody got has parts of its own: its columns, which the release that is tried chooses, take
+// no room from others, and no reader has to leave out its rows.
+type kind struct {
+	hour   time.Time
+	second bool
+}
+
+func (k kind) compare(o kind) int {
+	if k.second != o.second {
+		return map[bool]int{false: -1, true: 1}[k.second]
+	}
+	return k.hour.Compare(o.hour)
+}
+
+// parting are the parts that are under way.
+type parting map[kind]*predictions.Part
+
+// alike are those that differ from of by their hour alone.
+func (p parting) alike(of kind) (out []kind) {
+	for k := range p {
+		if k.second == of.second {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // work turns what comes into parts until the log is closed.
 func (l *Log) work() {
 	defer close(l.ended)
-	open := map[time.Time]*predictions.Part{}
+	open := parting{}
 	var due <-chan time.Time
 	write := func() (err error) {
-		for _, hour := range slices.SortedFunc(maps.Keys(open), time.Time.Compare) {
-			if werr := l.write(open[hour]); err == nil {
+		for _, of := range slices.SortedFunc(maps.Keys(open), kind.compare) {
+			if werr := l.write(open, of); err == nil {
 				err = werr
 			}
-			delete(open, hour)
 		}
 		due = nil
 		return err
@@ -297,7 +323,7 @@ func (l *Log) work() {
 }
 
 // addRows adds the rows of an exchange to the part of its hour.
-func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchange) {
+func (l *Log) addRows(open parting, x predictions.Exchange) {
 	if x.ID == "" {
 		if x.ID = predictions.RequestID(x.Request.Bytes); x.ID == "" {
 			x.ID = rand.Text()
@@ -307,21 +333,18 @@ func (l *Log) addRows(open map[time.Time]*predictions.Part, x predictions.Exchan
 		}
 	}
 	l.counts.requests.Add(1)
-	hour := x.Time.UTC().Truncate(time.Hour)
+	of := kind{x.Time.UTC().Truncate(time.Hour), x.Second}
 	for _, r := range l.rows(x) {
-		part := open[hour]
+		part := open[of]
 		if part == nil {
-			if len(open) >= openHours {
-				oldest := slices.MinFunc(slices.Collect(maps.Keys(open)), time.Time.Compare)
-				_ = l.write(open[oldest])
-				delete(open, oldest)
+			if alike := open.alike(of); len(alike) >= openHours {
+				_ = l.write(open, slices.MinFunc(alike, kind.compare))
 			}
 			part = &predictions.Part{}
-			open[hour] = part
+			open[of] = part
 		}
 		if part.Add(r); part.Full() {
-			_ = l.write(part)
-			delete(open, hour)
+			_ = l.write(open, of)
 		}
 	}
 }
@@ -339,15 +362,21 @@ func (l *Log) rows(x predictions.Exchange) (out []predictions.Row) {
 }
 
 // write keeps a part; what cannot be kept is lost, and counted.
-func (l *Log) write(p *predictions.Part) error {
-	dropped := l.counts.dropped.Load()
-	err := l.parts.keep(p, dropped-l.counts.told)
+func (l *Log) write(open parting, of kind) error {
+	p := open[of]
+	delete(open, of)
+	count, told := &l.counts.dropped, &l.counts.told
+	if of.second {
+		count, told = &l.counts.second, &l.counts.toldSecond
+	}
+	dropped := count.Load()
+	err := l.parts.keep(p, of.second, dropped-*told)
 	if err != nil {
 		l.counts.lost.Add(int64(p.Rows()))
 		l.report("predictions are not logged", err)
 		return err
 	}
-	l.counts.told = dropped
+	*told = dropped
 	l.counts.rows.Add(int64(p.Rows()))
 	if l.o.Place == nil {
 		l.counts.wrong.Store(nil)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -354,5 +355,66 @@ func TestAnswersThatNobodyGotTakeNoRoomFromOthers(t *testing.T) {
 	}
 	if n := len(l.second.all); n == 0 || n > queueBytes/secondShare>>20 || l.counts.second.Load() != int64(2*queueLength-n) {
 		t.Errorf("of what nobody got, %d wait, and %d were dropped", n, l.counts.second.Load())
+	}
+}
+
+// TestWhatNobodyGotHasPartsOfItsOwn: a release that is tried names as many columns as it likes, and those of what was answered stand where they are.
+func TestWhatNobodyGotHasPartsOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	for i := range 4 {
+		var many []string
+		for k := range 900 {
+			many = append(many, fmt.Sprintf(`"c%d_%d":1`, i, k))
+		}
+		second := exchange(fmt.Sprint("s", i), noon, `{"instances":[{"x":1}]}`, `{"predictions":[{`+strings.Join(many, ",")+`}]}`)
+		second.Arm, second.Second = port.ArmShadow, true
+		l.Add(second)
+	}
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.Add(exchange("a", noon, `{"instances":[{"rare":7}]}`, `{"predictions":[1]}`))
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.Add(exchange("b", noon.Add(time.Minute), `{"instances":[{"rare":8}]}`, `{"predictions":[1]}`))
+	l.Close()
+	rows, report := told(t, dir, Query{}, "id", "feature.rare", "other")
+	if want := []string{"a 7 -", "b 8 -"}; !slices.Equal(rows, want) || report.Parts != 2 || report.ShadowParts != 1 || report.Shadow != 0 {
+		t.Errorf("%q, %+v", rows, report)
+	}
+	b, err := bucket.Dir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Read(t.Context(), b, Query{})
+	for {
+		if _, err := r.Next(); err != nil {
+			break
+		}
+	}
+	if n := len(r.Columns()); n > 20 {
+		t.Errorf("who reads what was answered meets %d columns", n)
+	}
+	_ = r.Close()
+	all, report := told(t, dir, Query{Shadow: true}, "id")
+	if len(all) != 6 || report.ShadowParts != 0 || predictions.Second(report.Last) {
+		t.Errorf("%q, %+v", all, report)
+	}
+	if next, _ := told(t, dir, Query{Shadow: true, After: report.Last}, "id"); len(next) != 0 {
+		t.Errorf("behind the last of both kinds: %q", next)
+	}
+	var first string
+	for o, err := range b.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if predictions.Second(o.Key) {
+			first = o.Key
+		}
+	}
+	if next, _ := told(t, dir, Query{Shadow: true, After: first}, "id"); !slices.Contains(next, "b") {
+		t.Errorf("behind a part of a shadow: %q", next)
 	}
 }

@@ -35,6 +35,9 @@ func (r *Reader) open() error {
 		case err != nil:
 			return err
 		case !r.q.MayHold(o.Key):
+			if !r.q.Shadow && predictions.Second(o.Key) && (Query{From: r.q.From, To: r.q.To, After: r.q.After, Shadow: true}).MayHold(o.Key) {
+				r.report.ShadowParts++
+			}
 			continue
 		}
 		if err := r.begin(o); err != nil {
@@ -51,7 +54,8 @@ func (r *Reader) open() error {
 // MayHold tells by a part's name whether it is read for q.
 func (q Query) MayHold(key string) bool {
 	base := path.Base(key)
-	if key <= q.After || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+	second := predictions.Second(key)
+	if inTime(key) <= inTime(q.After) && q.After != "" || second && !q.Shadow || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") && !second {
 		return false
 	}
 	if _, err := table.FormatOf(schemas.Format{}, base); err != nil {
@@ -68,6 +72,12 @@ func (q Query) MayHold(key string) bool {
 	early := !q.From.IsZero() && !hour.Add(time.Hour+beside).After(q.From)
 	late := !q.To.IsZero() && !hour.Add(-beside).Before(q.To)
 	return !early && !late
+}
+
+// inTime is a part's key as it stands among others of its hour, of whichever kind they are.
+func inTime(key string) string {
+	dir, base := path.Split(key)
+	return dir + strings.TrimPrefix(base, predictions.SecondPrefix)
 }
 
 // begin opens one part.
@@ -88,7 +98,9 @@ func (r *Reader) begin(o port.Object) error {
 		r.part, r.key, r.place = part, o.Key, nil
 	}
 	r.report.Parts++
-	r.report.Last = o.Key
+	if r.report.Last == "" || inTime(o.Key) > inTime(r.report.Last) {
+		r.report.Last = o.Key
+	}
 	if strings.HasSuffix(strings.ToLower(name), ".parquet") {
 		return r.noted(in, o)
 	}

@@ -85,8 +85,8 @@ func (p *parts) list() []string {
 	return found
 }
 
-// keep writes a part.
-func (p *parts) keep(part *predictions.Part, dropped int64) (err error) {
+// keep writes a part; second says that its answers are those that nobody got.
+func (p *parts) keep(part *predictions.Part, second bool, dropped int64) (err error) {
 	if used := p.used.Load(); used >= p.o.Room {
 		return fault.WithHint(fault.New(fault.Transient, "the prediction log has %d MiB, all that it may take", used>>20), "raise spec.log.room, lower spec.log.sample, or shorten spec.log.keep")
 	}
@@ -109,7 +109,11 @@ func (p *parts) keep(part *predictions.Part, dropped int64) (err error) {
 	if err = errors.Join(err, serr, f.Close()); err != nil {
 		return fmt.Errorf("write a part of the prediction log: %w", err)
 	}
-	to := filepath.Join(p.o.Dir, filepath.FromSlash(predictions.Name(part.First(), strings.ToLower(rand.Text()[:8]))))
+	named := predictions.Name
+	if second {
+		named = predictions.SecondName
+	}
+	to := filepath.Join(p.o.Dir, filepath.FromSlash(named(part.First(), strings.ToLower(rand.Text()[:8]))))
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return fmt.Errorf("write a part of the prediction log: %w", err)
 	}

@@ -56,7 +56,9 @@ type Report struct {
 	Retyped    map[string]string `json:"retyped,omitempty"`    // columns whose type changed, and how
 	Unread     int64             `json:"unread,omitempty"`     // columns of parts that were left out, since there are too many others
 	Shadow     int64             `json:"shadow,omitempty"`     // rows of a shadow that were left out
-	Last       string            `json:"last,omitempty"`       // key of the last part
+	// Parts of the answers of a shadow that were left out without a look at their rows.
+	ShadowParts int64  `json:"shadowParts,omitempty"`
+	Last        string `json:"last,omitempty"` // key of the last part
 }
 
 // Reader reads the rows of a query as a table: columns of all parts by name. Not to be used

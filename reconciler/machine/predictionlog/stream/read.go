@@ -20,6 +20,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/topic"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -255,7 +256,7 @@ func (l *log) keepRow(f *os.File, r topic.Record) error {
 			return err
 		}
 	}
-	if n, err := strconv.ParseInt(dropped, 10, 64); err == nil && n > 0 {
+	if n, err := strconv.ParseInt(dropped, 10, 64); err == nil && n > 0 && !predictions.Second(partOf(r)) {
 		l.dropped = min(l.dropped+min(n, mostDropped), mostDropped)
 	}
 	l.met, l.last = l.met+1, partOf(r)
@@ -300,7 +301,11 @@ func (l *log) add(f *os.File, r topic.Record) error {
 	if l.used += int64(len(r.Value)) + 1; l.used > mostBytes {
 		return fault.WithHint(fault.New(fault.Invalid, "the topic has more than %d GiB of this deployment's rows", mostBytes>>30), "narrow the window")
 	}
-	hour := r.Time.UTC().Format("date=2006-01-02/hour=15/" + partName)
+	hour := r.Time.UTC().Format("date=2006-01-02/hour=15/")
+	if predictions.Second(partOf(r)) {
+		hour += predictions.SecondPrefix
+	}
+	hour += partName
 	var p *part
 	for i := 0; p == nil || p.size >= mostPart; i++ {
 		key := hour + strconv.Itoa(i) + ".jsonl"

@@ -492,3 +492,22 @@ func TestALookEndsWhateverOthersWrite(t *testing.T) {
 		t.Error("where no row was met yet, records of no part hold it up")
 	}
 }
+
+// TestWhatNobodyGotIsNotReadAmongWhatWasAnswered: also where both are records of one topic.
+func TestWhatNobodyGotIsNotReadAmongWhatWasAnswered(t *testing.T) {
+	_, o := cluster(t, 1)
+	dir := t.TempDir()
+	l := keeping(t, o, "price", dir)
+	defer l.Close()
+	second := asked("a", noon, 1)
+	second.Second, second.Arm = true, "shadow"
+	l.Add(asked("a", noon, 1))
+	l.Add(second)
+	sent(t, l, dir)
+	if got, report := rows(t, o, "price", predictionlog.Query{}, "id", "arm"); !slices.Equal(got, []string{"a -"}) || report.ShadowParts != 1 || report.Duplicates != 0 {
+		t.Errorf("%q, %+v", got, report)
+	}
+	if got, _ := rows(t, o, "price", predictionlog.Query{Shadow: true}, "id", "arm"); len(got) != 2 {
+		t.Errorf("with it: %q", got)
+	}
+}
