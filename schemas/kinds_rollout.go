@@ -104,7 +104,7 @@ type Pause struct {
 // Analysis compares the new release with a process of the old one that began with it.
 type Analysis struct {
 	// Metric is what is compared: error_rate is the share of the requests that are not answered, or with a status of 500 or above. Of requests that are
-	// sent to a shadow too, shadow_disagreement is the share of which the answers differ, shadow_error_rate by how much more of them fail, and shadow_slower the share that the new release answers slower.
+	// sent to a shadow too, shadow_disagreement is the share of which the answers differ, of those that the old release takes, shadow_error_rate is the share that fail with the new one, and shadow_slower the share that it answers slower.
 	Metric string `json:"metric,omitempty" jsonschema:"enum=error_rate,enum=shadow_disagreement,enum=shadow_error_rate,enum=shadow_slower" part:"placement"`
 	// Log compares, in place of a metric, what the deployment's log of predictions says of both.
 	Log *LogShare `json:"log,omitempty" part:"placement"`
