@@ -98,7 +98,7 @@ func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledge
 	if last.Watched == nil {
 		return port.Alert{
 			ID: i.ID, Repository: s.o.Name, Finding: string(i.Finding), Summary: stackSummary(last.Stack), Stack: last.Ref.Name,
-			Resources: watch.PlainAddresses(last.Stack.Drift), Entry: last.Seq, Since: i.Since, Over: i.Over,
+			Resources: watch.PlainAddresses(last.Stack.Drift), Entry: last.Seq, Since: i.Since, Again: i.Again, Over: i.Over,
 		}
 	}
 	w := *last.Watched
@@ -116,12 +116,12 @@ func (s *ManagedRepository) alertOf(in *pass.Intent, last *ledger.Entry, i ledge
 }
 
 // endUnwatched ends the incidents of monitors and stacks that no tracked branch declares any more, and of those
-// that are retired, or whose deployment is: nothing will be well again. It waits until each branch was read, and
+// that are retired, or whose deployment is: nothing will be well again. What was found of a branch that is not tracked here is left to whoever tracks it. It waits until each branch was read, and
 // tells what the ledger says afterwards.
 func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, revision string) (*ledger.Facts, error) {
 	s.mu.Lock()
 	declared := map[schemas.Ref]bool{}
-	read := len(s.branches) > 0
+	branches, read := slices.Clone(s.branches), len(s.branches) > 0
 	for _, branch := range s.branches {
 		read = read && s.monitors[branch] != nil
 		for ref := range s.monitors[branch] {
@@ -144,7 +144,7 @@ func (s *ManagedRepository) endUnwatched(ctx context.Context, bench *measure.Ben
 		switch made := facts.Latest[of]; {
 		case made != nil && made.Action == ledger.Retire:
 			why = of.String() + " is retired"
-		case read && !declared[ref]:
+		case read && !declared[ref] && (last.ObservedOf() == "" || slices.Contains(branches, last.ObservedOf())): // else it is another controller's
 			why = "not declared any more"
 		default:
 			continue

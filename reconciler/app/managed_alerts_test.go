@@ -217,6 +217,14 @@ func TestDriftOfAStackIsOneIncidentUntilALookFindsItInOrder(t *testing.T) {
 	}
 	look(plan.Step{Do: plan.Remake, Drift: []string{"a.b"}})
 	told("it drifts anew", "began drifted", "over drifted", "began drifted")
+	if again := book.entries[ref].Incidents(); len(again) != 1 || again[0].Again.IsZero() || team.lines[2] != team.lines[0] {
+		t.Errorf("it goes on as another one: %+v, %q", again, team.lines)
+	}
+	book.entries[ref].Stack.Branch = "other" // that another controller tracks
+	s.provides["main"] = nil
+	look(plan.Step{Do: plan.Keep, Pending: true})
+	told("of a branch that is tracked elsewhere", "began drifted", "over drifted", "began drifted")
+	book.entries[ref].Stack.Branch = "main"
 	s.provides["main"] = nil
 	look(plan.Step{Do: plan.Retire, Held: "destroys"})
 	told("declared no more", "began drifted", "over drifted", "began drifted", "over drifted")

@@ -45,6 +45,7 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 	at.h.Trigger = controller.Trigger(ctx)
 	s.show(ctx, at.h, at.in, at.facts)
 	bench := Bench(at.h, s.o.Env, s.o.Refresh.Allow)
+	bench.Branch = branch
 	var failed []error
 	all, measured := watching(at.in), map[schemas.Ref]bool{}
 	for _, ref := range monitorsOf(all) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -37,6 +38,7 @@ func (s *ManagedRepository) stacks(ctx context.Context, branch string, looked *p
 	}
 	defer at.h.Close()
 	bench := Bench(at.h, s.o.Env, s.o.Refresh.Allow)
+	bench.Branch = branch
 	var failed []error
 	drifted := map[schemas.Ref]bool{}
 	for _, ref := range slices.SortedFunc(maps.Keys(found), schemas.Ref.Compare) {
@@ -55,7 +57,7 @@ func (s *ManagedRepository) stacks(ctx context.Context, branch string, looked *p
 	}
 	left := len(failed) > 0
 	for ref, last := range facts.Observed {
-		left = left || ref.Kind.Traits().Provisioned && len(last.Incidents()) > 0
+		left = left || ref.Kind.Traits().Provisioned && slices.ContainsFunc(last.Incidents(), func(i ledger.Incident) bool { return !watch.Settled(i) })
 	}
 	s.mu.Lock()
 	s.drifting[branch] = left

@@ -24,6 +24,7 @@ type Alert struct {
 	Entry      int64    // of the ledger: the newest that tells of it
 	Pull       int      // the pull request that would train again; 0: there is none
 	Since      time.Time
+	Again      time.Time // zero: it was not over before
 	Over       time.Time // zero: it goes on
 }
 
@@ -43,12 +44,13 @@ type Issue struct {
 	Labels []string
 	Since  time.Time // it was not there before
 	Over   bool
+	Again  bool // it was over, and is not any more
 }
 
 // Issues is a forge that has them.
 type Issues interface {
 	// ReportIssue opens the issue, or brings the one that is there up to date and, where it is
-	// Over, closes it. What people closed stays closed, and one that was never opened is not
-	// opened to be closed. Somebody else's issue that copies the marker is not ours.
+	// Over, closes it. What people closed stays closed, but for an issue that was over and is told of
+	// Again. One that was never opened is not opened to be closed. Somebody else's issue that copies the marker is not ours.
 	ReportIssue(ctx context.Context, i Issue) (url string, err error)
 }

@@ -28,7 +28,7 @@ func (i issue) Tell(ctx context.Context, a port.Alert) error {
 	if a.Stack != "" {
 		title = fmt.Sprintf("infrastructure/%s has drifted", a.Stack)
 	}
-	_, err := i.forge.ReportIssue(ctx, port.Issue{Marker: marker, Title: title, Body: marker + "\n" + issueText(a), Labels: i.labels, Since: a.Since, Over: !a.Over.IsZero()})
+	_, err := i.forge.ReportIssue(ctx, port.Issue{Marker: marker, Title: title, Body: marker + "\n" + issueText(a), Labels: i.labels, Since: a.Since, Over: !a.Over.IsZero(), Again: !a.Again.IsZero()})
 	return err
 }
 
@@ -40,6 +40,9 @@ func issueText(a port.Alert) string {
 		fmt.Fprintf(&b, "`monitor/%s` watches `deployment/%s`: %s.\n\n", a.Monitor, a.Deployment, a.Summary)
 	}
 	fmt.Fprintf(&b, "| | |\n|---|---|\n| since | %s |\n", a.Since.UTC().Format(time.RFC3339))
+	if !a.Again.IsZero() {
+		fmt.Fprintf(&b, "| again | %s |\n", a.Again.UTC().Format(time.RFC3339))
+	}
 	if !a.Over.IsZero() {
 		fmt.Fprintf(&b, "| over | %s |\n", a.Over.UTC().Format(time.RFC3339))
 	}
@@ -57,6 +60,8 @@ func issueText(a port.Alert) string {
 	}
 	fmt.Fprintf(&b, "| ledger | entry %d |\n\n", a.Entry)
 	switch {
+	case a.Stack != "" && a.Over.IsZero() && !a.Again.IsZero():
+		b.WriteString("It was over, and the stack has drifted again. `vishwa plan` shows what is left to do, and what holds it. This issue is closed when a look a day later finds the stack as declared.\n")
 	case a.Stack != "" && a.Over.IsZero():
 		b.WriteString("`vishwa plan` shows what is left to do, and what holds it. This issue is closed when a look finds the stack as declared.\n")
 	case a.Stack != "":

@@ -45,6 +45,8 @@ func (c *Client) ReportIssue(ctx context.Context, i port.Issue) (string, error) 
 		ask := &github.IssueRequest{Body: &i.Body}
 		if close && one.GetState() != "closed" {
 			ask.State, ask.StateReason = github.String("closed"), github.String("completed")
+		} else if !close && i.Again && one.GetState() == "closed" { // its text is that of the end
+			ask.State, ask.StateReason = github.String("open"), github.String("reopened")
 		}
 		if _, err := c.call(ctx, http.MethodPatch, fmt.Sprintf("%s/issues/%d", c.repo, one.GetNumber()), ask, nil); err != nil {
 			return "", fmt.Errorf("edit issue %d: %w", one.GetNumber(), err)

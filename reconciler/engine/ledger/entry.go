@@ -222,6 +222,7 @@ type Stack struct {
 	Drifting int      `json:"drifting,omitempty"`
 	// Incidents are what people are told of it, as of a monitor; observe.
 	Incidents []Incident `json:"incidents,omitempty"`
+	Branch    string     `json:"branch,omitempty"` // that declares it; observe
 }
 
 // Release is what was deployed.
@@ -339,6 +340,7 @@ type Watched struct {
 	Incidents []Incident `json:"incidents,omitempty"`
 	// Baseline is the reference, where it is of the deployment's log.
 	Baseline *Baseline `json:"baseline,omitempty"`
+	Branch   string    `json:"branch,omitempty"` // that declares the monitor, where a controller measured it
 }
 
 // Baseline is the first rows of a log that one model answered, as they are in the store.
@@ -356,6 +358,7 @@ type Incident struct {
 	Finding Standing  `json:"finding"` // drifted, or fault
 	Since   time.Time `json:"since"`
 	Over    time.Time `json:"over,omitzero"`
+	Again   time.Time `json:"again,omitzero"` // it was over and went on
 	// Told are the receivers that were told that it began, and Ended those that were told that it
 	// is over, by their names in the controller's file.
 	Told  []string `json:"told,omitempty"`
@@ -373,6 +376,19 @@ func (e *Entry) Incidents() []Incident {
 		return e.Stack.Incidents
 	}
 	return nil
+}
+
+// ObservedOf is the branch that declares what e, an observation, is of; "": it does not say.
+func (e *Entry) ObservedOf() string {
+	switch {
+	case e == nil:
+		return ""
+	case e.Watched != nil:
+		return e.Watched.Branch
+	case e.Stack != nil:
+		return e.Stack.Branch
+	}
+	return ""
 }
 
 // Counted is a window that persistence counts.

@@ -33,6 +33,7 @@ import (
 // Bench is what measuring needs.
 type Bench struct {
 	*pass.Reconciler
+	Branch string // that a controller tracks, and whose declarations these are; "": it is not said
 	// Gauge opens a gauge; files are read from tree.
 	Gauge func(tree fs.FS, g schemas.Gauge) (port.Gauge, error)
 	// Log reads the log of predictions of a deployment, rows of a time and later ones. A

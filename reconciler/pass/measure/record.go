@@ -65,6 +65,7 @@ func (b *Bench) Record(ctx context.Context, m *Measured, revision string) error 
 			same = last
 			return nil, ""
 		}
+		m.Watched.Branch = b.Branch
 		m.Watched.Proposals = proposals(last, m.Watched.Proposals)
 		m.Watched.Incidents = watch.Incidents(m.Ref, last.Incidents(), m.Watched, b.Now())
 		return &m.Watched, Line(m.Watched)
