@@ -12,6 +12,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 )
@@ -129,5 +130,5 @@ func (p Paths) Seal() string { return filepath.Join(p.State, "seal", "key") }
 
 // watch is the checkout being read, with what its files held the last time: of each checkout, as one repository may have several here.
 func (h *Repository) watch() (fs.FS, func(ctx context.Context, sha string) (bool, error)) {
-	return h.Repo.Watch(filepath.Join(h.Paths.Cache, "files-"+digest.Of([]byte(h.Repo.Dir())).Hex()[:32]))
+	return h.Repo.Watch(recall.Memory{Path: filepath.Join(h.Paths.Cache, "files-"+digest.Of([]byte(h.Repo.Dir())).Hex()[:32]), Seal: h.Paths.Seal()})
 }

@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 )
 
 // rot is a filter that anybody can write; whoever runs it leaves a mark.
@@ -93,7 +94,7 @@ func TestWhatGitCallsCleanReadsAsTheCommit(t *testing.T) {
 			if b, err := fs.ReadFile(tree, file); err != nil || name != "filter and eol" && string(b) != want {
 				t.Errorf("the commit reads %q, %v; want %q", b, err, want)
 			}
-			work, same := r.Watch("")
+			work, same := r.Watch(recall.Memory{})
 			a, errA := fs.ReadFile(tree, file)
 			b, errB := fs.ReadFile(work, file)
 			if errA != nil || errB != nil || string(a) != string(b) {
@@ -106,7 +107,7 @@ func TestWhatGitCallsCleanReadsAsTheCommit(t *testing.T) {
 				t.Errorf("the checkout is not the commit: %v", err)
 			}
 			write(t, dir, file, "changed\r\n")
-			work, same = r.Watch("")
+			work, same = r.Watch(recall.Memory{})
 			if b, err := fs.ReadFile(work, file); err != nil || string(b) != "changed\r\n" {
 				t.Errorf("changed, it reads %q, %v", b, err)
 			}
@@ -205,7 +206,7 @@ func TestSparseCheckoutIsClean(t *testing.T) {
 	for _, args := range [][]string{{"set", "in"}, {"set", "--no-cone", "/in/deep/"}, {"set", "--sparse-index", "in"}} {
 		git(t, dir, append([]string{"sparse-checkout"}, args...)...)
 		r := openRepo(t, dir)
-		work, same := r.Watch("")
+		work, same := r.Watch(recall.Memory{})
 		if err := fstest.TestFS(work, "in/a", "in/deep/b", "out/c", "out/deep/d"); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}

@@ -22,7 +22,7 @@ import (
 
 // recalled is what is known of files, and what one reading finds of them. Its fields are guarded by the reading's lock.
 type recalled struct {
-	path  string       // "": nothing is remembered
+	at    recall.Memory
 	known recall.Known // nil: not read yet
 	now   recall.Known // of this reading
 	read  map[string]dvccache.Stamp
@@ -31,7 +31,7 @@ type recalled struct {
 
 // Recall is what the file at name holds, where it has not changed since that was remembered.
 func (w *watched) Recall(name string) (digest.File, bool) {
-	if w.recalled.path == "" {
+	if w.recalled.at.Path == "" {
 		return digest.File{}, false
 	}
 	at, err := w.near.stand(w, name)
@@ -42,7 +42,7 @@ func (w *watched) Recall(name string) (digest.File, bool) {
 	defer w.mu.Unlock()
 	r := &w.recalled
 	if r.known == nil {
-		if r.known = recall.Load(r.path); r.known == nil {
+		if r.known = r.at.Load(); r.known == nil {
 			r.known = recall.Known{}
 		}
 	}
@@ -73,8 +73,8 @@ func (w *watched) Remember(f digest.File) {
 
 // keep writes down what this reading knows, where that is more than what was known, or much less.
 func (r *recalled) keep() {
-	if r.path != "" && (r.fresh || len(r.known) > 2*len(r.now)) {
-		_ = r.now.Save(r.path) // the next one reads the files again
+	if r.at.Path != "" && (r.fresh || len(r.known) > 2*len(r.now)) {
+		_ = r.at.Save(r.now) // the next one reads the files again
 	}
 }
 

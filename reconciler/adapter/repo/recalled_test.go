@@ -14,7 +14,7 @@ import (
 // survey reads all files below a, as a survey does, and tells which were not remembered.
 func survey(t *testing.T, r *Repo, memory, head string) (read []string, held map[string]digest.Digest, same bool) {
 	t.Helper()
-	tree, ask := r.Watch(memory)
+	tree, ask := r.Watch(recall.Memory{Path: memory, Seal: filepath.Join(filepath.Dir(memory), "seal", "key")})
 	w := tree.(*watched)
 	held = map[string]digest.Digest{}
 	err := fs.WalkDir(tree, "a", func(p string, e fs.DirEntry, err error) error {
@@ -153,7 +153,7 @@ func TestAFileThatWasJustWrittenIsNotRemembered(t *testing.T) {
 			t.Errorf("it reads %q", read)
 		}
 	}
-	if known := recall.Load(memory); len(known) != 0 {
+	if known := (recall.Memory{Path: memory, Seal: filepath.Join(filepath.Dir(memory), "seal", "key")}).Load(); len(known) != 0 {
 		t.Errorf("it remembers %v", known)
 	}
 }

@@ -22,14 +22,14 @@ import (
 
 // Watch is the checkout, and a question about all that was read of it until it is
 // asked: does revision sha hold the same under the same names? A no may be wrong,
-// as where a file was read in part; a yes is not. At remembered, a file, stands what files held that have not
-// changed since; "" is none.
-func (r *Repo) Watch(remembered string) (tree fs.FS, same func(ctx context.Context, sha string) (bool, error)) {
+// as where a file was read in part; a yes is not. At remembered stands what files held that have not
+// changed since.
+func (r *Repo) Watch(remembered recall.Memory) (tree fs.FS, same func(ctx context.Context, sha string) (bool, error)) {
 	if r.root == nil {
 		return noWorktree{}, func(context.Context, string) (bool, error) { return false, nil }
 	}
 	w := &watched{worktree: worktree{r, newClean(r)}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{},
-		recalled: recalled{path: remembered, now: recall.Known{}, read: map[string]dvccache.Stamp{}}}
+		recalled: recalled{at: remembered, now: recall.Known{}, read: map[string]dvccache.Stamp{}}}
 	return w, w.same
 }
 

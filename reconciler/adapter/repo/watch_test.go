@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 	"io"
 	"io/fs"
 	"os"
@@ -37,7 +38,7 @@ func TestWatchSeesWhatChangesAnything(t *testing.T) {
 			git(t, dir, "add", ".")
 			git(t, dir, "commit", "-q", "-m", "second")
 			c.change(t, dir)
-			tree, same := openRepo(t, dir).Watch("")
+			tree, same := openRepo(t, dir).Watch(recall.Memory{})
 			_ = fs.WalkDir(tree, "a", func(p string, e fs.DirEntry, err error) error {
 				if err == nil && !e.IsDir() {
 					_, _ = fs.ReadFile(tree, p) // a link cannot be read
@@ -64,7 +65,7 @@ func remove(t *testing.T, dir, name string) {
 func TestWatchTrustsNoHalfReading(t *testing.T) {
 	dir := newRepo(t)
 	head := git(t, dir, "rev-parse", "HEAD")
-	tree, same := openRepo(t, dir).Watch("")
+	tree, same := openRepo(t, dir).Watch(recall.Memory{})
 	f, err := tree.Open("vishwa.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func TestWatchTrustsNoHalfReading(t *testing.T) {
 		t.Fatalf("half a file: %v, %v", got, err)
 	}
 
-	tree, same = openRepo(t, dir).Watch("")
+	tree, same = openRepo(t, dir).Watch(recall.Memory{})
 	whole, _ := fs.ReadFile(tree, "vishwa.yaml")
 	write(t, dir, "vishwa.yaml", "other\n")
 	_, _ = fs.ReadFile(tree, "vishwa.yaml")

@@ -1,18 +1,18 @@
 // Package recall remembers what files of a checkout hold, so that those that have not changed need not be read: what was read
-// of a file stands as long as its size, its times and its inode do, as with Git's own index.
+// of a file stands as long as its size, its times and its inode do, as with Git's own index. What is remembered leads to keys, and is sealed.
 package recall
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
 	"unsafe"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 )
 
 // File is what a file held when it stood as Stamp says.
@@ -38,18 +38,31 @@ func Settled(at dvccache.Stamp, began time.Time) bool {
 }
 
 const (
-	magic = "recalled files 1\n"
+	magic = "recalled files 2\n"
 	fixed = 2 + 4*8 + 20 + 32 // of a file, before its path
 )
 
-// Load is what is remembered at path. What cannot be read is nothing: files are then read again.
-func Load(path string) Known {
-	b, err := os.ReadFile(path)
-	if err != nil || len(b) < len(magic)+8 || !bytes.HasPrefix(b, []byte(magic)) {
+// Memory is where what is known is kept from one reading to the next. The zero Memory is none.
+type Memory struct {
+	Path string
+	Seal string // the file of the key that seals it
+}
+
+// purpose says of a memory which it is: that of another checkout does not open.
+func (m Memory) purpose() string { return "recalled files " + filepath.Base(m.Path) }
+
+// Load is what is remembered. What cannot be read, or was not sealed here, is nothing: files are then read again.
+func (m Memory) Load() Known {
+	raw, err := os.ReadFile(m.Path)
+	if err != nil {
 		return nil
 	}
-	b, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.ChecksumIEEE(b) != sum {
+	key, err := seal.Load(m.Seal)
+	if err != nil {
+		return nil
+	}
+	b, err := key.Open(m.purpose(), raw)
+	if err != nil || len(b) < len(magic)+4 || !bytes.HasPrefix(b, []byte(magic)) {
 		return nil
 	}
 	b = b[len(magic):]
@@ -77,9 +90,14 @@ func Load(path string) Known {
 	return known
 }
 
-// Save writes k to path, whole or not at all. It holds nothing that cannot be had again, and need not be on the disk.
-func (k Known) Save(path string) (err error) {
-	b := append(make([]byte, 0, len(magic)+8+len(k)*(fixed+40)), magic...)
+// Save writes k down, whole or not at all. It holds nothing that cannot be had again, and need not be on the disk.
+func (m Memory) Save(k Known) (err error) {
+	key, err := seal.Load(m.Seal)
+	if err != nil {
+		return err
+	}
+	path := m.Path
+	b := append(make([]byte, 0, len(magic)+4+len(k)*(fixed+40)), magic...)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(k)))
 	for name, f := range k {
 		if len(name) > 1<<16-1 {
@@ -91,7 +109,6 @@ func (k Known) Save(path string) (err error) {
 		}
 		b = append(append(append(b, f.Git[:]...), f.SHA256[:]...), name...)
 	}
-	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -99,7 +116,7 @@ func (k Known) Save(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	_, err = f.Write(key.Wrap(m.purpose(), b))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}

@@ -13,7 +13,8 @@ import (
 
 func TestWhatWasRememberedComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cache", "files")
-	if got := Load(path); len(got) != 0 {
+	m := Memory{path, filepath.Join(t.TempDir(), "seal", "key")}
+	if got := m.Load(); len(got) != 0 {
 		t.Errorf("nothing is there, and it holds %v", got)
 	}
 	want := Known{
@@ -21,11 +22,11 @@ func TestWhatWasRememberedComesBack(t *testing.T) {
 		"a/b ü\nc.d": {Stamp: dvccache.Stamp{Size: 1 << 40, MTime: -2, CTime: 1 << 62, Inode: 1<<64 - 1}, Git: [20]byte{19: 7}, SHA256: [32]byte{31: 8}},
 	}
 	for range 2 { // also over one that is there
-		if err := want.Save(path); err != nil {
+		if err := m.Save(want); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := Load(path); !maps.Equal(got, want) {
+	if got := m.Load(); !maps.Equal(got, want) {
 		t.Errorf("it holds %v, want %v", got, want)
 	}
 	if all, err := os.ReadDir(filepath.Dir(path)); err != nil || len(all) != 1 {
@@ -36,7 +37,8 @@ func TestWhatWasRememberedComesBack(t *testing.T) {
 // A memory that was damaged is none: files are read.
 func TestADamagedMemoryIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "files")
-	if err := (Known{"a": {}, "b": {}}).Save(path); err != nil {
+	m := Memory{path, filepath.Join(t.TempDir(), "seal", "key")}
+	if err := m.Save(Known{"a": {}, "b": {}}); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(path)
@@ -50,10 +52,31 @@ func TestADamagedMemoryIsNone(t *testing.T) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if got := Load(path); len(got) != 0 {
+			if got := m.Load(); len(got) != 0 {
 				t.Fatalf("with byte %d of %d changed, or no further, it holds %v", i, len(whole), got)
 			}
 		}
+	}
+}
+
+// What somebody else wrote, or what is of another checkout, is none: it would lead to keys of files that hold something else.
+func TestAMemoryThatWasNotSealedHereIsNone(t *testing.T) {
+	dir := t.TempDir()
+	ours, theirs := filepath.Join(t.TempDir(), "seal", "key"), filepath.Join(t.TempDir(), "seal", "key")
+	if err := (Memory{filepath.Join(dir, "one"), theirs}).Save(Known{"a": {}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := (Memory{filepath.Join(dir, "one"), ours}).Load(); len(got) != 0 {
+		t.Errorf("by another key it holds %v", got)
+	}
+	if err := (Memory{filepath.Join(dir, "two"), ours}).Save(Known{"a": {}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "two"), filepath.Join(dir, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if got := (Memory{filepath.Join(dir, "one"), ours}).Load(); len(got) != 0 {
+		t.Errorf("of another checkout it holds %v", got)
 	}
 }
 
