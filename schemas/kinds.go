@@ -360,6 +360,8 @@ type Hosted struct {
 	// Port is the public port on 127.0.0.1; without it a free one is chosen and kept.
 	Port int `json:"port,omitempty" jsonschema:"minimum=1,maximum=65535" part:"key"`
 	Readiness
+	// MinReady is how long a new release must answer, with requests, before the old one ends; without it, 500ms.
+	MinReady Duration `json:"minReady,omitempty" part:"placement"`
 	// MaxBody bounds a request's body in MiB; without it 64. What is larger is answered with 413.
 	MaxBody int `json:"maxBody,omitempty" jsonschema:"minimum=1,maximum=65536" part:"key"`
 }

@@ -173,7 +173,11 @@ func (t *Target) check(c *checker, d *document) {
 	t.Docker.check(d, field)
 	t.Kubernetes.check(c, d, field)
 	_, hosted, _ := t.Hosted()
-	if hosted == nil || hosted.Port == 0 {
+	if hosted == nil {
+		return
+	}
+	c.duration(d, field+".minReady", hosted.MinReady)
+	if hosted.Port == 0 {
 		return
 	}
 	if other, taken := c.ports[hosted.Port]; taken {

@@ -78,6 +78,9 @@ const (
 	TargetTFServing  = "tfserving"
 )
 
+// MinReady is how long a new release must answer where nothing else is declared.
+const MinReady = 500 * time.Millisecond
+
 // Hosted is what targets share that are served by this machine's serving host.
 type Hosted struct {
 	Command []string        `json:"command"`
@@ -85,6 +88,8 @@ type Hosted struct {
 	Pass    []string        `json:"pass,omitempty"`    // variables of the caller's that the process may see
 	Port    int             `json:"port,omitempty"`    // the public one; zero chooses a free one and keeps it
 	MaxBody int64           `json:"maxBody,omitempty"` // bytes of a request's body; zero is the server's own bound
+	// MinReady is how long a new release must answer before the one before it ends; zero is the server's own time.
+	MinReady time.Duration `json:"minReady,omitempty"`
 }
 
 // LocalRelease is a process of this machine.

@@ -470,3 +470,19 @@ func TestAppliesAtOnceComeOneAfterTheOther(t *testing.T) {
 		s.until("one release is left", func() bool { return len(folder(s.dir).releases(name)) == 1 })
 	}
 }
+
+// What serves goes on until the new release has answered for as long as it declares.
+func TestAReleaseAnswersForAsLongAsItDeclares(t *testing.T) {
+	s := newStage(t)
+	s.apply(s.release("one", "1"))
+	slow := s.release("one", "2")
+	slow.Local.MinReady = 6 * quick.Probation
+	begun := time.Now()
+	live := s.apply(slow)
+	if took := time.Since(begun); took < slow.Local.MinReady {
+		t.Errorf("it served alone after %s, and declares %s", took, slow.Local.MinReady)
+	}
+	if live.Key != slow.Key {
+		t.Errorf("it serves %s", live.Key)
+	}
+}

@@ -3,11 +3,15 @@
 
 package server
 
-import "time"
+import (
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
 
 // Timeouts holds the host's durations; a zero field has its default.
 type Timeouts struct {
-	Probation time.Duration `json:"probation,omitempty"` // a new release's first time with traffic, before the old one goes: 2s
+	Probation time.Duration `json:"probation,omitempty"` // a new release's first time with traffic, before the old one goes: 500ms
 	Drain     time.Duration `json:"drain,omitempty"`     // what is under way may take to finish: 30s
 	Grace     time.Duration `json:"grace,omitempty"`     // between SIGTERM and SIGKILL: 10s
 	Hold      time.Duration `json:"hold,omitempty"`      // a request waits for a process that is coming back: 5s
@@ -24,7 +28,7 @@ func (p Timeouts) filled() Timeouts {
 			*d = v
 		}
 	}
-	or(&p.Probation, 2*time.Second)
+	or(&p.Probation, port.MinReady)
 	or(&p.Drain, 30*time.Second)
 	or(&p.Grace, 10*time.Second)
 	or(&p.Hold, 5*time.Second)

@@ -47,6 +47,9 @@ func (s *local) order(r port.Release) (order, error) {
 	if h.MaxBody > 0 {
 		o.Limits.Body = h.MaxBody
 	}
+	if h.MinReady > 0 {
+		o.Pace.Probation = h.MinReady
+	}
 	if !strings.HasPrefix(o.Ready, "/") {
 		o.Ready = "/v2/health/ready"
 	}

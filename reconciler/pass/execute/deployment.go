@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -37,6 +38,9 @@ func (a *execution) deploy(ctx context.Context, j *job, spec *schemas.Deployment
 	r, err := a.release(ctx, j, spec, selected)
 	if err != nil {
 		return err
+	}
+	if h := r.Hosted(); h != nil && a.Live[j.Ref].Health == port.Ready {
+		a.sendEvent(j.Ref, Output, fmt.Sprintf("what serves goes on until the new release has answered for %s", h.MinReady))
 	}
 	live, err := a.Server.Apply(ctx, r)
 	if err != nil {
@@ -118,7 +122,7 @@ func servedBy(r *port.Release, j *job, by *schemas.Target) {
 		return
 	}
 	w, hosted, _ := by.Hosted()
-	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20}
+	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20, MinReady: hosted.MinReady.Or(port.MinReady)}
 	if t := by.Docker; t != nil {
 		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory}
 		return
