@@ -141,3 +141,28 @@ func (w *recorded) Write(b []byte) (int, error) {
 	w.rec.keep(&w.rec.x.Response, b[:n])
 	return n, err
 }
+
+// settle finds the id of an exchange that has none yet, so that both rows of it have the same.
+func (r *record) settle(body []byte) {
+	if r == nil || r.known {
+		return
+	}
+	id := predictions.RequestID(body)
+	if id == "" {
+		id = rand.Text()
+	}
+	id = predictions.CleanID(id)
+	r.x.ID, r.known, r.skip = id, true, r.skip || !r.log.Sampled(id)
+}
+
+// took notes that the answer is complete.
+func (r *record) took() { r.x.Latency = time.Since(r.began) }
+
+// again hands a second answer to the same request to the log.
+func (r *record) again(x predictions.Exchange) {
+	if r == nil || r.skip {
+		return
+	}
+	x.Time, x.ID, x.Path, x.Request = r.x.Time, r.x.ID, r.x.Path, r.x.Request
+	r.log.Add(x)
+}

@@ -6,7 +6,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"io"
 	"log/slog"
 	"math"
@@ -14,8 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -24,17 +21,12 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// HeaderShadow says that a request was answered by another release, and that nobody gets this answer: who serves it leaves out what is not to be
-// done twice. Nobody else can send it.
-const HeaderShadow = "X-Vishwa-Shadow"
-
 const (
 	shadowsAtOnce = 32               // requests that are under way; with both bodies of each, 70 MiB
 	shadowWithin  = 30 * time.Second // that one of them may take
 )
 
-// comparing is held by who compares two answers: what that takes in memory and time, the host that answers for all deployments has to spare
-// once.
+// comparing lets one comparison run at a time: the host serves all deployments, and has memory and time to spare for one alone.
 var comparing sync.Mutex
 
 func compared(one, other predictions.Body, tolerance float64) (predictions.Difference, bool) {
@@ -42,76 +34,6 @@ func compared(one, other predictions.Body, tolerance float64) (predictions.Diffe
 	defer comparing.Unlock()
 	return predictions.Compare(one, other, tolerance)
 }
-
-// inferencePaths are the last parts of paths that predictions are asked for at: of the Open Inference Protocol, TensorFlow Serving,
-// MLflow, Seldon, TorchServe and OpenAI.
-var inferencePaths = []string{"infer", "predict", "predictions", "invocations", "score", "embeddings", "completions"}
-
-// shadowed tells whether a request is one that may be sent twice: it asks for a prediction, and changes nothing that is known of.
-func shadowed(how port.Shadow, r *http.Request) bool {
-	if r.Method != http.MethodPost && r.Method != http.MethodGet || r.Header.Get("Upgrade") != "" || r.Header.Get(HeaderRelease) != "" {
-		return false
-	}
-	path, ok := plainly(r.URL)
-	if !ok {
-		return false
-	}
-	if len(how.Paths) > 0 {
-		return slices.ContainsFunc(how.Paths, func(p string) bool {
-			start, open := strings.CutSuffix(p, "*")
-			start = (&url.URL{Path: start}).EscapedPath()
-			return path == start || open && strings.HasPrefix(path, start)
-		})
-	}
-	at := strings.LastIndexAny(path, "/:")
-	if path[at] == ':' && !strings.Contains(path[:at], "/models/") && !strings.Contains(path[:at], "/endpoints/") {
-		return false // what stands behind it may be part of a name
-	}
-	return slices.Contains(inferencePaths, path[at+1:])
-}
-
-// plainly is the path of u as it is sent; false where a program that cleans or decodes it may take it for another one.
-func plainly(u *url.URL) (path string, ok bool) {
-	path = u.EscapedPath()
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && i+2 < len(path) {
-			n, err := strconv.ParseUint(path[i+1:i+3], 16, 8)
-			if c = byte(n); err != nil || c < ' ' || c == 0x7f || strings.IndexByte("/\\.;?#%:", c) >= 0 {
-				return "", false
-			}
-			continue
-		}
-		if c == ';' || c == '\\' {
-			return "", false
-		}
-	}
-	for i, part := range strings.Split(path, "/") {
-		if part == "." || part == ".." || part == "" && i > 0 && i < strings.Count(path, "/") {
-			return "", false
-		}
-	}
-	return path, strings.HasPrefix(path, "/")
-}
-
-// unsaid takes out of h what the header of a shadow's request is called by those who hand headers on as variables, where any other letter is a _:
-// nobody else can say it. So it is with all of our names.
-func unsaid(h http.Header) {
-	for name := range h {
-		plain := strings.Map(func(c rune) rune {
-			if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
-				return c
-			}
-			return '-'
-		}, name)
-		if strings.EqualFold(plain, HeaderShadow) || plain != name && len(plain) > len(ours) && strings.EqualFold(plain[:len(ours)], ours) {
-			delete(h, name)
-		}
-	}
-}
-
-// ours is what our headers begin with.
-const ours = "X-Vishwa-"
 
 // mirror sends requests to a release a second time, and counts what came of it.
 type mirror struct {
@@ -425,29 +347,4 @@ func (m *mirror) ended(u *instance) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.how == nil || m.to != u
-}
-
-// settle finds the id of an exchange that has none yet, so that both rows of it have the same.
-func (r *record) settle(body []byte) {
-	if r == nil || r.known {
-		return
-	}
-	id := predictions.RequestID(body)
-	if id == "" {
-		id = rand.Text()
-	}
-	id = predictions.CleanID(id)
-	r.x.ID, r.known, r.skip = id, true, r.skip || !r.log.Sampled(id)
-}
-
-// took notes that the answer is complete.
-func (r *record) took() { r.x.Latency = time.Since(r.began) }
-
-// again hands a second answer to the same request to the log.
-func (r *record) again(x predictions.Exchange) {
-	if r == nil || r.skip {
-		return
-	}
-	x.Time, x.ID, x.Path, x.Request = r.x.Time, r.x.ID, r.x.Path, r.x.Request
-	r.log.Add(x)
 }

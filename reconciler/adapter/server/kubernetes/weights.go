@@ -1,0 +1,118 @@
+// The weights of a route, and whether what carries it has taken them.
+
+package kubernetes
+
+import (
+	"context"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+)
+
+// divided is the route of what serves, with a part of the requests for the Service of what is tried.
+func divided(route owned.Object, to string, weight int) owned.Object {
+	out := owned.Object{Resource: route.Resource, Name: route.Name, Body: plain(route.Body)}
+	spec, _ := out.Body["spec"].(map[string]any)
+	rules, _ := spec["rules"].([]any)
+	for _, r := range rules {
+		if rule, is := r.(map[string]any); is {
+			rule["backendRefs"] = []any{
+				map[string]any{"name": route.Name, "port": float64(80), "weight": float64(whole - weight)},
+				map[string]any{"name": to, "port": float64(80), "weight": float64(weight)},
+			}
+		}
+	}
+	return out
+}
+
+// weightOf is the part of the requests that a route gives a Service; false where it does not name it.
+func weightOf(route map[string]any, to string) (weight int, named bool) {
+	spec := owned.As[struct {
+		Spec struct {
+			Rules []struct {
+				Backends []struct {
+					Name   string `json:"name"`
+					Weight *int   `json:"weight"`
+				} `json:"backendRefs"`
+			} `json:"rules"`
+		} `json:"spec"`
+	}](route).Spec
+	for _, rule := range spec.Rules {
+		for _, b := range rule.Backends {
+			if b.Name == to {
+				if b.Weight == nil {
+					return 1, true
+				}
+				return *b.Weight, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// weigh gives what is tried its weight, and returns when the Gateway has taken it over.
+func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
+	made, err := s.hand(c, name).Put(ctx, divided(*rec.Served.find(kube.HTTPRoutes), rec.Tried.Unit, weight))
+	if err != nil {
+		return err
+	}
+	return s.accepted(ctx, c, made)
+}
+
+// accepted returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
+func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]any) error {
+	type told struct {
+		Meta   status.Meta `json:"metadata"`
+		Status struct {
+			Parents []struct {
+				Conditions []struct {
+					Type       string `json:"type"`
+					Status     string `json:"status"`
+					Reason     string `json:"reason"`
+					Message    string `json:"message"`
+					Generation int64  `json:"observedGeneration"`
+				} `json:"conditions"`
+			} `json:"parents"`
+		} `json:"status"`
+	}
+	of := owned.As[told](route)
+	for limit := s.o.Env.Now().Add(reachWithin); ; {
+		var now told
+		err := c.Get(ctx, kube.HTTPRoutes, of.Meta.Name, &now)
+		why := "no Gateway says anything of it"
+		for i, p := range now.Status.Parents {
+			if i == 0 {
+				why = ""
+			}
+			yes := 0
+			for _, cond := range p.Conditions {
+				switch {
+				case cond.Type != "Accepted" && cond.Type != "ResolvedRefs":
+				case cond.Generation < of.Meta.Generation:
+					why = "its Gateway has not seen it yet"
+				case cond.Status != "True":
+					why = cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message
+				default:
+					yes++
+				}
+			}
+			if yes == 0 && why == "" {
+				why = "its Gateway does not say that it takes it"
+			}
+		}
+		late := s.o.Env.Now().After(limit)
+		switch {
+		case err != nil && (fault.Of(err) != fault.Transient || late):
+			return err
+		case err == nil && why == "":
+			return s.drained(ctx)
+		case late:
+			return fault.WithHint(fault.New(fault.Transient, "HTTPRoute %s does not divide the requests as it says after %s: %s", of.Meta.Name, reachWithin, why), "see that the Gateway's controller runs, and that the Gateway lets this namespace attach routes: kubectl describe httproute")
+		}
+		if err := owned.Pause(ctx); err != nil {
+			return err
+		}
+	}
+}
