@@ -1,4 +1,4 @@
-// Measuring: the table of gauges, and where null alarm rates are kept.
+// Measuring: the table of gauges, and where null alarm rates and references are kept.
 
 package app
 
@@ -6,8 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gauge"
@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -27,9 +28,12 @@ import (
 
 // Bench is what a monitor measures with; private hosts are asked where allow names them.
 func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
-	nulls := nullRates{filepath.Join(h.Paths.Cache, "drift")}
+	shelf := func(most, one int64, below ...string) recall.Shelf {
+		return recall.Shelf{Dir: filepath.Join(append([]string{h.Paths.Cache, "drift"}, below...)...), Seal: h.Paths.Seal(), Most: most, One: one, Now: env.Now}
+	}
+	nulls := &nullRates{shelf: shelf(64<<20, 4<<10)}
 	return &measure.Bench{
-		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep,
+		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep, References: shelf(4<<30, 1<<30, "references"),
 		Log: func(ctx context.Context, d schemas.Declaration, from, now time.Time) (table.Reader, func() error, error) {
 			objects, prefix, err := server.OpenPredictions(h.Paths.Serving(), d.Metadata.Name, d.Spec.(schemas.Logged).Logs(),
 				server.Access{Lookup: env.Lookup, Guarded: true, Allow: allow, May: env.MayUse, Send: env.MaySend, From: from})
@@ -64,28 +68,30 @@ func openGauge(tree fs.FS, g schemas.Gauge, env port.Env, allow []string) (port.
 }
 
 // nullRates keeps null alarm rates by what they come from, one small file each: they are found
-// anew where a file is lost or broken.
-type nullRates struct{ dir string }
-
-func (n nullRates) path(d digest.Digest) string { return filepath.Join(n.dir, d.Hex()+".json") }
-
-func (n nullRates) known(d digest.Digest) (out drift.Null, ok bool) {
-	raw, err := os.ReadFile(n.path(d))
-	return out, err == nil && json.Unmarshal(raw, &out) == nil
+// anew where a file is lost or broken, or was put there by somebody else.
+type nullRates struct {
+	shelf recall.Shelf
+	tidy  sync.Once
 }
 
-func (n nullRates) keep(d digest.Digest, v drift.Null) {
-	raw, err := json.Marshal(v)
-	if err != nil || os.MkdirAll(n.dir, 0o700) != nil {
-		return
+func (n *nullRates) known(d digest.Digest) (out drift.Null, ok bool) {
+	found := n.shelf.Open(d)
+	if found == nil {
+		return out, false
 	}
-	aside, err := os.CreateTemp(n.dir, "new-")
+	defer found.Close()
+	return out, json.Unmarshal(found.Index, &out) == nil
+}
+
+func (n *nullRates) keep(d digest.Digest, v drift.Null) {
+	n.tidy.Do(n.shelf.Tidy)
+	raw, err := json.Marshal(v)
 	if err != nil {
 		return
 	}
-	_, wrote := aside.Write(raw)
-	if closed := aside.Close(); wrote != nil || closed != nil || os.Rename(aside.Name(), n.path(d)) != nil {
-		_ = os.Remove(aside.Name()) // it is a cache, and the next one finds the rate anew
+	if at, err := n.shelf.New(d); err == nil {
+		_ = at.Put(raw) // it is a cache, and the next one finds the rate anew
+		_ = at.Done()
 	}
 }
 

@@ -18,11 +18,11 @@ const (
 
 // Absent tells of a column's rows without a value: a fault, where none of the window has one and
 // chance does not explain it; or a note, where they are far more or far fewer than in the reference.
-func Absent(base, now *Side, name string) (fault, note string) {
-	if base.Rows == 0 || now.Rows == 0 {
+func Absent(base Reference, now *Side, name string) (fault, note string) {
+	if base.Len() == 0 || now.Rows == 0 {
 		return "", ""
 	}
-	m, n := float64(base.Rows), float64(now.Rows)
+	m, n := float64(base.Len()), float64(now.Rows)
 	was, is := float64(base.Nulls(name))/m, float64(now.Nulls(name))/n
 	if is == 1 && math.Pow(was, n) < byChance {
 		return fmt.Sprintf("the window: none of its %s has a value, and of the reference %.0f %% have one", plural.Of(now.Rows, "row"), 100*(1-was)), ""

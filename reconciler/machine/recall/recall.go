@@ -1,5 +1,6 @@
 // Package recall remembers what files of a checkout hold, so that those that have not changed need not be read: what was read
 // of a file stands as long as its size, its times and its inode do, as with Git's own index. What is remembered leads to keys, and is sealed.
+// So is what is kept on a Shelf: what took long to find, by the digest of all that it comes from.
 package recall
 
 import (

@@ -24,6 +24,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
+	"github.com/vishwaops/vishwa/reconciler/machine/recall"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -45,6 +46,8 @@ type Bench struct {
 	// found anew.
 	Known func(digest.Digest) (drift.Null, bool)
 	Keep  func(digest.Digest, drift.Null)
+	// References has references as they were sorted; the zero one keeps none, and each is read and sorted anew.
+	References recall.Shelf
 }
 
 // Measured is what was found.
@@ -108,6 +111,7 @@ type session struct {
 	season *watch.Season
 	// baseline is the reference, where it is of the log.
 	baseline *ledger.Baseline
+	anew     bool // the reference is read, whatever is kept of it
 }
 
 func (b *Bench) session(ctx context.Context, in *pass.Intent, ref schemas.Ref) (*session, error) {
@@ -176,20 +180,17 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	if c := s.spec.Current; c.Season != nil {
 		s.season = watch.SeasonOf(c.Season.Every, s.now.Add(-c.Window.Or(0)), s.now)
 	}
-	base, now := &rows{session: s}, &rows{session: s, current: true}
-	now.base = &base.side
-	base.side.Each, now.side.Each = AtOnce, AtOnce
-	if s.Spool != nil {
-		spool, done, err := s.Spool()
-		if err != nil {
-			return e, err
-		}
-		defer done()
-		base.side.Spool, now.side.Spool = spool, spool
-	}
-	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
+	base, now, done, err := s.sides()
+	if err != nil {
 		return e, err
 	}
+	defer done()
+	ref, err := s.sorted(ctx, base, from)
+	if err != nil {
+		return e, err
+	}
+	defer ref.done()
+	now.base = ref
 	if s.baseline != nil {
 		base.told.From = s.baselineOf()
 	}
@@ -197,19 +198,21 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 		return e, err
 	}
 	e.Reference, e.Window = base.told, now.told
-	if s.season != nil {
-		e.Why = append(e.Why, fmt.Sprintf("the reference is its rows of the window's hours of the %s: %d of %d", s.spec.Current.Season.Every, base.told.Rows, base.told.Rows+base.other))
-		if base.told.Rows == 0 {
-			return e, fault.WithHint(fault.New(fault.Missing, "%s has no rows of the window's hours of the %s", s.spec.Reference, s.spec.Current.Season.Every), "name a longer reference, or say every: day; or leave out spec.current.season")
-		}
+	if err := s.seasonal(&e, base); err != nil {
+		return e, err
 	}
 	if n := now.told.Future; n > 0 {
 		e.Why = append(e.Why, plural.Of(n, "row")+" left out: their time has not come yet")
 	}
 	e.Why = append(e.Why, now.notes...)
-	if e.Columns, err = s.columns(&base.side, &now.side, from.Digest); err != nil {
+	if e.Columns, err = s.columns(ref, &now.side, from.Digest); err != nil && ref.spoiled(err) {
+		s.notes, s.baseline, s.anew = nil, nil, true
+		return s.evidence(ctx)
+	}
+	if err != nil {
 		return e, err
 	}
+	s.keep(ref, base)
 	e.Why = append(e.Why, s.notes...)
 	drift.Judge(e.Columns, e.FDR)
 	if err := s.performance(ctx, &e, base, now); err != nil {
@@ -222,8 +225,35 @@ func (s *session) evidence(ctx context.Context) (e watch.Evidence, err error) {
 	return e, nil
 }
 
+// sides are the reference and the window, before they are read, and how they are done with.
+func (s *session) sides() (base, now *rows, done func() error, err error) {
+	base, now, done = &rows{session: s}, &rows{session: s, current: true}, func() error { return nil }
+	base.side.Each, now.side.Each = AtOnce, AtOnce
+	if s.Spool != nil {
+		spool, end, err := s.Spool()
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		base.side.Spool, now.side.Spool, done = spool, spool, end
+	}
+	return base, now, done, nil
+}
+
+// seasonal tells which rows of the reference are like the window's, and refuses where none are.
+func (s *session) seasonal(e *watch.Evidence, base *rows) error {
+	if s.season == nil {
+		return nil
+	}
+	every := s.spec.Current.Season.Every
+	e.Why = append(e.Why, fmt.Sprintf("the reference is its rows of the window's hours of the %s: %d of %d", every, base.told.Rows, base.told.Rows+base.other))
+	if base.told.Rows == 0 {
+		return fault.WithHint(fault.New(fault.Missing, "%s has no rows of the window's hours of the %s", s.spec.Reference, every), "name a longer reference, or say every: day; or leave out spec.current.season")
+	}
+	return nil
+}
+
 // columns holds each column that is declared, or all of the reference.
-func (s *session) columns(base, now *sample.Side, from digest.Digest) ([]drift.Column, error) {
+func (s *session) columns(base sample.Reference, now *sample.Side, from digest.Digest) ([]drift.Column, error) {
 	names := base.Columns()
 	if len(s.spec.Columns) > 0 {
 		names = slices.Sorted(maps.Keys(s.spec.Columns))
@@ -255,14 +285,15 @@ func AtOnce(n int, do func(i int)) {
 
 // compared is what a column is compared by: as declared, on both sides; from names the reference.
 type compared struct {
-	set       schemas.Watching
-	base, now *sample.Side
-	from      digest.Digest
+	set  schemas.Watching
+	base sample.Reference
+	now  *sample.Side
+	from digest.Digest
 }
 
 // column holds one column, and tells what there is to note about it.
 func (s *session) column(name string, by compared) (c drift.Column, notes []string, err error) {
-	typ := cmp.Or(by.set.Type, by.base.Type(name))
+	typ := s.typeOf(name, by.base)
 	without := func(v drift.Verdict, why string) (drift.Column, []string, error) {
 		return drift.Column{Name: name, Type: typ, Verdict: v, Why: why}, nil, nil
 	}
@@ -273,12 +304,14 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 		return without(drift.Unsupported, "a column of "+typ+" is not compared")
 	case !by.now.Has(name) && by.now.Rows > 0:
 		return without(drift.Fault, "the window has no such column")
+	case typ == "":
+		return without(drift.Fault, "the reference: "+reason(nil))
 	}
 	ref, err := by.base.Sample(name, typ)
-	if fault.Of(err) == fault.Transient && err != nil {
+	if kind := fault.Of(err); err != nil && (kind == fault.Transient || kind == fault.Corrupt) {
 		return c, nil, err
 	}
-	if err != nil || typ == "" {
+	if err != nil {
 		return without(drift.Fault, "the reference: "+reason(err))
 	}
 	cur := drift.Numeric(nil)
@@ -313,6 +346,11 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 		c.Shape = nil // it shows values
 	}
 	return c, notes, nil
+}
+
+// typeOf is what a column is compared as: as declared, or as the reference has it.
+func (s *session) typeOf(name string, base sample.Reference) string {
+	return cmp.Or(s.spec.Columns[name].Type, base.Type(name))
 }
 
 // nulls finds null alarm rates of a column of the reference that from names, once.

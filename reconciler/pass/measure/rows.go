@@ -33,7 +33,7 @@ type rows struct {
 	*session
 	current bool
 	side    sample.Side
-	base    *sample.Side // the reference, of a window
+	base    sample.Reference // of a window
 	told    watch.Data
 	notes   []string // what a log lacks
 	skip    int64    // rows before the newest ones
@@ -130,21 +130,7 @@ func joined(err error, done func() error) error {
 
 // each opens every table of a, in the order of their names.
 func (r *rows) each(ctx context.Context, ref schemas.Ref, a port.Artifact, read func(table.Reader) error) error {
-	files := a.Files
-	if files == nil {
-		files = digest.Manifest{{Path: a.Name, Digest: a.Digest, Size: a.Size}}
-	}
-	var format schemas.Format
-	for _, d := range r.in.Decls {
-		if data, ok := d.Spec.(schemas.Data); ok && d.Ref() == ref.Whole() {
-			if f := data.Data().Format; f != nil {
-				format = *f
-			}
-			if a.Files == nil && a.Name == "" {
-				files[0].Path = path.Base(cmp.Or(data.Data().Source.Path, data.Data().Source.Pin))
-			}
-		}
-	}
+	files, format := r.filesOf(ref, a)
 	tables := 0
 	for _, f := range files {
 		as, err := table.FormatOf(format, f.Path)
@@ -163,6 +149,24 @@ func (r *rows) each(ctx context.Context, ref schemas.Ref, a port.Artifact, read 
 		return fault.WithHint(fault.New(fault.Invalid, "%s holds no table", ref), "declare its spec.format")
 	}
 	return nil
+}
+
+// filesOf are the files of a, by names that tell what they are, and the format that is declared of them.
+func (s *session) filesOf(ref schemas.Ref, a port.Artifact) (files digest.Manifest, format schemas.Format) {
+	if files = a.Files; files == nil {
+		files = digest.Manifest{{Path: a.Name, Digest: a.Digest, Size: a.Size}}
+	}
+	for _, d := range s.in.Decls {
+		if data, ok := d.Spec.(schemas.Data); ok && d.Ref() == ref.Whole() {
+			if f := data.Data().Format; f != nil {
+				format = *f
+			}
+			if a.Files == nil && a.Name == "" {
+				files[0].Path = path.Base(cmp.Or(data.Data().Source.Path, data.Data().Source.Pin))
+			}
+		}
+	}
+	return files, format
 }
 
 func (r *rows) one(ctx context.Context, f digest.File, as schemas.Format, read func(table.Reader) error) error {
