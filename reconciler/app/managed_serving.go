@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -190,6 +191,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 	var all sync.WaitGroup
 	var out []controller.Deployment
 	slots := make(chan struct{}, 4)
+	survey := wrap.Survey(server)
 	whole := ctx
 	for ref, st := range deployed {
 		all.Go(func() {
@@ -202,7 +204,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
 				}
 			}
-			live, err := server.Observe(ctx, ref.Name)
+			live, err := survey.Observe(ctx, ref.Name)
 			d := controller.Deployment{Ref: ref, Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
 			switch {
 			case err != nil: // one that cannot be asked hides no other

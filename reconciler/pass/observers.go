@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -25,6 +26,7 @@ func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 	var all sync.WaitGroup
 	var errs []error
 	slots := make(chan struct{}, 4)
+	eyes.survey = wrap.Survey(eyes.Server)
 	for _, ref := range w.watched() {
 		observe := observers[ref.Kind]
 		if observe == nil {
@@ -64,7 +66,7 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 }
 
 func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
-	live, err := eyes.Server.Observe(ctx, ref.Name)
+	live, err := eyes.survey.Observe(ctx, ref.Name)
 	logged := eyes.logged(ctx, w.Graph, ref, live)
 	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
 }

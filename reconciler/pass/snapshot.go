@@ -192,6 +192,8 @@ type Observers struct {
 	Arms func(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error)
 	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
 	Machine string
+
+	survey port.Observer // Server, for one look
 }
 
 // Ledger is the ledger on its branch.

@@ -100,6 +100,19 @@ type Server interface {
 	Apply(ctx context.Context, r Release) (Live, error)
 }
 
+// Observer looks at what is served.
+type Observer interface {
+	// Observe is a Server's.
+	Observe(ctx context.Context, name string) (Live, error)
+}
+
+// Surveyor is a Server that looks at many names at less cost than at one after another.
+type Surveyor interface {
+	// Survey looks at many names at once: what its Observe tells was asked after Survey, and may have been asked for
+	// several names together. It is for one look, and not kept.
+	Survey() Observer
+}
+
 // Reviver is a Server that can bring back what it served before as it stands.
 type Reviver interface {
 	// Revive makes the release of this key answer again, where it is what was served

@@ -89,6 +89,9 @@ type question struct {
 
 // Get reads an object; one that is not there is Missing.
 func (c *Client) Get(ctx context.Context, r Resource, name string, into any) error {
+	if c.known(ctx, r, name, into) {
+		return nil
+	}
 	return c.ask(ctx, question{verb: "get", resource: r, name: name, method: http.MethodGet}, into)
 }
 
@@ -150,8 +153,8 @@ func (s Select) values() url.Values {
 	return v
 }
 
-// list is a page of objects.
-type list[T any] struct {
+// page is a part of a list of objects.
+type page[T any] struct {
 	Metadata struct {
 		ResourceVersion string `json:"resourceVersion"`
 		Continue        string `json:"continue"`
@@ -161,27 +164,34 @@ type list[T any] struct {
 
 // List reads objects, and which version of the world it read.
 func List[T any](ctx context.Context, c *Client, r Resource, s Select) ([]T, string, error) {
+	if all, version, ok := among[T](ctx, c, r, s); ok {
+		return all, version, nil
+	}
+	return list[T](ctx, c, r, s)
+}
+
+func list[T any](ctx context.Context, c *Client, r Resource, s Select) ([]T, string, error) {
 	var all []T
 	q := s.values()
 	q.Set("limit", "500")
 	for {
-		var page list[T]
-		if err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: q}, &page); err != nil {
+		var p page[T]
+		if err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: q}, &p); err != nil {
 			return nil, "", err
 		}
-		all = append(all, page.Items...)
-		if page.Metadata.Continue == "" {
-			return all, page.Metadata.ResourceVersion, nil
+		all = append(all, p.Items...)
+		if p.Metadata.Continue == "" {
+			return all, p.Metadata.ResourceVersion, nil
 		}
-		q.Set("continue", page.Metadata.Continue)
+		q.Set("continue", p.Metadata.Continue)
 	}
 }
 
 // version is which one of the world the server has now.
 func (c *Client) version(ctx context.Context, r Resource) (string, error) {
-	var page list[struct{}]
-	err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: url.Values{"limit": {"1"}}}, &page)
-	return page.Metadata.ResourceVersion, err
+	var p page[struct{}]
+	err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: url.Values{"limit": {"1"}}}, &p)
+	return p.Metadata.ResourceVersion, err
 }
 
 // ask puts one question within the client's patience.

@@ -56,6 +56,7 @@ type Client struct {
 	silent   atomic.Int64 // when it did not answer last, by our clock
 	uid      atomic.Pointer[string]
 	versions sync.Map // of API groups
+	together *together
 }
 
 const account = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -37,13 +37,41 @@ type serving struct {
 var (
 	_ port.Splitter = (*serving)(nil)
 
-	_ port.Reviver = (*serving)(nil)
-	_ port.Renewer = (*serving)(nil)
+	_ port.Reviver  = (*serving)(nil)
+	_ port.Renewer  = (*serving)(nil)
+	_ port.Surveyor = (*serving)(nil)
 )
 
 // Observe is the first that serves something under name.
 func (s *serving) Observe(ctx context.Context, name string) (port.Live, error) {
+	var all firstOf
 	for _, o := range s.all {
+		all = append(all, o)
+	}
+	return all.Observe(ctx, name)
+}
+
+// Survey looks at many names at once, by whoever can.
+func Survey(s port.Server) port.Observer {
+	if many, can := s.(port.Surveyor); can {
+		return many.Survey()
+	}
+	return s
+}
+
+func (s *serving) Survey() port.Observer {
+	var all firstOf
+	for _, o := range s.all {
+		all = append(all, Survey(o))
+	}
+	return all
+}
+
+// firstOf tells what the first of them does that serves something.
+type firstOf []port.Observer
+
+func (all firstOf) Observe(ctx context.Context, name string) (port.Live, error) {
+	for _, o := range all {
 		l, err := o.Observe(ctx, name)
 		if err != nil || l != (port.Live{}) {
 			return l, err

@@ -16,7 +16,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
-	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -58,14 +57,15 @@ const (
 type server struct {
 	o      Options
 	owner  string
-	seen   owned.Settled
+	seen   memory
 	shapes map[string]*shape
 }
 
 var (
-	_ port.Server  = (*server)(nil)
-	_ port.Reviver = (*server)(nil)
-	_ port.Renewer = (*server)(nil)
+	_ port.Server   = (*server)(nil)
+	_ port.Reviver  = (*server)(nil)
+	_ port.Renewer  = (*server)(nil)
+	_ port.Surveyor = (*server)(nil)
 )
 
 // New serves on clusters, for all of their targets. Nothing is asked of any yet.

@@ -28,12 +28,17 @@ func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
 }
 
 func (s *server) observe(ctx context.Context, name string, rec record) (port.Live, error) {
+	return s.observeBy(ctx, name, rec, s.there)
+}
+
+// observeBy tells how it stands, by clients that lead gives.
+func (s *server) observeBy(ctx context.Context, name string, rec record, lead func(context.Context, place) (*kube.Client, error)) (port.Live, error) {
 	at := rec.Served
 	if at == nil {
 		return port.Live{}, nil
 	}
 	l := port.Live{Key: at.Key, Model: at.Model, URL: at.URL, Bytes: s.bytes(*at), Isolation: isolation(), Health: port.Failing, Since: at.Since}
-	c, err := s.there(ctx, at.Place)
+	c, err := lead(ctx, at.Place)
 	if err == nil && rec.Tried != nil {
 		l.Beside, err = s.beside(ctx, c, name, &rec) // where the cluster does not say, nothing is held against it
 	}
@@ -86,7 +91,7 @@ func (s *server) drift(ctx context.Context, c *kube.Client, name string, rec rec
 	if rec.Served.Place.Git != nil {
 		return s.strays(ctx, c, name, rec, way, l)
 	}
-	drift, err := s.seen.Drift(ctx, s.hand(c, name), rec.Served.Objects)
+	drift, err := s.differs(ctx, c, name, rec.Served.Objects)
 	if drift != "" {
 		drift += way
 	}

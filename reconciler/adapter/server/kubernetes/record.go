@@ -176,8 +176,10 @@ func (s *server) readRecord(name string) (record, error) {
 // writeRecord replaces what is kept of name; a record of nowhere is none.
 func (s *server) writeRecord(name string, r record) error {
 	if len(r.Places) == 0 {
-		if err := os.Remove(s.file(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return artifact.Disk(err, s.o.Dir)
+		for _, file := range []string{s.seenFile(name), s.file(name)} {
+			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return artifact.Disk(err, s.o.Dir)
+			}
 		}
 		return nil
 	}

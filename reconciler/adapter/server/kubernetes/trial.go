@@ -252,7 +252,7 @@ func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *r
 		*served.find(kube.HTTPRoutes) = divided(*route, t.Unit, weight)
 		rec.Served = &served
 	}
-	drift, err := s.seen.Drift(ctx, s.hand(c, name), append(unitsOf(*t), s.front(name, *t)))
+	drift, err := s.differs(ctx, c, name, append(unitsOf(*t), s.front(name, *t)))
 	if err != nil {
 		return nil, err
 	}

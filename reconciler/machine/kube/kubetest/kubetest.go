@@ -41,6 +41,7 @@ type Options struct {
 	Runtimes map[string]Runtime // of KServe, by name
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
 	Seldon func(storageURI string, requirements []string) (state, why string)
+	Page   int // of a list; zero is 3, so that few objects are several pages
 	// Rules are the rights of the client; nil is every right.
 	Rules []rbacv1.PolicyRule
 }

@@ -4,6 +4,7 @@ package kubetest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -284,9 +285,9 @@ func (c *Cluster) list(r *http.Request, q request) (int, any) {
 	m := object{"resourceVersion": strconv.Itoa(c.store.version)}
 	from, _ := strconv.Atoi(r.URL.Query().Get("continue"))
 	items = items[min(from, len(items)):]
-	if r.URL.Query().Get("limit") != "" && len(items) > 3 {
-		items = items[:3]
-		m["continue"] = strconv.Itoa(from + 3)
+	if n := cmp.Or(c.o.Page, 3); r.URL.Query().Get("limit") != "" && len(items) > n {
+		items = items[:n]
+		m["continue"] = strconv.Itoa(from + n)
 	}
 	return 200, object{"kind": "List", "apiVersion": groups[q.resource], "metadata": m, "items": items}
 }

@@ -14,30 +14,79 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 )
 
-// Settled remembers which version of an object was found to be as it is declared, so that it is not asked again.
+// Settled remembers as what each object of a name was found to be as it is declared, so that the cluster is not asked again what it
+// would make of it: as long as nothing of that changes, neither does the answer. Its zero value knows of none.
 type Settled struct {
-	mu sync.Mutex
-	at map[string]string // by the object's uid: its version, and what is declared
+	mu    sync.Mutex
+	at    map[string]settled // by the object's uid
+	fresh bool               // more is known than was kept
 }
 
-func (s *Settled) is(uid, what string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return uid != "" && s.at[uid] == what
+// settled is an object that was as it is declared.
+type settled struct {
+	Form digest.Digest `json:"form"` // of what is declared of it, and of what is there of that
+	// seen is what was declared, and the version that it had: the same need not be compared. It is not kept, as a cluster
+	// that is restored counts again.
+	seen string
 }
 
-func (s *Settled) note(uid, what string) {
+// mostSettled is how many objects are remembered; a name has a few.
+const mostSettled = 64
+
+func (s *Settled) saw(uid, seen string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at == nil || len(s.at) > 10_000 {
-		s.at = map[string]string{}
+	return uid != "" && s.at[uid].seen == seen
+}
+
+// is tells whether an object of that form was found to be as it is declared.
+func (s *Settled) is(uid string, as settled) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, known := s.at[uid]; uid == "" || !known || at.Form != as.Form {
+		return false
 	}
-	s.at[uid] = what
+	s.at[uid] = as
+	return true
+}
+
+func (s *Settled) note(uid string, as settled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil || len(s.at) >= mostSettled {
+		s.at = map[string]settled{}
+	}
+	s.at[uid], s.fresh = as, true
+}
+
+// Keep gives what is known for Recall, where that is more than it gave before; nil is nothing new.
+func (s *Settled) Keep() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.fresh {
+		return nil
+	}
+	s.fresh = false
+	raw, err := json.Marshal(s.at)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// Recall is what Keep gave. What cannot be read is nothing.
+func Recall(kept []byte) *Settled {
+	s := &Settled{}
+	if json.Unmarshal(kept, &s.at) != nil {
+		s.at = nil
+	}
+	return s
 }
 
 // mostTold are the differences that are told.
@@ -84,16 +133,12 @@ func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live ma
 	meta, _ := live["metadata"].(map[string]any)
 	uid, _ := meta["uid"].(string)
 	version, _ := meta["resourceVersion"].(string)
-	same := version + " " + fmt.Sprint(o.Body)
-	if s.is(uid, same) {
+	declared := sum(o.Body)
+	as := settled{seen: string(declared) + " " + version}
+	if s.saw(uid, as.seen) {
 		return nil, nil
 	}
-	found := foreign(live)
-	var would map[string]any
-	if err := c.Apply(ctx, o.Resource, o.Name, o.Body, true, &would); err != nil {
-		return nil, err
-	}
-	found = append(found, between("spec", live["spec"], would["spec"])...)
+	ours, found := owners(live)
 	for _, field := range []string{"labels", "annotations"} {
 		want, _ := metaOf(o.Body)[field].(map[string]any)
 		has, _ := meta[field].(map[string]any)
@@ -103,10 +148,28 @@ func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live ma
 			}
 		}
 	}
+	as.Form = sum([]any{declared, live["spec"], ours})
+	if len(found) == 0 && s.is(uid, as) {
+		return nil, nil
+	}
+	var would map[string]any
+	if err := c.Apply(ctx, o.Resource, o.Name, o.Body, true, &would); err != nil {
+		return nil, err
+	}
+	found = append(found, between("spec", live["spec"], would["spec"])...)
 	if len(found) == 0 {
-		s.note(uid, same)
+		s.note(uid, as)
 	}
 	return found, nil
+}
+
+// sum is the digest of a value of JSON.
+func sum(v any) digest.Digest {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic("owned: what a cluster said is no JSON: " + err.Error())
+	}
+	return digest.Of(raw)
 }
 
 func metaOf(o map[string]any) map[string]any {
@@ -167,11 +230,16 @@ func plainly(v any) bool {
 	return false
 }
 
-// foreign lists what others than we have set in an object's spec. What scales, and what tells how it stands, sets that by ways of its own.
-// What we set ourselves to the same value is ours as well.
-func foreign(live map[string]any) (out []string) {
+// foreign lists what others than we have set in an object's spec.
+func foreign(live map[string]any) []string {
+	_, others := owners(live)
+	return others
+}
+
+// owners list what we have set in an object's spec, and what others have. What scales, and what tells how it stands, sets that by
+// ways of its own. What we set ourselves to the same value is ours as well.
+func owners(live map[string]any) (ours, out []string) {
 	fields, _ := metaOf(live)["managedFields"].([]any)
-	var ours []string
 	others := map[string][]string{}
 	for _, f := range fields {
 		entry, _ := f.(map[string]any)
@@ -193,8 +261,9 @@ func foreign(live map[string]any) (out []string) {
 			}
 		}
 	}
+	slices.Sort(ours)
 	slices.Sort(out)
-	return slices.Compact(out)
+	return slices.Compact(ours), slices.Compact(out)
 }
 
 // leaves are the paths of a set of fields, as managedFields have it (f:name, k:{"key":"value"}, v:value, i:number, and . for

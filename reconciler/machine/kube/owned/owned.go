@@ -163,9 +163,9 @@ func (h Hand) Back(ctx context.Context, o Object, former map[string]any) error {
 }
 
 func metaAs(o map[string]any) status.Meta {
-	return As[struct {
-		Meta status.Meta `json:"metadata"`
-	}](o).Meta
+	meta := maps.Clone(metaOf(o))
+	delete(meta, "managedFields") // the most of it
+	return As[status.Meta](meta)
 }
 
 // Put has an object as it is declared, and nothing in its spec that somebody else put there.

@@ -1,0 +1,149 @@
+// A look at many deployments finds what a look at each finds, for a few questions.
+
+package kubernetes
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// counted counts what the double is asked from now on: questions, and of them those what it would make of something.
+func (s *stage) counted() (asked, dry *atomic.Int64) {
+	asked, dry = &atomic.Int64{}, &atomic.Int64{}
+	s.double.After(func(r *http.Request) {
+		asked.Add(1)
+		if r.URL.Query().Get("dryRun") != "" {
+			dry.Add(1)
+		}
+	})
+	return asked, dry
+}
+
+func (s *stage) survey(names []string) map[string]port.Live {
+	s.t.Helper()
+	all := map[string]port.Live{}
+	look := s.server.(port.Surveyor).Survey()
+	for _, name := range names {
+		l, err := look.Observe(s.t.Context(), name)
+		if err != nil {
+			s.t.Fatalf("look at %s: %v", name, err)
+		}
+		all[name] = l
+	}
+	return all
+}
+
+func TestALookAtManyFindsWhatALookAtEachDoes(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	names := []string{"fine", "scaled", "deleted", "strange", "given", "led", "noted", "well"}
+	for _, name := range names {
+		s.apply(s.release(name, "1"))
+	}
+	// Another process, which was told nothing, asks once for a kind beyond the first few, and no cluster what it would make of anything.
+	s.server = New(s.o)
+	asked, dry := s.counted()
+	for name, l := range s.survey(names) {
+		if l.Health != port.Ready || l.Message != "" {
+			t.Errorf("%s: observed %+v", name, l)
+		}
+	}
+	few := asked.Load() // of which the double gives three objects an answer
+	if dry.Load() > 0 || few >= int64(5*len(names)) {
+		t.Errorf("it asked %d questions of %d deployments, and %d times what the cluster would make of an object", few, len(names), dry.Load())
+	}
+	// How an object stands changes its version, and nothing that is declared of it.
+	for _, name := range names {
+		s.double.Edit("deployments", s.unit(name), "kube-controller-manager", "status", func(o map[string]any) {
+			o["status"].(map[string]any)["observedGeneration"] = 7
+		})
+	}
+	s.survey(names)
+	s.server = New(s.o)
+	s.survey(names)
+	if n := dry.Load(); n > 0 {
+		t.Errorf("after changes of how they stand it asked %d times what the cluster would make of an object", n)
+	}
+	var system struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal([]byte(s.double.Objects("namespaces")["kube-system"]), &system); err != nil { // what belongs to nothing is collected
+		t.Fatal(err)
+	}
+	meta := func(o map[string]any) map[string]any { return o["metadata"].(map[string]any) }
+	s.double.Edit("deployments", s.unit("scaled"), "kubectl", "scale", func(o map[string]any) { spec(o)["replicas"] = 3 })
+	s.double.Delete("services", "deleted")
+	s.double.Edit("services", "strange", "kubectl", "", func(o map[string]any) { delete(meta(o)["labels"].(map[string]any), owned.LabelOwner) })
+	s.double.Edit("services", "given", "kubectl", "", func(o map[string]any) {
+		meta(o)["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": system.Metadata.UID}}
+	})
+	s.double.Edit("services", "led", "kubectl-edit", "", func(o map[string]any) { spec(o)["selector"] = map[string]any{"app": "theirs"} })
+	s.double.Edit("services", "noted", "kubectl-annotate", "", func(o map[string]any) { meta(o)["annotations"].(map[string]any)[noteKey] = "sha256:0" })
+	for name, says := range map[string]string{
+		"fine": "", "well": "", "scaled": "spec.replicas is 3, and not 1", "deleted": "somebody deleted Service deleted", "strange": "is not ours any more",
+		"given": "somebody gave it an owner", "led": "Service led: spec.selector", "noted": "vishwa.dev/key is another",
+	} {
+		if l := s.observe(name); !strings.Contains(l.Message, says) || (l.Message == "") != (says == "") {
+			t.Errorf("%s: observed %q, want %q", name, l.Message, says)
+		}
+	}
+	for range 2 {
+		for name, l := range s.survey(names) {
+			if alone := s.observe(name); l.Key != alone.Key || l.Health != alone.Health || l.Message != alone.Message {
+				t.Errorf("%s: observed %s %q among others, and %s %q alone", name, l.Health, l.Message, alone.Health, alone.Message)
+			}
+		}
+		slices.Reverse(names)
+	}
+	// What lists are refused is looked at all the same.
+	give := s.double.Withhold("services")
+	if l := s.survey(names)["scaled"]; !strings.Contains(l.Message, "spec.replicas is 3") {
+		t.Errorf("without lists: %+v", l)
+	}
+	give()
+	end := s.double.Outage()
+	for name, l := range s.survey(names) {
+		if l.Health != port.Failing || !strings.Contains(l.Message, "does not answer") {
+			t.Errorf("%s: in an outage %+v", name, l)
+		}
+	}
+	end()
+	s.apply(port.Release{Name: "fine"})
+	if left, err := filepath.Glob(filepath.Join(s.o.Dir, "fine.*")); err != nil || len(left) != 1 { // its lock
+		t.Errorf("%v are left: %v", left, err)
+	}
+}
+
+// What is remembered counts for its deployment alone, and as long as nobody else wrote it.
+func TestWhatIsRememberedIsOurs(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	s.apply(s.release("one", "1"))
+	s.apply(s.release("two", "1"))
+	file := func(name string) string { return filepath.Join(s.o.Dir, name+".seen") }
+	two, err := os.ReadFile(file("two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kept := range map[string][]byte{"of another": two, "no seal": []byte(`{"":{"form":""}}`), "none": nil} {
+		if err := os.WriteFile(file("one"), kept, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.server = New(s.o)
+		_, dry := s.counted()
+		if l := s.observe("one"); l.Health != port.Ready || l.Message != "" || dry.Load() != 2 {
+			t.Errorf("%s: observed %+v after %d questions what the cluster would make of it", name, l, dry.Load())
+		}
+	}
+}
