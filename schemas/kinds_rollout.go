@@ -355,25 +355,34 @@ func (s *Deployment) Rolls() *Rollout { return s.Rollout }
 // For is how long a must have been served.
 func (a *After) For() time.Duration { return a.Soak.Or(0) }
 
-// checkDivided refuses to try releases on pods where nothing divides their requests, or nothing counts what analyses ask for.
+// checkDivided refuses to try releases on a cluster where nothing divides their requests, or nothing counts what analyses ask for.
 func (s *Deployment) checkDivided(d *document) {
-	t, r := s.Target.Kubernetes, s.Rollout
-	if t == nil || !r.Tries() {
+	r := s.Rollout
+	if !r.Tries() || s.Serves().Cluster == "" {
 		return
 	}
 	switch {
 	case r.Shadow != nil:
-		d.problem("spec.rollout.shadow", "compares answers, which a cluster's route does not; remove it, or serve by target local or docker")
+		d.problem("spec.rollout.shadow", "compares answers, and nothing on a cluster does; remove it, or serve by target local or docker")
 	case s.Delivery != nil:
 		d.problem("spec.rollout", "divides the requests among releases step by step, and what others apply from a branch is applied at once; remove canary or blueGreen, or delivery")
-	case t.Route == nil:
-		d.problem("spec.target.kubernetes", "has no route that could divide the requests among two releases; declare one, as route: {gateway: public, host: m.example}, or remove canary or blueGreen from spec.rollout")
-	case t.Ingress != nil:
-		d.problem("spec.target.kubernetes.ingress", "sends all requests to the release that serves, and canary and blueGreen divide those of route alone; remove it, or canary or blueGreen from spec.rollout")
+	default:
+		s.Target.Kubernetes.checkDivided(d)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Analyses)) {
 		if a := r.Analyses[name]; a.Gauge == nil && !a.Pairs() && r.BlueGreen == nil {
 			d.problem("spec.rollout.analyses."+name, "compares requests that Vishwa counts, and those of a cluster do not pass it; give a gauge of a Prometheus in its place")
 		}
+	}
+}
+
+// checkDivided refuses pods whose requests no route divides.
+func (t *KubernetesTarget) checkDivided(d *document) {
+	switch {
+	case t == nil:
+	case t.Route == nil:
+		d.problem("spec.target.kubernetes", "has no route that could divide the requests among two releases; declare one, as route: {gateway: public, host: m.example}, or remove canary or blueGreen from spec.rollout")
+	case t.Ingress != nil:
+		d.problem("spec.target.kubernetes.ingress", "sends all requests to the release that serves, and canary and blueGreen divide those of route alone; remove it, or canary or blueGreen from spec.rollout")
 	}
 }

@@ -290,8 +290,8 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := s.writeRecord(w.name, rec); err != nil {
 		return port.Live{}, err
 	}
-	if old != nil && old.Laid != w.Laid {
-		s.unlay(ctx, old.Laid)
+	if w.Laid != "" || old != nil && old.Laid != "" {
+		s.sweep(ctx, w.name, w.Laid)
 	}
 	return s.observe(ctx, w.name, rec)
 }

@@ -62,7 +62,7 @@ func (s *server) retire(ctx context.Context, name string, rec record) error {
 				orWay(err, "where that cluster will not come back, remove "+s.file(name)+"; then run vishwa apply"))
 		}
 		if rec.Places = rec.Places[1:]; len(rec.Places) == 0 && rec.Served != nil {
-			s.unlay(ctx, rec.Served.Laid)
+			s.swept(ctx, name, *rec.Served, "")
 		}
 		left := record{Places: rec.Places}
 		if err := s.writeRecord(name, left); err != nil {

@@ -8,13 +8,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -32,7 +32,57 @@ func seldon() *shape {
 			return part{cluster: t.Cluster, adopt: t.Adopt}, true
 		},
 		service: func(string, standing) (string, string) { return "", "" },
+		divides: byExperiment(),
 	}
+}
+
+// byExperiment divides requests between the Models of two releases. One that has none is not named: Seldon would wait for it to be loaded.
+func byExperiment() *divider {
+	return &divider{
+		carrier: kube.SeldonExperiments,
+		divided: func(served, tried standing, weight int) owned.Object {
+			of := *served.find(kube.SeldonExperiments)
+			out := owned.Object{Resource: of.Resource, Name: of.Name, Body: plain(of.Body)}
+			var candidates []any
+			for _, one := range []candidate{{served.Unit, whole - weight}, {tried.Unit, weight}} {
+				if one.Weight > 0 {
+					candidates = append(candidates, one.body())
+				}
+			}
+			spec, _ := out.Body["spec"].(map[string]any)
+			spec["candidates"] = candidates
+			return out
+		},
+		weight: func(carrier map[string]any, tried standing) (int, bool) {
+			for _, one := range candidatesOf(carrier) {
+				if one.Name == tried.Unit {
+					return one.Weight, true
+				}
+			}
+			return 0, false
+		},
+		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error {
+			return s.routes(ctx, c, experimentRoutes, owned.As[conditioned](carrier).Meta.Name)
+		},
+	}
+}
+
+// candidate is a Model that an Experiment sends a part of the requests to.
+type candidate struct {
+	Name   string `json:"name"`
+	Weight int    `json:"weight"`
+}
+
+func (c candidate) body() map[string]any {
+	return map[string]any{"name": c.Name, "weight": float64(c.Weight)}
+}
+
+func candidatesOf(experiment map[string]any) []candidate {
+	return owned.As[struct {
+		Spec struct {
+			Candidates []candidate `json:"candidates"`
+		} `json:"spec"`
+	}](experiment).Spec.Candidates
 }
 
 func checkSeldon(r port.Release) error {
@@ -49,7 +99,7 @@ func checkSeldon(r port.Release) error {
 func (w *work) model(r port.Release) {
 	t := r.Seldon
 	w.Files = served.ModelFiles(r.Model)
-	w.Laid = path.Join("serving", w.server.owner, r.Name, r.Model.Digest.Hex())
+	w.Laid = w.server.laid(r.Name) + r.Model.Digest.Hex()
 	spec := map[string]any{
 		"storageUri": strings.TrimSuffix(w.server.o.At, "/") + "/" + w.Laid, "requirements": t.Requirements, "replicas": max(1, t.Replicas),
 	}
@@ -64,7 +114,7 @@ func (w *work) model(r port.Release) {
 	w.unit = parts{kube.SeldonModels, w.Unit, with(of, labelUnit, w.Unit), nil, spec}.object()
 	w.units = append(w.units, w.unit)
 	w.fronts = append(w.fronts, parts{kube.SeldonExperiments, r.Name, of, notes, map[string]any{
-		"candidates": []any{map[string]any{"name": w.Unit, "weight": 100}},
+		"candidates": []any{candidate{w.Unit, whole}.body()},
 	}}.object())
 	w.URL = fmt.Sprintf("http://seldon-mesh.%s.svc/v2/models/%s", w.Place.At.Namespace, r.Name)
 	w.Objects = w.all()
@@ -110,26 +160,45 @@ func (w *work) lay(ctx context.Context) error {
 	return shelf.Delete(ctx, slices.Sorted(maps.Keys(there))...)
 }
 
-// unlay removes a folder that no release is read from any more. What stays costs room, and no more.
-func (s *server) unlay(ctx context.Context, laid string) {
-	if laid == "" {
-		return
+// laid has a folder of the store for each release of name that is read from one.
+func (s *server) laid(name string) string { return "serving/" + s.owner + "/" + name + "/" }
+
+// sweep removes every folder that releases of name were read from, but for the one that stays: also what a controller that was killed left.
+func (s *server) sweep(ctx context.Context, name, stays string) { s.clear(ctx, s.laid(name), stays) }
+
+// swept does so where one of at's target is read from a folder.
+func (s *server) swept(ctx context.Context, name string, at standing, stays string) {
+	if at.Laid != "" {
+		s.sweep(ctx, name, stays)
 	}
+}
+
+// unlay removes a folder that no release is read from any more.
+func (s *server) unlay(ctx context.Context, laid string) {
+	if laid != "" {
+		s.clear(ctx, laid+"/", "")
+	}
+}
+
+// clear removes what the store has below a folder, but for what is below stays. What cannot be removed costs room, and no more.
+func (s *server) clear(ctx context.Context, below, stays string) {
 	shelf, err := s.o.Shelf()
 	var keys []string
 	if err == nil {
-		for o, more := range shelf.List(ctx, laid+"/") {
+		for o, more := range shelf.List(ctx, below) {
 			if err = more; err != nil {
 				break
 			}
-			keys = append(keys, o.Key)
+			if stays == "" || !strings.HasPrefix(o.Key, stays+"/") {
+				keys = append(keys, o.Key)
+			}
 		}
 	}
 	if err == nil && len(keys) > 0 {
 		err = shelf.Delete(ctx, keys...)
 	}
 	if err != nil {
-		s.o.Env.Log.Warn("what was served stays in the store", "folder", laid, "error", err)
+		s.o.Env.Log.Warn("what was served stays in the store", "folder", below, "error", err)
 	}
 }
 
@@ -182,8 +251,12 @@ func (s *server) route(ctx context.Context, w *work) error {
 	if w.shape().routed == nil {
 		return nil
 	}
+	return s.routes(ctx, w.kube, w.shape().routed, w.name)
+}
+
+func (s *server) routes(ctx context.Context, c *kube.Client, routed func(context.Context, *kube.Client, string) (bool, string, error), name string) error {
 	for limit := s.o.Env.Now().Add(reachWithin); ; {
-		yes, why, err := w.shape().routed(ctx, w.kube, w.name)
+		yes, why, err := routed(ctx, c, name)
 		switch late := s.o.Env.Now().After(limit); {
 		case err != nil && (fault.Of(err) != fault.Transient || late):
 			return err

@@ -76,7 +76,7 @@ func (m mesh) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(parts) < 4 || !strings.HasPrefix(r.URL.Host, "seldon-mesh.") {
 		return nil, fmt.Errorf("nobody is at %s", r.URL)
 	}
-	uri, ok := m.double.Routed(parts[3])
+	uri, ok := m.double.Routed(parts[3], int(m.asked.Add(1)-1)*37)
 	if !ok {
 		return nil, fmt.Errorf("no experiment %s", parts[3])
 	}
@@ -279,4 +279,24 @@ func TestWhatSeldonReadsIsWrittenBelowItsFolderAlone(t *testing.T) {
 	if err := served.LayFile(t.Context(), s.o.Store, shelf, s.o.Dir, "serving/s/one/0", digest.File{Path: "c.json", Digest: d, Size: n + 1}); err == nil || fault.Of(err) != fault.Corrupt {
 		t.Errorf("of another size: %v", err)
 	}
+}
+
+// byMesh counts what n requests through Seldon's mesh are answered by.
+func (s *stage) byMesh(n int) map[string]int {
+	s.t.Helper()
+	out := map[string]int{}
+	for range n {
+		out[s.ask(port.Live{URL: "http://seldon-mesh." + kubetest.Namespace + ".svc/v2/models/one"}, "/infer")]++
+	}
+	return out
+}
+
+func TestModelsAreTriedByTheWeightsOfTheirExperiment(t *testing.T) {
+	t.Parallel()
+	porttest.Splitter(t, func(t *testing.T) porttest.Splitting {
+		s := onSeldon(t)
+		return s.splitting(s.loads, s.byMesh, func() int { // what it is read from goes with it
+			return max(len(s.double.Objects("models")), len(s.laid("one")))
+		})
+	})
 }

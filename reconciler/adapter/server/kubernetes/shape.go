@@ -33,6 +33,8 @@ type shape struct {
 	service func(name string, at standing) (service, pods string)
 	// routed tells whether requests for name go to what stands, where another thing than a Service sends them; nil where none does.
 	routed func(ctx context.Context, c *kube.Client, name string) (yes bool, why string, err error)
+	// divides is what divides requests between two releases; nil where nothing does.
+	divides *divider
 }
 
 // part is what every target says.
@@ -115,5 +117,6 @@ func pods() *shape {
 			return part{t.Cluster, t.Adopt, true, t.Worker == "", t.Code, t.Env.Pass}, true
 		},
 		service: func(name string, at standing) (string, string) { return name, at.Unit + "-" },
+		divides: byRoute(),
 	}
 }

@@ -116,6 +116,7 @@ type stage struct {
 	image  string
 	worker string
 	words  func(version, how string) []string
+	asked  atomic.Int64 // by who divides requests
 }
 
 func newStage(t *testing.T, kubeconfig string, at schemas.Cluster) *stage {
@@ -230,6 +231,24 @@ func (s *stage) serving(by func(name, version string, how ...string) port.Releas
 			r := by(name, version, "never")
 			r.Timeout = time.Hour
 			return r
+		},
+	}
+}
+
+// splitting is what the suite tries of releases that by makes; left counts what stands of them, and answers is who answers n requests.
+func (s *stage) splitting(by func(name, version string, how ...string) port.Release, answers func(n int) map[string]int, left func() int) porttest.Splitting {
+	return porttest.Splitting{
+		Server: s.server, Answers: answers, Releases: left,
+		Good:    func(version string) port.Release { return by("one", version) },
+		Broken:  func(version string) port.Release { return by("one", version, "exit") },
+		Another: func() port.Server { return New(s.o) },
+		Changes: func(each func()) (end func()) {
+			s.double.After(func(r *http.Request) {
+				if r.Method != http.MethodGet {
+					each()
+				}
+			})
+			return func() { s.double.After(func(*http.Request) {}) }
 		},
 	}
 }

@@ -1,5 +1,5 @@
-// A release that is tried next to the one that serves: pods of its own behind a Service of its own, and an HTTPRoute that divides the
-// requests by weight. The route is what says who has which part: whoever comes after a kill reads the weights there.
+// A release that is tried next to the one that serves, and what divides the requests between both by weight: its target's divider. That
+// object of the cluster is what says who has which part: whoever comes after a kill reads the weights there.
 
 package kubernetes
 
@@ -19,8 +19,11 @@ var _ port.Splitter = (*server)(nil)
 // whole is what the weights of a route come to.
 const whole = 100
 
-// Splits is of pods alone: an HTTPRoute divides their requests.
-func (s *server) Splits(target string) bool { return target == port.TargetKubernetes }
+// Splits is of the targets that have a divider.
+func (s *server) Splits(target string) bool {
+	how := s.shapes[target]
+	return how != nil && how.divides != nil
+}
 
 // Split has r answer its part of the requests that come by the route.
 func (s *server) Split(ctx context.Context, r port.Release, part port.Part) (port.Live, error) {
@@ -31,7 +34,7 @@ func (s *server) Split(ctx context.Context, r port.Release, part port.Part) (por
 	defer end()
 	rec, err := s.readRecord(r.Name)
 	if err == nil {
-		err = divides(r, part, rec)
+		err = s.divides(r, part, rec)
 	}
 	if err == nil {
 		err = s.split(ctx, r, part.Weight, &rec)
@@ -42,26 +45,31 @@ func (s *server) Split(ctx context.Context, r port.Release, part port.Part) (por
 	return s.observe(ctx, r.Name, rec)
 }
 
-// divides refuses what no route divides.
-func divides(r port.Release, part port.Part, rec record) error {
+// divides refuses what cannot be divided.
+func (s *server) divides(r port.Release, part port.Part, rec record) error {
 	const way = "remove canary or blueGreen from spec.rollout until it serves so, or promote it past all steps: vishwa rollout promote --full"
 	switch {
-	case r.Kubernetes == nil || r.Git != nil:
-		return wrong("remove canary or blueGreen from spec.rollout", "requests are divided among pods that we apply alone")
+	case !s.Splits(r.Target()) || r.Git != nil:
+		return wrong("remove canary or blueGreen from spec.rollout", "requests are divided among releases that we apply alone")
 	case part.Shadow != nil:
-		return wrong("remove shadow from spec.rollout, or serve it by target local or docker", "a cluster's route compares no answers")
+		return wrong("remove shadow from spec.rollout, or serve it by target local or docker", "nothing on a cluster compares answers")
 	case part.Weight < 0 || part.Weight > whole:
 		return wrong("set a weight from 1 to 100: setWeight in the steps of spec.rollout", "%d is not a weight from 0 to %d", part.Weight, whole)
 	case rec.Served == nil:
 		return fault.WithHint(fault.New(fault.Missing, "nothing serves that a release could be tried next to"), "run vishwa apply: it serves what the branch declares")
 	case rec.Served.Key == r.Key:
 		return fault.WithHint(fault.New(fault.Conflict, "%s serves already", r.Key.Short()), "run vishwa plan to see what is left to do")
-	case cmp.Or(rec.Served.Target, port.TargetKubernetes) != port.TargetKubernetes || rec.Served.Place.Git != nil:
+	case cmp.Or(rec.Served.Target, port.TargetKubernetes) != r.Target() || rec.Served.Place.Git != nil:
 		return wrong(way, "a release is tried next to one of the same target, and what serves is of another")
-	case r.Kubernetes.Route == nil:
-		return wrong("declare spec.target.kubernetes.route", "it has no route that could divide its requests")
-	case rec.Served.find(kube.HTTPRoutes) == nil:
-		return wrong(way, "what serves has no route that could divide its requests")
+	}
+	by := s.shapes[r.Target()].divides
+	if by.refuse != nil {
+		if err := by.refuse(r); err != nil {
+			return err
+		}
+	}
+	if rec.Served.find(by.carrier) == nil {
+		return wrong(way, "what serves has no %s that could divide its requests", owned.Kinds[by.carrier.Name])
 	}
 	return nil
 }
@@ -98,8 +106,8 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 		}
 	}
 	fresh := rec.Tried == nil
-	front := w.server.front(w.name, w.standing)
-	if err := w.hand().Refuse(ctx, append(w.all(), front), w.field()+".adopt"); err != nil {
+	fronts := w.server.fronts(w.name, w.standing)
+	if err := w.hand().Refuse(ctx, append(w.all(), fronts...), w.field()+".adopt"); err != nil {
 		return err
 	}
 	rec.stands(w.Place)
@@ -111,11 +119,13 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 	if err == nil {
 		err = s.settle(ctx, w, r.Timeout)
 	}
-	if err == nil {
-		_, err = w.hand().Put(ctx, front)
-	}
-	if err == nil {
-		err = s.sends(ctx, w.kube, front.Name, w.Unit+"-")
+	for _, front := range fronts {
+		if err == nil {
+			_, err = w.hand().Put(ctx, front)
+		}
+		if err == nil {
+			err = s.sends(ctx, w.kube, front.Name, w.Unit+"-")
+		}
 	}
 	if err != nil && fresh && fault.Of(err) != fault.Transient {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), owned.EndWithin)
@@ -133,27 +143,41 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 	return s.weigh(ctx, w.kube, w.name, *rec, weight)
 }
 
-// front is the Service of a release that is tried, which has its pods alone.
-func (s *server) front(name string, at standing) owned.Object {
+// fronts are what leads to a release that is tried alone, where its target has such a thing: a Service of its pods.
+func (s *server) fronts(name string, at standing) []owned.Object {
 	of := at.find(kube.Services)
+	if of == nil {
+		return nil
+	}
 	spec, _ := of.Body["spec"].(map[string]any)
-	return parts{kube.Services, at.Unit, with(s.labels(name), labelUnit, at.Unit), nil, spec}.object()
+	return []owned.Object{parts{kube.Services, at.Unit, with(s.labels(name), labelUnit, at.Unit), nil, spec}.object()}
+}
+
+// weigh gives what is tried its weight, and returns when the requests are divided so.
+func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
+	by := s.shape(*rec.Served).divides
+	made, err := s.hand(c, name).Put(ctx, by.divided(*rec.Served, *rec.Tried, weight))
+	if err != nil {
+		return err
+	}
+	return by.took(ctx, s, c, made)
 }
 
 // untry gives all requests to what serves, and takes away what is tried.
 func (s *server) untry(ctx context.Context, c *kube.Client, name string, rec *record) error {
-	h := s.hand(c, name)
-	made, err := h.Put(ctx, *rec.Served.find(kube.HTTPRoutes))
+	h, by := s.hand(c, name), s.shape(*rec.Served).divides
+	made, err := h.Put(ctx, *rec.Served.find(by.carrier))
 	if err != nil {
 		return err
 	}
-	if err := s.accepted(ctx, c, made); err != nil {
+	if err := by.took(ctx, s, c, made); err != nil {
 		return err
 	}
 	h.Made = rec.made(rec.Served.Place)
 	if err := h.Prune(ctx, resources, rec.Served.Objects); err != nil {
 		return err
 	}
+	s.swept(ctx, name, *rec.Tried, rec.Served.Laid)
 	rec.Tried = nil
 	return s.writeRecord(name, *rec)
 }
@@ -190,6 +214,9 @@ func (s *server) Join(ctx context.Context, name string, of port.Trial, promote b
 		h := s.hand(c, name)
 		h.Made = rec.made(rec.Served.Place)
 		err = h.Prune(ctx, resources, rec.Served.Objects)
+		if err == nil {
+			s.swept(ctx, name, *rec.Served, rec.Served.Laid)
+		}
 	default:
 		return s.promote(ctx, c, name, rec)
 	}
@@ -241,18 +268,18 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *record) (*port.Trial, error) {
 	t, served := rec.Tried, *rec.Served
 	out := &port.Trial{Key: t.Key, Model: t.Model, Since: t.Since, Health: port.Failing}
-	route := served.find(kube.HTTPRoutes)
+	by := s.shape(served).divides
 	var live map[string]any
-	if err := c.Get(ctx, kube.HTTPRoutes, route.Name, &live); err != nil && fault.Of(err) != fault.Missing {
+	if err := c.Get(ctx, by.carrier, served.find(by.carrier).Name, &live); err != nil && fault.Of(err) != fault.Missing {
 		return nil, err
 	}
-	if weight, named := weightOf(live, t.Unit); named && weight >= 0 && weight <= whole {
+	if weight, named := by.weight(live, *t); named && weight >= 0 && weight <= whole {
 		out.Weight = weight
 		served.Objects = slices.Clone(served.Objects)
-		*served.find(kube.HTTPRoutes) = divided(*route, t.Unit, weight)
+		*served.find(by.carrier) = by.divided(*rec.Served, *t, weight)
 		rec.Served = &served
 	}
-	drift, err := s.differs(ctx, c, name, append(unitsOf(*t), s.front(name, *t)))
+	drift, err := s.differs(ctx, c, name, append(unitsOf(*t), s.fronts(name, *t)...))
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -73,28 +73,34 @@ func (s *stage) stands() string {
 	return fmt.Sprint(len(s.double.Objects("deployments")), len(s.double.Objects("services")), len(s.double.Objects("httproutes")))
 }
 
-// TestAReleaseIsTriedByARoute: with its part of the requests, until it is promoted or the old one has all of them; and nothing of the other is left.
-func TestAReleaseIsTriedByARoute(t *testing.T) {
+func TestPodsAreTriedByTheWeightsOfTheirRoute(t *testing.T) {
+	t.Parallel()
+	porttest.Splitter(t, func(t *testing.T) porttest.Splitting {
+		s := onDouble(t)
+		return s.splitting(func(_, version string, how ...string) port.Release { return s.routed(version, how...) }, s.by, func() int {
+			return len(s.double.Objects("deployments"))
+		})
+	})
+}
+
+// TestARouteIsNeededAndNothingElseIsDivided: no route, a shadow, and a weight that somebody else set.
+func TestARouteIsNeededAndNothingElseIsDivided(t *testing.T) {
 	t.Parallel()
 	s := onDouble(t)
-	try := s.server.(port.Splitter)
-	one, two, three := s.routed("1"), s.routed("2"), s.routed("3")
-	s.apply(one)
-	if got := s.by(20); got["1"] != 20 {
-		t.Fatalf("alone: %v", got)
+	refused := func(r port.Release, p port.Part, kind fault.Kind, words string) {
+		t.Helper()
+		if _, err := s.server.(port.Splitter).Split(t.Context(), r, p); err == nil || fault.Of(err) != kind || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" {
+			t.Errorf("%v (%v; %s): want %v with %q", err, fault.Of(err), fault.HintOf(err), kind, words)
+		}
 	}
-	s.split(two, 20)
-	if got := s.by(100); got["2"] != 20 || got["1"] != 80 {
-		t.Errorf("20 per cent: %v", got)
-	}
+	s.apply(s.release("one", "1"))
+	refused(s.routed("2"), port.Part{Weight: 10}, fault.Invalid, "no HTTPRoute")
+	s.apply(s.routed("1"))
+	refused(s.routed("2"), port.Part{Shadow: &port.Shadow{Percent: 10}}, fault.Invalid, "compares answers")
+	refused(s.release("one", "2"), port.Part{Weight: 10}, fault.Invalid, "no route")
+	s.split(s.routed("2"), 20)
 	if s.stands() != "2 2 1" {
 		t.Errorf("deployments, services and routes: %s", s.stands())
-	}
-
-	// Another controller, which knows the record alone, goes on with the weights as they are.
-	s.server = New(s.o)
-	if b := s.observe("one").Beside; b == nil || b.Weight != 20 || b.Health != port.Ready {
-		t.Fatalf("after a kill: %+v", b)
 	}
 	s.double.Edit("httproutes", "one", "somebody", "", func(o map[string]any) {
 		refs := o["spec"].(map[string]any)["rules"].([]any)[0].(map[string]any)["backendRefs"].([]any)
@@ -102,149 +108,6 @@ func TestAReleaseIsTriedByARoute(t *testing.T) {
 	})
 	if b := s.observe("one").Beside; b == nil || b.Weight != 90 {
 		t.Errorf("whatever is recorded, the route says the weight: %+v", b)
-	}
-	s.split(two, 50)
-	if got := s.by(100); got["2"] != 50 {
-		t.Errorf("half: %v", got)
-	}
-
-	// The old one is back, at once, and nothing of the other is left.
-	began := time.Now()
-	if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, false); err != nil {
-		t.Fatal(err)
-	}
-	if got := s.by(50); got["1"] != 50 || time.Since(began) > 10*time.Second {
-		t.Errorf("back after %s: %v", time.Since(began), got)
-	}
-	s.until("its pods are gone", func() bool { return s.stands() == "1 1 1" })
-	if l := s.observe("one"); l.Health != port.Ready || l.Beside != nil {
-		t.Errorf("it serves %+v", l)
-	}
-	if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, false); err != nil {
-		t.Errorf("what is not tried ends once more: %v", err)
-	}
-
-	// Another one, promoted. What serves cannot go back by an abort.
-	s.split(three, 10)
-	if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, true); fault.Of(err) != fault.Conflict {
-		t.Errorf("one that is not tried is promoted: %v", err)
-	}
-	l, err := try.Join(t.Context(), "one", port.Trial{Key: three.Key}, true)
-	if err != nil || l.Key != three.Key || l.Beside != nil {
-		t.Fatalf("promoted: %+v, %v", l, err)
-	}
-	if got := s.by(50); got["3"] != 50 {
-		t.Errorf("promoted: %v", got)
-	}
-	s.until("the old pods are gone", func() bool { return s.stands() == "1 1 1" && s.observe("one").Health == port.Ready })
-	if _, err := try.Join(t.Context(), "one", port.Trial{Key: three.Key}, false); fault.Of(err) != fault.Conflict {
-		t.Errorf("what serves is aborted: %v", err)
-	}
-	if _, err := try.Join(t.Context(), "one", port.Trial{Key: three.Key}, true); err != nil {
-		t.Errorf("promoted twice: %v", err)
-	}
-
-	// A release that is applied ends what is tried.
-	s.split(one, 10)
-	s.apply(two)
-	s.until("what was tried is gone", func() bool { return s.stands() == "1 1 1" && s.observe("one").Beside == nil })
-	if got := s.by(50); got["2"] != 50 {
-		t.Errorf("applied: %v", got)
-	}
-}
-
-// TestWhatCannotBeTriedOnAClusterChangesNothing: pods that do not become ready, a Gateway that takes no route, no route at all.
-func TestWhatCannotBeTriedOnAClusterChangesNothing(t *testing.T) {
-	t.Parallel()
-	s := onDouble(t)
-	try := s.server.(port.Splitter)
-	one := s.routed("1")
-	refused := func(r port.Release, p port.Part, kind fault.Kind, words string) {
-		t.Helper()
-		if _, err := try.Split(t.Context(), r, p); err == nil || fault.Of(err) != kind || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" {
-			t.Errorf("%v (%v; %s): want %v with %q", err, fault.Of(err), fault.HintOf(err), kind, words)
-		}
-	}
-	refused(one, port.Part{Weight: 10}, fault.Missing, "nothing serves")
-	s.apply(one)
-	refused(one, port.Part{Weight: 10}, fault.Conflict, "serves already")
-	refused(s.routed("2"), port.Part{Shadow: &port.Shadow{Percent: 10}}, fault.Invalid, "compares no answers")
-	refused(s.routed("2"), port.Part{Weight: 101}, fault.Invalid, "101 is not a weight")
-	refused(s.release("one", "2"), port.Part{Weight: 10}, fault.Invalid, "no route")
-	again := one
-	again.Key = digest.Of([]byte("the same pods"))
-	refused(again, port.Part{Weight: 10}, fault.Invalid, "its pods are those that serve")
-	refused(s.routed("2", "exit"), port.Part{Weight: 10}, fault.Invalid, "no such column")
-	s.until("nothing of it is left", func() bool { return s.stands() == "1 1 1" })
-	if l := s.observe("one"); l.Key != one.Key || l.Health != port.Ready || l.Beside != nil {
-		t.Errorf("it serves %+v, %+v", l, l.Beside)
-	}
-	if got := s.by(20); got["1"] != 20 {
-		t.Errorf("it answers %v", got)
-	}
-}
-
-// TestAKilledControllerGoesOnWithATrial: killed at any change that it makes on the cluster, what serves goes on, and the next one does the
-// rest: the trial, its end, and its promotion.
-func TestAKilledControllerGoesOnWithATrial(t *testing.T) {
-	t.Parallel()
-	for at := 1; ; at += 2 {
-		s := onDouble(t)
-		one, two := s.routed("1"), s.routed("2")
-		s.apply(one)
-		ctx, kill := context.WithCancel(t.Context())
-		left := at
-		s.double.After(func(r *http.Request) {
-			if r.Method != http.MethodGet {
-				if left--; left == 0 {
-					kill()
-				}
-			}
-		})
-		try := s.server.(port.Splitter)
-		_, split := try.Split(ctx, two, port.Part{Weight: 30})
-		var join error
-		if split == nil {
-			_, join = try.Join(ctx, "one", port.Trial{Key: two.Key}, true)
-		}
-		s.double.After(func(*http.Request) {})
-		over := ctx.Err() == nil
-		kill()
-		s.server = New(s.o)
-		try = s.server.(port.Splitter)
-		live := s.observe("one")
-		if got := s.by(20); got["1"]+got["2"] != 20 {
-			t.Fatalf("killed at change %d: %v", at, got)
-		}
-		switch {
-		case live.Key == two.Key && live.Health != port.Ready: // healed as a change by hand is
-			s.apply(two)
-		case live.Key == two.Key:
-			if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, true); err != nil {
-				t.Fatalf("killed at change %d: %v", at, err)
-			}
-		default:
-			if live.Health != port.Ready {
-				t.Fatalf("killed at change %d: what serves is %s: %s", at, live.Health, live.Message)
-			}
-			s.split(two, 30)
-			if got := s.by(100); got["2"] != 30 {
-				t.Fatalf("killed at change %d: %v", at, got)
-			}
-			if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, true); err != nil {
-				t.Fatalf("killed at change %d: %v", at, err)
-			}
-		}
-		s.until("the new one serves alone", func() bool { return s.stands() == "1 1 1" && s.observe("one").Health == port.Ready })
-		if got := s.by(20); got["2"] != 20 {
-			t.Fatalf("killed at change %d (%v, %v): %v", at, split, join, got)
-		}
-		if over {
-			if at < 4 {
-				t.Fatalf("it is done after %d changes", at)
-			}
-			return
-		}
 	}
 }
 

@@ -1,4 +1,5 @@
-// The weights of a route, and whether what carries it has taken them.
+// What divides the requests between two releases, a divider a target; and of pods the route that does, and whether what carries it has
+// taken the weights.
 
 package kubernetes
 
@@ -9,7 +10,42 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
+
+// divider is what divides the requests of a target between the release that serves and one that is tried.
+type divider struct {
+	// carrier is the object under the deployment's name that has the weights.
+	carrier kube.Resource
+	// refuse tells why requests for r cannot be divided; nil where all can.
+	refuse func(r port.Release) error
+	// divided is the carrier of what serves, with a part of the requests for what is tried.
+	divided func(served, tried standing, weight int) owned.Object
+	// weight is the part that a carrier gives what is tried; false where it does not name it.
+	weight func(carrier map[string]any, tried standing) (weight int, named bool)
+	// took returns when whoever divides the requests has taken over a carrier.
+	took func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error
+}
+
+// byRoute divides requests for pods, of those that come by an HTTPRoute.
+func byRoute() *divider {
+	return &divider{
+		carrier: kube.HTTPRoutes,
+		refuse: func(r port.Release) error {
+			if r.Kubernetes.Route == nil {
+				return wrong("declare spec.target.kubernetes.route", "it has no route that could divide its requests")
+			}
+			return nil
+		},
+		divided: func(served, tried standing, weight int) owned.Object {
+			return divided(*served.find(kube.HTTPRoutes), tried.Unit, weight)
+		},
+		weight: func(carrier map[string]any, tried standing) (int, bool) { return weightOf(carrier, tried.Unit) },
+		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error {
+			return s.accepted(ctx, c, carrier)
+		},
+	}
+}
 
 // divided is the route of what serves, with a part of the requests for the Service of what is tried.
 func divided(route owned.Object, to string, weight int) owned.Object {
@@ -50,15 +86,6 @@ func weightOf(route map[string]any, to string) (weight int, named bool) {
 		}
 	}
 	return 0, false
-}
-
-// weigh gives what is tried its weight, and returns when the Gateway has taken it over.
-func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
-	made, err := s.hand(c, name).Put(ctx, divided(*rec.Served.find(kube.HTTPRoutes), rec.Tried.Unit, weight))
-	if err != nil {
-		return err
-	}
-	return s.accepted(ctx, c, made)
 }
 
 // accepted returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.

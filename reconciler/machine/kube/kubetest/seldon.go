@@ -68,16 +68,27 @@ func (c *Cluster) seldon() {
 	}
 }
 
-// Routed is where the model is read that requests with the header Seldon-Model: NAME.experiment reach.
-func (c *Cluster) Routed(experiment string) (storageURI string, ok bool) {
+// Routed is where the model is read that the n-th request with the header Seldon-Model: NAME.experiment reaches, by the weights of the
+// Experiment.
+func (c *Cluster) Routed(experiment string, n int) (storageURI string, ok bool) {
 	c.locked(func() {
 		o, there := c.store.objects["experiments/"+experiment]
 		if !there || !is(o, "ExperimentReady") {
 			return
 		}
-		m, there := c.store.objects["models/"+as[seldonExperiment](o).Spec.Candidates[0].Name]
-		if there && is(m, "ModelReady") {
-			storageURI, ok = as[seldonModel](m).Spec.StorageURI, true
+		all, sum := as[seldonExperiment](o).Spec.Candidates, 0
+		for _, one := range all {
+			sum += int(one.Weight)
+		}
+		for at := n % max(sum, 1); len(all) > 0; all = all[1:] {
+			if at -= int(all[0].Weight); at >= 0 {
+				continue
+			}
+			m, there := c.store.objects["models/"+all[0].Name]
+			if there && is(m, "ModelReady") {
+				storageURI, ok = as[seldonModel](m).Spec.StorageURI, true
+			}
+			return
 		}
 	})
 	return storageURI, ok
