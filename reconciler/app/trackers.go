@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ type Shown struct {
 // declaredTrackers are those of a project. Who records tells itself from others by its machine and process.
 func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine string) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
-		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
+		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(), Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
@@ -61,6 +62,21 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 		out = append(out, Shown{Name: "wandb", Heals: w.Heals(), Folder: filepath.Join(dir, "wandb"), Tracker: wandb.New(*w, dir, o.Env.Now)})
 	}
 	return out
+}
+
+// makes signs what is recorded in systems where others write too, with the key that signs the ledger: whichever controller of trust.yaml records
+// next knows it again.
+func (h *Repository) makes() tracker.Own {
+	return tracker.Own{
+		Sign: func(text string) (string, error) {
+			with, err := h.Keys.SSH()
+			if err != nil {
+				return "", err
+			}
+			return h.Trust.SignMade(text, with, rand.Reader)
+		},
+		Signed: func(text, proof string) bool { return h.Trust.Made(text, proof) },
+	}
 }
 
 // Committed takes the trackers of the revision that is checked out, in place of those of its work tree: a

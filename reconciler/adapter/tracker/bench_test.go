@@ -92,7 +92,7 @@ func (s *benched) tracker(models bool) port.Tracker {
 	if models {
 		spec.Models = &schemas.S3{URL: "s3://mlflow/root", Endpoint: s.endpoint}
 	}
-	return MLflow(spec, Options{Env: env(map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin"}), Writer: "bench"})
+	return MLflow(spec, Options{Own: own, Env: env(map[string]string{"AWS_ACCESS_KEY_ID": "minioadmin", "AWS_SECRET_ACCESS_KEY": "minioadmin"}), Writer: "bench"})
 }
 
 // ours is a recording of p by a tracker that knows nothing of it.

@@ -1,5 +1,5 @@
 // How MLflow is asked: its credential read anew each time, sent to its own address alone and never in
-// the clear, its bad hours ridden out, and nothing shown of what it answers but its error code.
+// the clear, its bad hours ridden out, and nothing shown of what it answers but its error code. It is a stranger, and its pages must come to an end.
 
 package tracker
 
@@ -32,6 +32,7 @@ type Options struct {
 	Transport http.RoundTripper
 	// Bucket opens where files of models go; nil is S3, with the credentials of Env.
 	Bucket func(at *schemas.S3, env port.Env) (port.Bucket, error)
+	Own    Own
 	// Writer tells this process from others that record the same.
 	Writer string
 	// Sleep waits between tries; nil is the usual way.
@@ -83,9 +84,12 @@ func (c *client) ask(ctx context.Context, method, path string, body, out any) er
 	doing, _, _ := strings.Cut(path, "?")
 	var in io.Reader
 	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return fault.New(fault.Internal, "ask %s for %s: %w", c.who, doing, err)
+		raw, written := body.([]byte)
+		if !written {
+			var err error
+			if raw, err = json.Marshal(body); err != nil {
+				return fault.New(fault.Internal, "ask %s for %s: %w", c.who, doing, err)
+			}
 		}
 		in = bytes.NewReader(raw)
 	}
@@ -187,4 +191,24 @@ func (c *client) refused(doing string, status int, raw []byte) error {
 		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it is older than this needs, or its REST API is elsewhere", c.who, doing), "MLflow 2.9 or newer is needed")
 	}
 	return fault.WithHint(err, "the log of %s says more", c.who)
+}
+
+// mostPages bounds a list: more than a million runs, or points of a metric.
+const mostPages = 1000
+
+// paged asks for one page after another until there is no next. A list without an end is an error: what is
+// missing on it would be written a second time.
+func paged(what string, ask func(page string) (next string, err error)) error {
+	page := ""
+	for range mostPages {
+		next, err := ask(page)
+		if err != nil || next == "" {
+			return err
+		}
+		if next == page {
+			break
+		}
+		page = next
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "MLflow's list of %s does not end", what), "see what answers at the tracker's url; an experiment of its own, or another prefix, has a shorter list")
 }

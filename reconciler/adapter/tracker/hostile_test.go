@@ -34,7 +34,7 @@ func liar(t *testing.T, rows map[string]func(n int) string) (m port.Tracker, ask
 		fmt.Fprint(w, "{}")
 	}))
 	t.Cleanup(srv.Close)
-	return MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil), Writer: "one", Sleep: atOnce}), func(path string) int { return count[path] }
+	return MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil), Writer: "one", Sleep: atOnce}), func(path string) int { return count[path] }
 }
 
 func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
@@ -42,11 +42,12 @@ func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
 	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: key, Name: "r", Metrics: map[string]float64{"a": 1}}},
 		Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: key}}}}}
 	experiment := func(int) string { return `{"experiment": {"experiment_id": "1"}}` }
-	ours := func(id, key, state string) string {
-		return fmt.Sprintf(`{"info": {"run_id": %q}, "data": {"tags": [{"key": "vishwa.ledger", "value": "l"}, {"key": "vishwa.key", "value": %q}, {"key": "vishwa.state", "value": %q}]}}`, id, key, state)
+	ours := func(id, key, status string) string {
+		proof := mac((&session{p: p}).made("run", key, id))
+		return fmt.Sprintf(`{"info": {"run_id": %q, "status": %q}, "data": {"tags": [{"key": "vishwa.ledger", "value": "l"}, {"key": "vishwa.key", "value": %q}, {"key": "vishwa.proof", "value": %q}]}}`, id, status, key, proof)
 	}
 	next := func(n int) string { return fmt.Sprintf(`"next_page_token": "%d"`, n) }
-	whole := func(int) string { return `{"runs": [` + ours("a", string(key), "whole") + `]}` }
+	whole := func(int) string { return `{"runs": [` + ours("a", string(key), "FINISHED") + `]}` }
 	for name, c := range map[string]struct {
 		rows map[string]func(int) string
 		says string // of the error; "": none
@@ -63,19 +64,19 @@ func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
 			},
 			"runs/search": func(n int) string {
 				end := map[bool]string{true: `, ` + next(n)}[n == 1]
-				return `{"runs": [` + ours("a", string(key), "whole") + `]` + end + `}`
+				return `{"runs": [` + ours("a", string(key), "FINISHED") + `]` + end + `}`
 			}}, "", "runs/delete", 0},
 		"copies with our tags": {map[string]func(int) string{"experiments/get-by-name": experiment,
 			"registered-models/get": func(int) string {
 				return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}]}}`
 			},
 			"runs/search": func(int) string {
-				return `{"runs": [` + ours("a", string(key), "whole") + `,` + ours("b", "", "") + `,` + ours("c", "", "") + `,` + ours("d", "x", "") + `,` + ours("e", "x", "") + `]}`
+				return `{"runs": [` + ours("a", string(key), "FINISHED") + `,` + ours("b", "", "") + `,` + ours("c", "", "") + `,` + ours("d", "x", "") + `,` + ours("e", "x", "") + `]}`
 			}}, "", "runs/delete", 0},
 		"an experiment of no name": {nil, "without saying of what", "runs/create", 0},
 		"a run of no name":         {map[string]func(int) string{"experiments/get-by-name": experiment}, "without saying of what", "runs/log-batch", 0},
 		"points without an end": {map[string]func(int) string{"experiments/get-by-name": experiment,
-			"runs/search": func(int) string { return `{"runs": [` + ours("a", string(key), "writing") + `]}` },
+			"runs/search": func(int) string { return `{"runs": [` + ours("a", string(key), "RUNNING") + `]}` },
 			"runs/get": func(int) string {
 				return `{"run": {"data": {"metrics": [{"key": "a"}, {"key": "a"}, {"key": "other"}]}}}`
 			},
@@ -118,7 +119,7 @@ func TestOneRunKeepsNoOtherFromBeingShown(t *testing.T) {
 	s := mlflowtest.New()
 	srv := httptest.NewServer(s)
 	defer srv.Close()
-	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil), Writer: "one", Sleep: atOnce})
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil), Writer: "one", Sleep: atOnce})
 	bad := port.TrackerRun{Key: digest.Of([]byte("bad")), Name: "training/bad", Logged: func(context.Context) (port.TrackerLog, error) {
 		return port.TrackerLog{}, fault.New(fault.Corrupt, "what a run logged: it is no JSON")
 	}}

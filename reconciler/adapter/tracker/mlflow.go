@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -27,25 +28,25 @@ const (
 	tagKey        = "vishwa.key"
 	tagEntry      = "vishwa.entry"
 	tagDigest     = "vishwa.digest"
-	tagState      = "vishwa.state"
+	tagProof      = "vishwa.proof"  // of a run, or an experiment: that a controller made it
 	tagWriter     = "vishwa.writer" // who began to write it, and when
 	tagSince      = "vishwa.since"
 	tagFiles      = "vishwa.files"  // of a version: what its files were when they were put
 	tagModel      = "vishwa.model." // and a key: the model of MLflow that was begun for it, since when and by whom
 	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to
-
-	writing, whole = "writing", "whole"
 )
 
 type mlflow struct {
 	*client
-	spec schemas.MLflowTracker
-	open func(at *schemas.S3, env port.Env) (port.Bucket, error)
+	spec     schemas.MLflowTracker
+	open     func(at *schemas.S3, env port.Env) (port.Bucket, error)
+	own      Own
+	unsigned sync.Map // runs that this process made and could not sign yet: by ledger and key, the id
 }
 
 // MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
 func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
-	m := &mlflow{newClient("MLflow", spec.URL, spec.Token, o), spec, o.Bucket}
+	m := &mlflow{client: newClient("MLflow", spec.URL, spec.Token, o), spec: spec, open: o.Bucket, own: o.Own}
 	m.workspace = spec.Workspace
 	if m.open == nil {
 		m.open = intoS3
@@ -59,6 +60,7 @@ type session struct {
 	p          port.Projection
 	dry        bool
 	experiment string
+	signs      bool     // it was tried
 	models     *placed  // nil: files of models stay where they are
 	stale      []string // versions of the model at hand that others took the place of
 	out        port.Recorded
@@ -195,20 +197,31 @@ func (s *session) findExperiment(ctx context.Context) error {
 	var made struct {
 		ID string `json:"experiment_id"`
 	}
+	if err := s.canSign(); err != nil {
+		return err
+	}
 	err = s.write(ctx, "experiments/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}, {tagExperiment, name}}}, &made)
 	if fault.Of(err) == fault.Conflict && err != nil { // somebody made it meanwhile
 		if err = s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err == nil {
 			made.ID = got.Experiment.ID
 		}
 	}
-	if s.experiment = made.ID; err == nil && !s.dry {
-		err = named(made.ID)
+	s.experiment = made.ID
+	if err != nil || s.dry {
+		return err
 	}
-	return err
+	if err = named(made.ID); err != nil || got.Experiment.ID != "" {
+		return err
+	}
+	proof, err := s.own.Sign(s.made("experiment", name, made.ID))
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, "experiments/set-experiment-tag", map[string]string{"experiment_id": made.ID, "key": tagProof, "value": proof}, nil)
 }
 
-// renamed looks for the experiment that was made by this name and has another one now, and takes it, so that its runs are not written a second
-// time. It is given its name again where that is declared.
+// renamed looks for the experiment that we made by this name and that has another one now, and takes it, so that its runs are not written a second
+// time. It is given its name again where that is declared. One that only says so of itself is somebody's.
 func (s *session) renamed(ctx context.Context, name string) (id string, err error) {
 	var got struct {
 		Experiments []struct {
@@ -225,7 +238,7 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 		return "", fmt.Errorf("find experiment %s: %w", name, err)
 	}
 	for _, e := range got.Experiments {
-		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name {
+		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name || !s.own.Signed(s.made("experiment", name, e.ID), valueOf(e.Tags, tagProof)) {
 			continue
 		}
 		if err := named(e.ID); err != nil {
@@ -244,19 +257,10 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 // named refuses an answer that does not say what it is about: what is asked for by no name is not found
 // again, and would be made a second time.
 func named(id string) error {
-	if id == "" || len(id) > mostKey {
+	if id == "" || len(id) > registry.MostName {
 		return fault.WithHint(fault.New(fault.Invalid, "MLflow answers without saying of what"), "see what answers at the tracker's url")
 	}
 	return nil
-}
-
-// found is a run of ours on the server.
-type found struct {
-	id      string
-	whole   bool
-	deleted bool
-	writer  string
-	since   int64
 }
 
 // runAnswer is what MLflow says of a run.
@@ -267,9 +271,9 @@ type runAnswer struct {
 		Stage  string `json:"lifecycle_stage"`
 	} `json:"info"`
 	Data struct {
-		Tags   []tag  `json:"tags"`
-		Params []tag  `json:"params"`
-		Mets   []mmet `json:"metrics"`
+		Tags   []tag            `json:"tags"`
+		Params []tag            `json:"params"`
+		Mets   []registry.Point `json:"metrics"`
 	} `json:"data"`
 }
 
@@ -280,48 +284,4 @@ func valueOf(tags []tag, key string) string {
 		}
 	}
 	return ""
-}
-
-// run records a run that is not there, or finishes one that was begun.
-func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.Digest]found) error {
-	at, known := there[r.Key]
-	if known && at.deleted {
-		s.drift("run %s of entry %d was deleted", r.Name, r.Entry)
-		if !s.p.Heal {
-			return nil
-		}
-		if err := s.write(ctx, "runs/restore", map[string]string{"run_id": at.id}, nil); err != nil {
-			return err
-		}
-		at.deleted = false
-		there[r.Key] = at
-	}
-	if known && at.whole {
-		return nil
-	}
-	if known && at.writer != s.writer && s.env.Now().UnixMilli()-at.since < bounded.Abandoned.Milliseconds() {
-		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
-		return nil
-	}
-	if !known {
-		var made struct {
-			Run runAnswer `json:"run"`
-		}
-		own := map[string]string{tagKey: string(r.Key), tagEntry: fmt.Sprint(r.Entry), tagState: writing, tagWriter: s.writer, tagSince: fmt.Sprint(s.env.Now().UnixMilli())}
-		err := s.write(ctx, "runs/create", map[string]any{"experiment_id": s.experiment, "run_name": r.Name, "start_time": r.Started.UnixMilli(), "tags": s.tags(own, r.Tags)}, &made)
-		if err == nil && !s.dry {
-			err = named(made.Run.Info.ID)
-		}
-		if err != nil {
-			return err
-		}
-		at = found{id: made.Run.Info.ID}
-	}
-	if err := s.fill(ctx, r, at.id, known); err != nil {
-		return err
-	}
-	s.out.Runs++
-	at.whole = true
-	there[r.Key] = at
-	return nil
 }

@@ -78,7 +78,7 @@ type filesBench struct {
 
 func (b *filesBench) tracker(writer string, cut *cutting) port.Tracker {
 	b.in.cut = cut
-	o := Options{Env: env(nil), Writer: writer, Sleep: atOnce, Bucket: func(at *schemas.S3, _ port.Env) (port.Bucket, error) {
+	o := Options{Own: own, Env: env(nil), Writer: writer, Sleep: atOnce, Bucket: func(at *schemas.S3, _ port.Env) (port.Bucket, error) {
 		b.opened = append(b.opened, at)
 		return b.in, nil
 	}}
@@ -392,7 +392,7 @@ func TestMLflowItselfKeepsFiles(t *testing.T) {
 	t.Run("WhatMLflowsOwnClientReads", func(t *testing.T) {
 		p, files := released(t)
 		spec := schemas.MLflowTracker{URL: url, Experiment: "read", Models: at}
-		if _, err := MLflow(spec, Options{Env: signed}).Record(t.Context(), p, false); err != nil {
+		if _, err := MLflow(spec, Options{Own: own, Env: signed}).Record(t.Context(), p, false); err != nil {
 			t.Fatal(err, fault.HintOf(err))
 		}
 		into := t.TempDir()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -216,7 +217,7 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 		stands[a.Alias] = a.Version
 	}
 	for _, env := range slices.Sorted(maps.Keys(m.Serves)) {
-		want, alias := versions[m.Serves[env]], aliasOf(env)
+		want, alias := versions[m.Serves[env]], registry.Alias(env)
 		if want == "" {
 			s.note("model %s: what %s serves has no version", name, env)
 			continue
@@ -224,7 +225,7 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 		given, is := valueOf(got.Model.Tags, tagAlias+alias), stands[alias]
 		moved := given != "" && is != given && is != want // else it was we, who could not note it
 		if moved {
-			s.drift("alias %s of model %s was moved by hand: it was on version %s and is on %s", alias, name, given, orNone(is))
+			s.drift("alias %s of model %s was moved by hand: it was on version %s and is on %s", alias, name, given, cmp.Or(is, "none"))
 		}
 		if given == "" && is != "" && is != want {
 			s.drift("alias %s of model %s is on version %s, which this repository did not say", alias, name, is)
@@ -272,7 +273,7 @@ func (s *session) proposed(m port.TrackerModel, env, given, is string, versions 
 func (s *session) retire(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, stands map[string]string) error {
 	serves := map[string]bool{}
 	for env := range m.Serves {
-		serves[tagAlias+aliasOf(env)] = true
+		serves[tagAlias+registry.Alias(env)] = true
 	}
 	for _, t := range got.Model.Tags {
 		if len(t.Key) <= len(tagAlias) || t.Key[:len(tagAlias)] != tagAlias || serves[t.Key] {
@@ -304,23 +305,4 @@ func (s *session) remove(ctx context.Context, path string, body any) error {
 		s.out.Writes++
 	}
 	return err
-}
-
-// aliasOf is an environment's alias. MLflow keeps latest and v1, v2 for itself.
-func aliasOf(env string) string {
-	digits := len(env) > 1 && env[0] == 'v'
-	for _, c := range env[min(1, len(env)):] {
-		digits = digits && c >= '0' && c <= '9'
-	}
-	if env == "latest" || digits {
-		return env + "-environment"
-	}
-	return env
-}
-
-func orNone(version string) string {
-	if version == "" {
-		return "none"
-	}
-	return version
 }

@@ -215,9 +215,10 @@ func cutBeforeNote(t *testing.T, b *filesBench) {
 	p.Models[0].Versions = p.Models[0].Versions[:1]
 	p.Models[0].Serves = nil
 	cut := &cutting{}
+	one := b.tracker("one", cut)
 	for {
 		cut.left.Store(1)
-		_, err := b.tracker("one", cut).Record(t.Context(), p, false)
+		_, err := one.Record(t.Context(), p, false)
 		if err == nil {
 			t.Fatal("no model was made before it was whole")
 		}
@@ -283,16 +284,24 @@ func TestNothingGoesWhereAnotherModelIs(t *testing.T) {
 	}
 }
 
-// TestWhatIsKeptLosesNothing: of two runs of one key none is deleted where what others change is left as it is.
+// TestWhatIsKeptLosesNothing: of two runs of one key, both ours, none is deleted where what others change is left as it is.
 func TestWhatIsKeptLosesNothing(t *testing.T) {
 	b := doubled(t, nil)
 	p, _ := released(t)
 	p.Models = nil
 	b.record(t, p)
-	copied := map[string]any{"experiment_id": b.experimentID(t), "tags": []tag{{tagLedger, p.Ledger}, {tagKey, string(p.Runs[0].Key)}, {tagState, whole}}}
-	b.rest.ask(t, "POST", "runs/create", copied, nil)
+	var made struct {
+		Run runAnswer `json:"run"`
+	}
+	b.rest.ask(t, "POST", "runs/create", map[string]any{"experiment_id": b.experimentID(t), "tags": []tag{{tagLedger, p.Ledger}, {tagKey, string(p.Runs[0].Key)}}}, &made)
+	second := map[string]any{"run_id": made.Run.Info.ID, "tags": []tag{{tagProof, mac((&session{p: p}).made("run", string(p.Runs[0].Key), made.Run.Info.ID))}}}
+	b.rest.ask(t, "POST", "runs/log-batch", second, nil)
 	p.Heal = false
 	if r := b.record(t, p); r.Writes != 0 || len(b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)) != 2 {
 		t.Errorf("%+v, %d runs", r, len(b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)))
+	}
+	p.Heal = true
+	if r := b.record(t, p); r.Writes != 1 || len(b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)) != 1 {
+		t.Errorf("healed: %+v, %d runs", r, len(b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)))
 	}
 }

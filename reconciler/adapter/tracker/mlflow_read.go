@@ -182,9 +182,9 @@ type readAnswer struct {
 		Experiment string `json:"experiment_id"`
 	} `json:"info"`
 	Data struct {
-		Tags    []tag  `json:"tags"`
-		Params  []tag  `json:"params"`
-		Metrics []mmet `json:"metrics"`
+		Tags    []tag            `json:"tags"`
+		Params  []tag            `json:"params"`
+		Metrics []registry.Point `json:"metrics"`
 	} `json:"data"`
 	Inputs struct {
 		Datasets []struct {

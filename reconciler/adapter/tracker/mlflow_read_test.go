@@ -20,7 +20,7 @@ func readAll(t *testing.T, h http.Handler, want Wanted) (registry.Registry, erro
 	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	return ReadMLflow(t.Context(), schemas.MLflowTracker{URL: srv.URL}, want, Options{Env: env(nil), Sleep: atOnce})
+	return ReadMLflow(t.Context(), schemas.MLflowTracker{URL: srv.URL}, want, Options{Own: own, Env: env(nil), Sleep: atOnce})
 }
 
 // churnServer has a model of two versions with an alias on the first, and an experiment of no model.
@@ -44,7 +44,7 @@ func makeChurn(t *testing.T, r rest) {
 			Run runAnswer `json:"run"`
 		}
 		r.ask(t, "POST", "runs/create", map[string]any{"experiment_id": e.ID, "run_name": "r", "start_time": 5, "tags": []tag{{"mlflow.source.name", source}}}, &made)
-		r.ask(t, "POST", "runs/log-batch", map[string]any{"run_id": made.Run.Info.ID, "params": []tag{{"depth", "3"}}, "metrics": []mmet{{"test.auc", 0.9, 5, 0}}}, nil)
+		r.ask(t, "POST", "runs/log-batch", map[string]any{"run_id": made.Run.Info.ID, "params": []tag{{"depth", "3"}}, "metrics": []registry.Point{{Key: "test.auc", Value: 0.9, Time: 5}}}, nil)
 		r.ask(t, "POST", "runs/update", map[string]any{"run_id": made.Run.Info.ID, "status": "FINISHED", "end_time": 9}, nil)
 		return made.Run.Info.ID
 	}

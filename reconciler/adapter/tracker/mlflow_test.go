@@ -6,6 +6,9 @@ package tracker
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,11 +25,10 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -35,6 +37,18 @@ import (
 
 func env(vars map[string]string) port.Env {
 	return port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
+}
+
+// own signs as a controller does, by a key that nobody else has.
+var own = Own{
+	Sign:   func(text string) (string, error) { return mac(text), nil },
+	Signed: func(text, proof string) bool { return proof == mac(text) },
+}
+
+func mac(text string) string {
+	m := hmac.New(sha256.New, []byte("a key of the tests"))
+	m.Write([]byte(text))
+	return hex.EncodeToString(m.Sum(nil))
 }
 
 func atOnce(context.Context, time.Duration) error { return nil }
@@ -96,9 +110,9 @@ type shownAnswer struct {
 		Stage  string `json:"lifecycle_stage"`
 	} `json:"info"`
 	Data struct {
-		Tags    []tag  `json:"tags"`
-		Params  []tag  `json:"params"`
-		Metrics []mmet `json:"metrics"`
+		Tags    []tag            `json:"tags"`
+		Params  []tag            `json:"params"`
+		Metrics []registry.Point `json:"metrics"`
 	} `json:"data"`
 	Inputs struct {
 		Sets []any `json:"dataset_inputs"`
@@ -130,10 +144,10 @@ func (s rest) show(t *testing.T, experiment string, key digest.Digest) (out []po
 		shown := porttest.ShownRun{Name: r.Info.Name, Commit: tagged(r.Data.Tags)["mlflow.source.git.commit"], Status: r.Info.Status, Inputs: len(r.Inputs.Sets), Params: tagged(r.Data.Params), Tags: tagged(r.Data.Tags), Points: map[string][]float64{}}
 		for _, m := range r.Data.Metrics {
 			var h struct {
-				Metrics []mmet `json:"metrics"`
+				Metrics []registry.Point `json:"metrics"`
 			}
 			s.ask(t, "GET", "metrics/get-history?max_results=25000&run_id="+r.Info.ID+"&metric_key="+strings.NewReplacer("%", "%25", " ", "%20", "@", "%40").Replace(m.Key), nil, &h)
-			slices.SortStableFunc(h.Metrics, func(a, b mmet) int { return int(a.Step - b.Step) })
+			slices.SortStableFunc(h.Metrics, func(a, b registry.Point) int { return int(a.Step - b.Step) })
 			for _, p := range h.Metrics {
 				shown.Points[m.Key] = append(shown.Points[m.Key], float64(p.Value))
 			}
@@ -176,7 +190,7 @@ func bench(t *testing.T, url string, writes func() int) porttest.TrackerBench {
 	cut.left.Store(-1)
 	s := rest{url}
 	return porttest.TrackerBench{
-		Tracker: MLflow(spec, Options{Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce}), Others: MLflow(spec, Options{Env: env(nil), Writer: "two"}), Writes: writes,
+		Tracker: MLflow(spec, Options{Own: own, Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce}), Others: MLflow(spec, Options{Own: own, Env: env(nil), Writer: "two"}), Writes: writes,
 		Cut:   func(n int) func() { cut.left.Store(int64(n)); return func() { cut.left.Store(-1) } },
 		Show:  func(t *testing.T, key digest.Digest) []porttest.ShownRun { return s.show(t, experiment, key) },
 		Model: s.model,
@@ -225,6 +239,7 @@ func TestMLflowItself(t *testing.T) {
 		t.Skip("VISHWA_MLFLOW names no environment with MLflow: make test-mlflow makes one")
 	}
 	url, log := mlflowtest.Start(t, venv)
+	t.Run("ARunIsOursBySignature", func(t *testing.T) { copiedTags(t, url, "copied-by-others") })
 	t.Run("ARenamedExperimentIsDrift", func(t *testing.T) { renamedExperiment(t, url, "renamed-by-hand") })
 	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
 		return bench(t, url, func() int {
@@ -266,7 +281,7 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 			}))
 			srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			defer srv.Close()
-			m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(map[string]string{TokenVariable: secret}), Sleep: atOnce})
+			m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(map[string]string{TokenVariable: secret}), Sleep: atOnce})
 			_, err := m.Record(t.Context(), p, false)
 			text := fmt.Sprint(err, fault.HintOf(err))
 			if fault.Of(err) != c.want || !strings.Contains(text, c.says) || strings.Contains(text, secret) || fault.HintOf(err) == "" {
@@ -277,7 +292,7 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 	slow, stop := context.WithCancel(t.Context())
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stop(); <-r.Context().Done() }))
 	defer srv.Close()
-	if _, err := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil)}).Record(slow, p, false); fault.Of(err) != fault.Cancelled {
+	if _, err := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil)}).Record(slow, p, false); fault.Of(err) != fault.Cancelled {
 		t.Errorf("slow: %v", err)
 	}
 }
@@ -293,15 +308,15 @@ func status(code int) http.HandlerFunc {
 func TestACredentialGoesNowhereInTheClear(t *testing.T) {
 	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r"}}}
 	none := roundTrip(func(*http.Request) (*http.Response, error) { t.Error("it was asked"); return nil, io.EOF })
-	_, err := MLflow(schemas.MLflowTracker{URL: "http://mlflow.example:5000"}, Options{Env: env(map[string]string{TokenVariable: "user:secret"}), Transport: none}).Record(t.Context(), p, false)
+	_, err := MLflow(schemas.MLflowTracker{URL: "http://mlflow.example:5000"}, Options{Own: own, Env: env(map[string]string{TokenVariable: "user:secret"}), Transport: none}).Record(t.Context(), p, false)
 	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "https://") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("in the clear: %v", err)
 	}
-	_, err = MLflow(schemas.MLflowTracker{URL: "http://user:secret@mlflow.example:5000"}, Options{Env: env(nil), Transport: none}).Record(t.Context(), p, false)
+	_, err = MLflow(schemas.MLflowTracker{URL: "http://user:secret@mlflow.example:5000"}, Options{Own: own, Env: env(nil), Transport: none}).Record(t.Context(), p, false)
 	if fault.Of(err) != fault.Denied || strings.Contains(err.Error()+fault.HintOf(err), "secret") {
 		t.Errorf("in the url: %v", err)
 	}
-	_, err = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: "/etc/passwd"}, Options{Env: env(nil), Transport: none}).Record(t.Context(), p, false)
+	_, err = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: "/etc/passwd"}, Options{Own: own, Env: env(nil), Transport: none}).Record(t.Context(), p, false)
 	if fault.Of(err) != fault.Denied {
 		t.Errorf("any file: %v", err)
 	}
@@ -316,7 +331,7 @@ func TestACredentialGoesNowhereInTheClear(t *testing.T) {
 		got = user + ":" + password
 		return nil, io.EOF
 	})
-	_, _ = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: file}, Options{Env: env(map[string]string{token.FolderVariable: dir}), Transport: basic, Sleep: atOnce}).Record(t.Context(), p, false)
+	_, _ = MLflow(schemas.MLflowTracker{URL: "https://mlflow.example", Token: file}, Options{Own: own, Env: env(map[string]string{token.FolderVariable: dir}), Transport: basic, Sleep: atOnce}).Record(t.Context(), p, false)
 	if got != "user:pass" {
 		t.Errorf("basic: %q", got)
 	}
@@ -331,7 +346,7 @@ func TestADeletedExperimentIsDrift(t *testing.T) {
 	s := mlflowtest.New()
 	srv := httptest.NewServer(s)
 	defer srv.Close()
-	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Env: env(nil)})
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil)})
 	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r", Metrics: map[string]float64{"a": 1}}}}
 	if _, err := m.Record(t.Context(), p, false); err != nil {
 		t.Fatal(err)
@@ -357,7 +372,7 @@ func TestARenamedExperimentIsDrift(t *testing.T) {
 // renamedExperiment renames one by hand on any server.
 func renamedExperiment(t *testing.T, url, name string) {
 	t.Helper()
-	m := MLflow(schemas.MLflowTracker{URL: url, Experiment: name}, Options{Env: env(nil)})
+	m := MLflow(schemas.MLflowTracker{URL: url, Experiment: name}, Options{Own: own, Env: env(nil)})
 	p := port.Projection{Ledger: "renamed", Runs: []port.TrackerRun{{Key: digest.Of([]byte("renamed")), Name: "r", Started: time.UnixMilli(1e12), Finished: time.UnixMilli(1e12 + 1), Metrics: map[string]float64{"a": 1}}}}
 	if _, err := m.Record(t.Context(), p, false); err != nil {
 		t.Fatal(err)
@@ -377,24 +392,6 @@ func renamedExperiment(t *testing.T, url, name string) {
 	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 0 || r.Writes != 0 {
 		t.Errorf("after it was healed: %+v, %v", r, err)
 	}
-}
-
-// TestNamesAreMLflowsAndNoTwoAreOne: whatever a run calls its metrics.
-func TestNamesAreMLflowsAndNoTwoAreOne(t *testing.T) {
-	known := regexp.MustCompile(`^[A-Za-z0-9_\-. :/]{1,250}$`)
-	rapid.Check(t, func(t *rapid.T) {
-		names := rapid.SliceOfDistinct(rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-c@%/.]{1,6}`), rapid.StringMatching(`[a/]{250,254}`)), rapid.ID).Draw(t, "names")
-		seen := map[string]string{}
-		for name, as := range unique(names) {
-			if other, twice := seen[as]; twice {
-				t.Fatalf("%q and %q are both %q", name, other, as)
-			}
-			seen[as] = name
-			if !known.MatchString(as) || slices.ContainsFunc(strings.Split(as, "/"), func(p string) bool { return p == "" || p == "." || p == ".." }) {
-				t.Fatalf("%q becomes %q", name, as)
-			}
-		}
-	})
 }
 
 // TestAWorkspaceIsNamedInEachRequest: and one that is not there is no empty server.
@@ -418,7 +415,7 @@ func TestAWorkspaceIsNamedInEachRequest(t *testing.T) {
 	}))
 	defer srv.Close()
 	workspaces(t, srv.URL)
-	_, err := MLflow(schemas.MLflowTracker{URL: srv.URL, Workspace: "none"}, Options{Env: env(nil), Sleep: atOnce}).Record(t.Context(), oneRun("none"), false)
+	_, err := MLflow(schemas.MLflowTracker{URL: srv.URL, Workspace: "none"}, Options{Own: own, Env: env(nil), Sleep: atOnce}).Record(t.Context(), oneRun("none"), false)
 	if fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "remove workspace") {
 		t.Errorf("of a server without workspaces: %v (%s)", err, fault.HintOf(err))
 	}
@@ -432,12 +429,12 @@ func oneRun(ledger string) port.Projection {
 func workspaces(t *testing.T, url string) {
 	t.Helper()
 	for _, writes := range []bool{true, false} {
-		r, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-a"}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
+		r, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-a"}, Options{Own: own, Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
 		if err != nil || writes != (r.Writes > 0) {
 			t.Fatalf("%+v, %v (%s)", r, err, fault.HintOf(err))
 		}
 	}
-	_, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-b"}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
+	_, err := MLflow(schemas.MLflowTracker{URL: url, Workspace: "team-b"}, Options{Own: own, Env: env(nil)}).Record(t.Context(), oneRun("a"), false)
 	if fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), "no workspace team-b") || fault.HintOf(err) == "" {
 		t.Errorf("of one that is not there: %v (%s)", err, fault.HintOf(err))
 	}
@@ -459,7 +456,7 @@ func TestMLflowItselfHasWorkspaces(t *testing.T) {
 		t.Fatalf("make a workspace: %s", made.Status)
 	}
 	workspaces(t, url)
-	if r, err := MLflow(schemas.MLflowTracker{URL: url}, Options{Env: env(nil)}).Record(t.Context(), oneRun("a"), true); err != nil || r.Writes == 0 {
+	if r, err := MLflow(schemas.MLflowTracker{URL: url}, Options{Own: own, Env: env(nil)}).Record(t.Context(), oneRun("a"), true); err != nil || r.Writes == 0 {
 		t.Errorf("in the default one: %+v, %v", r, err)
 	}
 }

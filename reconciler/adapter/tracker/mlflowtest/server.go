@@ -170,12 +170,14 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 		}
 		s.experiments[name] = &experiment{name, "active", tagsOf(body)}
 		return map[string]any{"experiment_id": name}, nil
-	case "POST experiments/restore", "POST experiments/delete", "POST experiments/update":
+	case "POST experiments/restore", "POST experiments/delete", "POST experiments/update", "POST experiments/set-experiment-tag":
 		e := s.experiments[text(body, "experiment_id")]
 		if e == nil {
 			return nil, missing()
 		}
 		switch {
+		case strings.HasSuffix(what, "tag"):
+			e.tags[text(body, "key")] = text(body, "value")
 		case strings.HasSuffix(what, "update"):
 			e.name = text(body, "new_name")
 		case strings.HasSuffix(what, "delete"):
@@ -312,7 +314,8 @@ func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) 
 	if json.Unmarshal(body["params"], &params) != nil || json.Unmarshal(body["metrics"], &points) != nil {
 		return nil, invalid()
 	}
-	if len(params) > 100 || len(points)+len(params) > 1000 {
+	tags := tagsOf(body)
+	if len(params) > 100 || len(tags) > 100 || len(points)+len(params)+len(tags) > 1000 {
 		return nil, invalid()
 	}
 	for _, p := range params {
@@ -325,6 +328,7 @@ func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) 
 			return nil, invalid()
 		}
 	}
+	maps.Copy(r.tags, tags)
 	for _, p := range params {
 		r.params[p.Key] = p.Value
 	}

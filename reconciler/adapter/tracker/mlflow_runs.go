@@ -1,0 +1,239 @@
+// The runs of ours on the server. Anybody who may log into the experiment writes tags, so a run is ours where a controller signed that it made this very
+// one: its id is in what is signed. What only says of itself that it is ours is neither changed nor deleted, nor taken for ours.
+
+package tracker
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Own is how this controller says that it made something, and how it and others know that again.
+type Own struct {
+	Sign   func(text string) (proof string, err error)
+	Signed func(text, proof string) bool
+}
+
+// made is what is signed of a run or an experiment: the key or the name that it was made by, and which one it is.
+func (s *session) made(what, by, id string) string {
+	return fmt.Sprintf("%s of MLflow\nledger %s\nmade by %q\nid %q\n", what, s.p.Ledger, by, id)
+}
+
+// found is a run of ours on the server.
+type found struct {
+	id      string
+	whole   bool
+	deleted bool
+	writer  string
+	since   int64
+}
+
+// runsThere are the runs of this ledger, by their keys. Of several of one key the first by its id
+// counts, for everybody alike, and the others are taken away, where anything is healed: two recorded it at once.
+func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error) {
+	out := map[digest.Digest]found{}
+	if s.experiment == "" { // it is yet to be made, and this is dry
+		return out, nil
+	}
+	ours := map[digest.Digest]bool{}
+	for _, r := range s.p.Runs {
+		ours[r.Key] = true
+	}
+	others := map[string]bool{}
+	err := paged("runs", func(page string) (string, error) {
+		var got struct {
+			Runs []runAnswer `json:"runs"`
+			Next string      `json:"next_page_token"`
+		}
+		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "run_view_type": "ALL", "max_results": 1000, "page_token": page}
+		if err := s.post(ctx, "runs/search", body, &got); err != nil {
+			return "", fmt.Errorf("look for runs: %w", err)
+		}
+		for _, r := range got.Runs {
+			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
+			f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
+			if !ours[key] || !s.own.Signed(s.made("run", string(key), f.id), valueOf(r.Data.Tags, tagProof)) {
+				if (ours[key] || key == "") && !f.deleted {
+					others[f.id] = true
+				}
+				continue
+			}
+			f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
+			was, twice := out[key]
+			if !twice || was.id == f.id { // a page may begin again with what the last one ended with
+				out[key] = f
+				continue
+			}
+			keep, drop := first(was, f)
+			out[key] = keep
+			if !drop.deleted && s.p.Heal {
+				if err := s.write(ctx, "runs/delete", map[string]string{"run_id": drop.id}, nil); err != nil {
+					return "", fmt.Errorf("take away a run that was recorded twice: %w", err)
+				}
+			}
+		}
+		return got.Next, nil
+	})
+	for key := range ours { // begun by this process, and gone on with
+		if id, is := s.unsigned.Load(s.p.Ledger + string(key)); is {
+			delete(others, id.(string))
+		}
+	}
+	if n := len(others); n > 0 {
+		s.note("left alone: %s of this experiment with this ledger's tags that none of its controllers signed; delete them in MLflow if nobody needs them", plural.Of(n, "run"))
+	}
+	return out, err
+}
+
+// first is which of two runs of one key counts: one that is there, one that is whole, the smaller id.
+func first(a, b found) (keep, drop found) {
+	if a.deleted != b.deleted {
+		if a.deleted {
+			return b, a
+		}
+		return a, b
+	}
+	if a.whole != b.whole {
+		if a.whole {
+			return a, b
+		}
+		return b, a
+	}
+	if strings.Compare(a.id, b.id) <= 0 {
+		return a, b
+	}
+	return b, a
+}
+
+// run records a run that is not there, or finishes one that was begun.
+func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.Digest]found) (err error) {
+	at, known := there[r.Key]
+	if known && at.deleted {
+		s.drift("run %s of entry %d was deleted", r.Name, r.Entry)
+		if !s.p.Heal {
+			return nil
+		}
+		if err := s.write(ctx, "runs/restore", map[string]string{"run_id": at.id}, nil); err != nil {
+			return err
+		}
+		at.deleted = false
+		there[r.Key] = at
+	}
+	if known && at.whole {
+		return nil
+	}
+	if age := s.env.Now().UnixMilli() - at.since; known && at.writer != s.writer && age > -bounded.Abandoned.Milliseconds() && age < bounded.Abandoned.Milliseconds() {
+		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
+		return nil
+	}
+	var more port.TrackerLog
+	if r.Logged != nil && !s.dry { // before anything is made for it
+		if more, err = r.Logged(ctx); err != nil {
+			return err
+		}
+	}
+	w := writing{id: at.id, before: known}
+	if !known {
+		if w, err = s.begin(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := s.fill(ctx, r, more, w); err != nil {
+		return err
+	}
+	s.out.Runs++
+	there[r.Key] = found{id: w.id, whole: true}
+	return nil
+}
+
+// writing is a run that is being written.
+type writing struct {
+	id     string
+	before bool  // some of it may be there
+	sign   []tag // that are yet to be put: what makes it known as ours
+}
+
+// begin makes a run, or goes on with one that this process made and could not sign.
+func (s *session) begin(ctx context.Context, r port.TrackerRun) (w writing, err error) {
+	if s.dry {
+		return writing{sign: []tag{{}}}, s.write(ctx, "runs/create", nil, nil)
+	}
+	if id, is := s.unsigned.Load(s.p.Ledger + string(r.Key)); is {
+		w.id = id.(string)
+		var got struct {
+			Run runAnswer `json:"run"`
+		}
+		err := s.get(ctx, "runs/get", map[string]string{"run_id": w.id}, &got)
+		if err != nil && fault.Of(err) != fault.Missing {
+			return w, err
+		}
+		if w.before = err == nil && got.Run.Info.Stage != "deleted"; !w.before {
+			s.unsigned.Delete(s.p.Ledger + string(r.Key))
+		}
+	}
+	if !w.before {
+		if w.id, err = s.create(ctx, r); err != nil {
+			return w, err
+		}
+	}
+	proof, err := s.own.Sign(s.made("run", string(r.Key), w.id))
+	w.sign = []tag{{tagKey, string(r.Key)}, {tagProof, proof}, {tagWriter, s.writer}, {tagSince, fmt.Sprint(s.env.Now().UnixMilli())}}
+	return w, err
+}
+
+// canSign fails before anything is made that nobody could know again.
+func (s *session) canSign() error {
+	if s.dry || s.signs {
+		return nil
+	}
+	_, err := s.own.Sign("")
+	s.signs = err == nil
+	return err
+}
+
+// create makes a run that has no key yet.
+func (s *session) create(ctx context.Context, r port.TrackerRun) (id string, err error) {
+	if err := s.canSign(); err != nil {
+		return "", err
+	}
+	var made struct {
+		Run runAnswer `json:"run"`
+	}
+	body := map[string]any{"experiment_id": s.experiment, "run_name": r.Name, "start_time": r.Started.UnixMilli(), "tags": s.tags(map[string]string{tagEntry: fmt.Sprint(r.Entry)}, r.Tags)}
+	if err := s.write(ctx, "runs/create", body, &made); err != nil {
+		return "", err
+	}
+	if err := named(made.Run.Info.ID); err != nil {
+		return "", err
+	}
+	s.unsigned.Store(s.p.Ledger+string(r.Key), made.Run.Info.ID)
+	return made.Run.Info.ID, nil
+}
+
+// batch logs one batch of a run. What is yet to be signed goes with the first; where that is refused, it goes alone, so that the run is known again and
+// no other is made for it.
+func (s *session) batch(ctx context.Context, key digest.Digest, w *writing, params []tag, metrics []registry.Point) error {
+	body, err := batchOf(w.id, w.sign, params, metrics)
+	if err != nil {
+		return err
+	}
+	err = s.write(ctx, "runs/log-batch", body, nil)
+	if len(w.sign) == 0 || s.dry {
+		w.sign = nil
+		return err
+	}
+	if err == nil || s.write(ctx, "runs/log-batch", map[string]any{"run_id": w.id, "tags": w.sign}, nil) == nil {
+		w.sign = nil
+		s.unsigned.Delete(s.p.Ledger + string(key))
+	}
+	return err
+}

@@ -1,0 +1,242 @@
+// What others do to runs: whoever may log into the experiment reads our tags and writes them where he likes.
+
+package tracker
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// everyRun are the runs of an experiment that have the tags of a ledger, as the server tells of them, by their ids.
+func (s rest) everyRun(t *testing.T, experiment, ledger string) map[string]shownAnswer {
+	t.Helper()
+	var got struct {
+		Runs []shownAnswer `json:"runs"`
+	}
+	s.ask(t, "POST", "runs/search", map[string]any{"experiment_ids": []string{s.experimentID(t, experiment)}, "filter": "tags.`" + tagLedger + "` = '" + ledger + "'", "run_view_type": "ALL", "max_results": 100}, &got)
+	out := map[string]shownAnswer{}
+	for _, r := range got.Runs {
+		out[r.Info.ID] = r
+	}
+	return out
+}
+
+func (s rest) experimentID(t *testing.T, name string) string {
+	t.Helper()
+	var e experimentAnswer
+	s.ask(t, "GET", "experiments/get-by-name?experiment_name="+name, nil, &e)
+	return e.Experiment.ID
+}
+
+// logs has somebody log a run with tags, and end it as status says; "": it goes on.
+func (s rest) logs(t *testing.T, experiment, status string, tags ...tag) (id string) {
+	t.Helper()
+	var made struct {
+		Run runAnswer `json:"run"`
+	}
+	tags = slices.DeleteFunc(slices.Clone(tags), func(t tag) bool { return strings.HasPrefix(t.Key, "mlflow.") })
+	s.ask(t, "POST", "runs/create", map[string]any{"experiment_id": experiment, "run_name": "theirs", "start_time": 1, "tags": tags}, &made)
+	id = made.Run.Info.ID
+	s.ask(t, "POST", "runs/log-batch", map[string]any{"run_id": id, "params": []tag{{"theirs", "yes"}}}, nil)
+	if status != "" {
+		s.ask(t, "POST", "runs/update", map[string]any{"run_id": id, "status": status, "end_time": 2}, nil)
+	}
+	return id
+}
+
+// copiedTags: whether somebody's run was there before ours or came later, whether it has the tags that anybody can guess or all of ours, and whether it
+// ended: it is neither taken for ours, written to, brought back nor deleted.
+func copiedTags(t *testing.T, url, experiment string) {
+	s := rest{url}
+	var e struct {
+		ID string `json:"experiment_id"`
+	}
+	s.ask(t, "POST", "experiments/create", map[string]any{"name": experiment}, &e)
+	key := digest.Of([]byte(t.Name()))
+	at := time.UnixMilli(1e12)
+	p := port.Projection{Ledger: digest.Of([]byte(experiment)).Hex(), Heal: true,
+		Runs:   []port.TrackerRun{{Key: key, Entry: 3, Name: "training/ours", Started: at, Finished: at.Add(time.Second), Params: map[string]string{"depth": "3"}, Metrics: map[string]float64{"auc": 1}}},
+		Models: []port.TrackerModel{{Name: "m-" + key.Hex()[:12], Versions: []port.TrackerVersion{{Key: key, Run: key, Digest: key}}}}}
+	theirs := map[string]bool{}
+	for _, status := range []string{"FINISHED", ""} {
+		theirs[s.logs(t, e.ID, status, tag{tagLedger, p.Ledger}, tag{tagKey, string(key)}, tag{"vishwa.state", "whole"})] = true
+	}
+	gone := s.logs(t, e.ID, "FINISHED", tag{tagLedger, p.Ledger}, tag{tagKey, string(key)})
+	s.ask(t, "POST", "runs/delete", map[string]string{"run_id": gone}, nil)
+	theirs[gone] = true
+
+	m := MLflow(schemas.MLflowTracker{URL: url, Experiment: experiment}, Options{Own: own, Env: env(nil), Writer: "one", Sleep: atOnce})
+	record := func() port.Recorded {
+		t.Helper()
+		r, err := m.Record(t.Context(), p, false)
+		if err != nil {
+			t.Fatalf("%v (%s)", err, fault.HintOf(err))
+		}
+		return r
+	}
+	ours := func() (id string, of shownAnswer) {
+		t.Helper()
+		for i, r := range s.everyRun(t, experiment, p.Ledger) {
+			switch {
+			case !theirs[i] && id != "":
+				t.Errorf("%s and %s are ours", id, i)
+			case !theirs[i]:
+				id, of = i, r
+			case len(r.Data.Params) != 1 || len(r.Data.Metrics) != 0 || r.Info.Name != "theirs" || (r.Info.Stage == "deleted") != (i == gone):
+				t.Errorf("somebody's run is %+v", r)
+			}
+		}
+		return id, of
+	}
+	if r := record(); r.Runs != 1 || len(r.Drift) != 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "left alone: 2 runs") {
+		t.Errorf("recorded %+v", r)
+	}
+	id, own := ours()
+	if own.Info.Name != "training/ours" || own.Info.Status != "FINISHED" || tagged(own.Data.Params)["depth"] != "3" {
+		t.Fatalf("ours is %+v", own)
+	}
+	var versions struct {
+		All []struct {
+			Run string `json:"run_id"`
+		} `json:"model_versions"`
+	}
+	s.ask(t, "GET", "model-versions/search?filter=name%3D%27"+p.Models[0].Name+"%27", nil, &versions)
+	if len(versions.All) != 1 || versions.All[0].Run != id {
+		t.Errorf("the version is of %+v, not of %s", versions.All, id)
+	}
+	for _, status := range []string{"FINISHED", ""} { // all that ours says of itself
+		theirs[s.logs(t, e.ID, status, own.Data.Tags...)] = true
+	}
+	for _, p.Heal = range []bool{false, true} {
+		if r := record(); r.Writes != 0 || len(r.Drift) != 0 {
+			t.Errorf("heals %v: %+v", p.Heal, r)
+		}
+	}
+	s.ask(t, "POST", "runs/delete", map[string]string{"run_id": id}, nil)
+	if r := record(); len(r.Drift) != 1 || r.Writes != 1 {
+		t.Errorf("ours was deleted: %+v", r)
+	}
+	if now, of := ours(); now != id || of.Info.Stage != "active" {
+		t.Errorf("ours is %s, %s", now, of.Info.Stage)
+	}
+	s.ask(t, "POST", "runs/set-tag", map[string]string{"run_id": id, "key": tagProof, "value": "none"}, nil) // who takes the signature away
+	theirs[id] = true
+	if r, err := m.Record(t.Context(), p, true); err != nil || r.Runs != 1 {
+		t.Errorf("without its signature: %+v, %v", r, err)
+	}
+}
+
+func TestARunIsOursBySignature(t *testing.T) {
+	srv := httptest.NewServer(mlflowtest.New())
+	defer srv.Close()
+	copiedTags(t, srv.URL, "copied")
+}
+
+// TestARunThatWasNotSignedIsGoneOnWith: by the process that made it. Another one makes its own, and leaves it.
+func TestARunThatWasNotSignedIsGoneOnWith(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	spec := schemas.MLflowTracker{URL: srv.URL, Experiment: "unsigned"}
+	p := oneRun("l")
+	cut := &cutting{}
+	one := MLflow(spec, Options{Own: own, Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce})
+	cut.left.Store(3) // the experiment with its signature, and the run
+	if _, err := one.Record(t.Context(), p, false); fault.Of(err) != fault.Transient {
+		t.Fatal(err)
+	}
+	cut.left.Store(-1)
+	if there := (rest{srv.URL}).everyRun(t, "unsigned", "l"); len(there) != 1 {
+		t.Fatalf("there are %v", there)
+	}
+	two := MLflow(spec, Options{Own: own, Env: env(nil), Writer: "two", Sleep: atOnce})
+	if r, err := two.Record(t.Context(), p, true); err != nil || r.Runs != 1 || len(r.Notes) != 1 {
+		t.Errorf("somebody else: %+v, %v", r, err)
+	}
+	if r, err := one.Record(t.Context(), p, false); err != nil || r.Runs != 1 || len(r.Notes) != 0 {
+		t.Errorf("gone on with: %+v, %v", r, err)
+	}
+	if r, err := two.Record(t.Context(), p, false); err != nil || r.Writes != 0 || len(r.Notes) != 0 {
+		t.Errorf("somebody else: %+v, %v", r, err)
+	}
+	if there := (rest{srv.URL}).everyRun(t, "unsigned", "l"); len(there) != 1 {
+		t.Errorf("there are %v", there)
+	}
+}
+
+// TestWhatIsRefusedIsMadeOnce: a run of which a part is refused for good is known again, however often it is tried.
+func TestWhatIsRefusedIsMadeOnce(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	p := oneRun("l")
+	for i := range 2 {
+		refusing := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Body == nil {
+				return http.DefaultTransport.RoundTrip(r)
+			}
+			raw, err := io.ReadAll(r.Body)
+			if err != nil || strings.Contains(string(raw), `"metrics"`) {
+				return &http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader(`{"error_code": "INVALID_PARAMETER_VALUE"}`)), Request: r}, nil
+			}
+			r.Body = io.NopCloser(bytes.NewReader(raw))
+			return http.DefaultTransport.RoundTrip(r)
+		})
+		m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil), Writer: "one", Transport: refusing, Sleep: atOnce})
+		if _, err := m.Record(t.Context(), p, false); fault.Of(err) != fault.Invalid {
+			t.Errorf("try %d: %v", i, err)
+		}
+	}
+	if there := (rest{srv.URL}).everyRun(t, "vishwa", "l"); len(there) != 1 {
+		t.Errorf("there are %v", there)
+	}
+}
+
+// TestWhoCannotSignMakesNothing: it would not be known again.
+func TestWhoCannotSignMakesNothing(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	none := Own{Sign: func(string) (string, error) { return "", errors.New("there is no key") }, Signed: own.Signed}
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: none, Env: env(nil), Sleep: atOnce})
+	if r, err := m.Record(t.Context(), oneRun("l"), true); err != nil || r.Runs != 1 {
+		t.Errorf("asked: %+v, %v", r, err)
+	}
+	if _, err := m.Record(t.Context(), oneRun("l"), false); err == nil || !strings.Contains(err.Error(), "there is no key") {
+		t.Errorf("%v", err)
+	}
+	if log := strings.Join(s.Log(), " "); wrote(log) != 0 {
+		t.Errorf("it was asked: %s", log)
+	}
+}
+
+// TestAnothersExperimentIsNotRenamed: whatever it says of itself.
+func TestAnothersExperimentIsNotRenamed(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	by := rest{srv.URL}
+	by.ask(t, "POST", "experiments/create", map[string]any{"name": "theirs", "tags": []tag{{tagLedger, "l"}, {tagExperiment, "vishwa"}, {tagProof, mac("anything")}}}, nil)
+	p := oneRun("l")
+	p.Heal = true
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil), Sleep: atOnce})
+	if r, err := m.Record(t.Context(), p, false); err != nil || len(r.Drift) != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if by.experimentID(t, "theirs") == by.experimentID(t, "vishwa") || strings.Contains(strings.Join(s.Log(), " "), "experiments/update") {
+		t.Errorf("it is not as it was: %v", s.Log())
+	}
+}
