@@ -209,7 +209,7 @@ func (l *logged) write(out io.Writer, rows table.Reader, tell func(done, total i
 		if r.cell(predictions.ColumnPrediction) == nil && r.cell(predictions.ColumnScore) == nil || l.labels != nil && r.cell(predictionlog.ColumnLabel) == nil {
 			continue
 		}
-		if id := digest.Of(r.cell(predictions.ColumnID)); seen[id] {
+		if id := digest.Of([]byte(predictions.ID(r.cell(predictions.ColumnID)))); seen[id] {
 			continue // a request that was sent again
 		} else {
 			seen[id] = true

@@ -45,6 +45,16 @@ func (d *Difference) cells(a, b Value, tolerance float64) bool {
 
 func (v Value) numeric() bool { return v.Kind == Int || v.Kind == Float }
 
+// same tells whether two values say the same: 1 and 1.0 do.
+func (v Value) same(o Value) bool {
+	if v.Kind == o.Kind || !v.numeric() || !o.numeric() {
+		return v == o
+	}
+	x, _ := v.Number()
+	y, _ := o.Number()
+	return x == y
+}
+
 // written tells whether two numbers agree as they are written: whole ones of any size are told apart.
 func (d *Difference) written(a, b string, tolerance float64) bool {
 	x, y := numberOf(a), numberOf(b)

@@ -15,7 +15,7 @@ type Outcome struct {
 	At    time.Time // when it became known; zero: not told
 }
 
-// Labels are outcomes by id. Of several of one id the last before the deadline counts; of
+// Labels are outcomes by ID. Of several of one id the last before the deadline counts; of
 // those that tell no time, the last that was added. An id takes some hundred bytes.
 type Labels struct {
 	within  time.Duration
@@ -80,7 +80,8 @@ func (l *Labels) Add(o Outcome) {
 			l.texts[o.Value.text] = o.Value.text
 		}
 	}
-	l.of[o.ID] = append(l.of[o.ID], stamped{o.At, o.Value})
+	id := ID([]byte(o.ID))
+	l.of[id] = append(l.of[id], stamped{o.At, o.Value})
 }
 
 // Join finds the label of a prediction; false where it has none yet. Of one that tells no time
@@ -88,6 +89,7 @@ func (l *Labels) Add(o Outcome) {
 // still come.
 func (l *Labels) Join(id string, predicted, now time.Time) (Value, bool) {
 	l.report.Predictions++
+	id = ID([]byte(id))
 	deadline, timed := predicted.Add(l.within), !predicted.IsZero()
 	var found *stamped
 	known := l.of[id]
@@ -106,7 +108,7 @@ func (l *Labels) Join(id string, predicted, now time.Time) (Value, bool) {
 		case found == nil:
 			found = o
 		default:
-			if o.value == found.value {
+			if o.value.same(found.value) {
 				l.count(first, &l.report.Repeated)
 			} else {
 				changed = true

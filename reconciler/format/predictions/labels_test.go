@@ -29,6 +29,8 @@ func TestTheLastLabelBeforeTheDeadlineCounts(t *testing.T) {
 		"one that changes":        {[]Outcome{{"1", yes, day(3)}, {"1", no, day(2)}}, []string{"1"}, 0, day(10), "[true]", Coverage{Predictions: 1, Labelled: 1, Labels: 2, Changed: 1, LagMedian: 72 * time.Hour, LagTail: 72 * time.Hour}},
 		"changed too late":        {[]Outcome{{"1", yes, day(2)}, {"1", no, day(9)}}, []string{"1"}, 3 * 24 * time.Hour, day(10), "[true]", Coverage{Predictions: 1, Labelled: 1, Labels: 2, Late: 1, LagMedian: 48 * time.Hour, LagTail: 48 * time.Hour}},
 		"said twice":              {[]Outcome{{"1", yes, time.Time{}}, {"1", yes, time.Time{}}}, []string{"1"}, 0, day(10), "[true]", Coverage{Predictions: 1, Labelled: 1, Labels: 2, Repeated: 1}},
+		"written otherwise":       {[]Outcome{{"1.0", IntOf(3), time.Time{}}, {"1", FloatOf(3), time.Time{}}}, []string{"1"}, 0, day(10), "[3]", Coverage{Predictions: 1, Labelled: 1, Labels: 2, Repeated: 1}},
+		"asked for otherwise":     {[]Outcome{{"1", yes, time.Time{}}}, []string{"1.0", "1"}, 0, day(10), "[true true]", Coverage{Predictions: 2, Labelled: 2, Labels: 1, Twice: 1}},
 		"of no time, the last":    {[]Outcome{{"1", yes, time.Time{}}, {"1", no, time.Time{}}}, []string{"1"}, 0, day(10), "[false]", Coverage{Predictions: 1, Labelled: 1, Labels: 2, Changed: 1}},
 		"before it was asked":     {[]Outcome{{"1", yes, day(-1)}}, []string{"1"}, 0, day(10), "[-]", Coverage{Predictions: 1, Pending: 1, Labels: 1, Early: 1}},
 		"no id, no value":         {[]Outcome{{"", yes, day(1)}, {"1", Value{}, day(1)}}, []string{"1"}, time.Hour, day(10), "[-]", Coverage{Predictions: 1, Labels: 2, Nameless: 2}},

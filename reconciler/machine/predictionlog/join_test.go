@@ -27,7 +27,7 @@ func TestLabelsAreJoinedToTheirRows(t *testing.T) {
 	dir := lay(t, map[string]string{
 		"a.csv": "time,id,x,status\n2026-11-28T12:30:00Z,1,5,200\n2026-11-28T12:31:00Z,2,6,200\n2026-11-28T12:32:00Z,3,7,\n2026-11-28T12:32:00Z,4,8,500\n",
 	})
-	labels, err := ReadLabels(outcomes(t, "id,enrolled,on\n1,true,2026-11-30\n2,no,2027-11-30\n9,true,2026-11-30\n"), LabelColumns{Value: "enrolled", At: "on"}, 30*24*time.Hour)
+	labels, err := ReadLabels(outcomes(t, "id,enrolled,on\n1.0,true,2026-11-30\n2,no,2027-11-30\n9,true,2026-11-30\n"), LabelColumns{Value: "enrolled", At: "on"}, 30*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

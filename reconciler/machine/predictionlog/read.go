@@ -232,7 +232,7 @@ func (r *Reader) wanted() bool {
 		return false
 	}
 	if id := r.cell(r.q.ID); r.q.ID != "-" && id != nil {
-		h := xxh3.Hash(id)
+		h := xxh3.HashString(predictions.ID(id))
 		if _, twice := r.ids[h]; twice {
 			r.report.Duplicates++
 		} else if len(r.ids) < mostIDs {

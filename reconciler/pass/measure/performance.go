@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -128,7 +129,7 @@ func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Covera
 	reader := &rows{session: s}
 	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
 		err := side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
-			id, out := string(cell(key)), cell(column)
+			id, out := predictions.ID(cell(key)), cell(column)
 			if id == "" || out == nil {
 				return false, nil
 			}
@@ -136,7 +137,7 @@ func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Covera
 				cover.Unmatched++
 				return false, nil
 			}
-			if was, there := came[id]; there && was != string(out) {
+			if was, there := came[id]; there && nameOf([]byte(was)) != nameOf(out) {
 				changed[id] = true // whichever is right: this row is not judged by a guess
 			}
 			came[id] = string(out)

@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -284,7 +285,7 @@ func (r *rows) answer(cell func(string) []byte, at time.Time, p schemas.Predicti
 	if r.cases == nil {
 		r.cases, r.twice = map[string]one{}, map[string]bool{}
 	}
-	id := string(cell(key))
+	id := predictions.ID(cell(key))
 	if _, there := r.cases[id]; there && id != "" {
 		r.twice[id] = true
 	}
