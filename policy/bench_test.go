@@ -58,10 +58,14 @@ func TestDecisionsAreTheSameSideBySide(t *testing.T) {
 // input, "whole" also makes and validates the input.
 func BenchmarkDecision(b *testing.B) {
 	e := engine(b, nil)
-	j := ready(b, e)
 	p, ev := many(b, 4)
+	questions, err := e.ready(b.Context(), kindsOf(p.Steps))
+	if err != nil {
+		b.Fatal(err)
+	}
 	for i, name := range []string{"model", "deployment", "dataset", "training"} {
 		s := p.Steps[i]
+		j := questions[string(s.Ref.Kind)]
 		b.Run(name+"/rules", func(b *testing.B) {
 			doc, err := describe(s, &ev, ev.Of(s.Ref))
 			if err != nil {
@@ -106,7 +110,7 @@ func BenchmarkPrepare(b *testing.B) {
 	for b.Loop() {
 		e, err := gathered(nil, nil, Options{})
 		if err == nil {
-			err = e.Check(b.Context())
+			_, err = e.prepare()
 		}
 		if err != nil {
 			b.Fatal(err)

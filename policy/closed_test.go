@@ -111,7 +111,11 @@ func TestWhatCannotBeJudgedIsDenied(t *testing.T) {
 	}
 	t.Run("undefined answer", func(t *testing.T) {
 		e := engine(t, nil)
-		same(t, ready(t, e).asks[""].findings(plan.Step{}, nil), "deny policy/undefined")
+		q, err := ready(t, e).question("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, q.findings(plan.Step{}, nil), "deny policy/undefined")
 	})
 }
 

@@ -54,7 +54,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	if len(steps) == 0 {
 		return nil, nil
 	}
-	j, err := e.ready(ctx)
+	asked, err := e.ready(ctx, kindsOf(steps))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = j.decide(guarded, steps[i], &ev, shared, e.opts.Timeout)
+				found[i] = asked[string(steps[i].Ref.Kind)].decide(guarded, steps[i], &ev, shared, e.opts.Timeout)
 			}
 		})
 	}
@@ -84,7 +84,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 }
 
 // decide is one decision, kept within its time.
-func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, shared *terms.Shared, within time.Duration) (out []ledger.Finding) {
+func (q *question) decide(ctx context.Context, s plan.Step, ev *Evidence, shared *terms.Shared, within time.Duration) (out []ledger.Finding) {
 	defer func() {
 		if r := recover(); r != nil { // a fault in a built-in function must not let a step through
 			out = []ledger.Finding{denial(s, ruleError, "a rule made the evaluator fail: %v", r)}
@@ -95,30 +95,30 @@ func (j *judge) decide(ctx context.Context, s plan.Step, ev *Evidence, shared *t
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "the step cannot be judged: %v", err)}
 	}
-	input, err := j.shape.Value(doc, shared)
+	input, err := q.shape.Value(doc, shared)
 	if err != nil {
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}
-	out = j.evaluate(ctx, s, input, ev.Time, within)
+	out = q.evaluate(ctx, s, input, ev.Time, within)
 	if s.Failed && ev.Phase == Planning {
-		out = append(j.question(s).unplanned(s, subject.Hint), out...)
+		out = append(q.unplanned(s, subject.Hint), out...)
 	}
 	return out
 }
 
-// question is what is asked of a step.
-func (j *judge) question(s plan.Step) question {
-	if q, ok := j.asks[string(s.Ref.Kind)]; ok {
-		return q
+func kindsOf(steps []plan.Step) []string {
+	var kinds []string
+	for _, s := range steps {
+		kinds = append(kinds, string(s.Ref.Kind))
 	}
-	return j.asks[""]
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
 }
 
 // evaluate asks the rules about input.
-func (j *judge) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time, within time.Duration) []ledger.Finding {
+func (q *question) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time, within time.Duration) []ledger.Finding {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	q := j.question(s)
 	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true))
 	switch {
 	case err != nil && (topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded)):
@@ -130,7 +130,7 @@ func (j *judge) evaluate(ctx context.Context, s plan.Step, input ast.Value, now 
 }
 
 // findings reads the answer: one list of members a set.
-func (q question) findings(s plan.Step, result rego.ResultSet) []ledger.Finding {
+func (q *question) findings(s plan.Step, result rego.ResultSet) []ledger.Finding {
 	if len(result) != 1 || len(result[0].Expressions) != 1 {
 		return []ledger.Finding{denial(s, ruleUndefined, "the rules gave no answer")}
 	}

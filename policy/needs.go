@@ -75,7 +75,7 @@ func mentions(t *ast.Term) (found bool) {
 
 // unplanned denies s, whose own plan failed, by each set that needs it: all the built-in
 // ones at once, and each of the team's.
-func (q question) unplanned(s plan.Step, hint string) (out []ledger.Finding) {
+func (q *question) unplanned(s plan.Step, hint string) (out []ledger.Finding) {
 	why := fmt.Sprintf("the plan of %s, which failed: %s", s.Ref, s.Why)
 	if s.Passing {
 		hint = cmp.Or(hint, "plan again later")

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
+	"github.com/vishwaops/vishwa/policy/parts"
 	"github.com/vishwaops/vishwa/policy/terms"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -31,22 +33,32 @@ type Options struct {
 type Engine struct {
 	opts    Options
 	digest  digest.Digest
-	prepare func() (*judge, error) // once: from the text that digest names, and nothing that may be another by then
+	prepare prepared // all rules: from the text that digest names, and nothing that may be another by then
+	// parts are, without a team's rules, those that steps of a kind are asked: most plans concern few.
+	parts map[string]prepared
 }
+
+// prepared makes rules ready, once.
+type prepared func() (*judge, error)
 
 // judge is rules that are ready to be asked.
 type judge struct {
-	asks  map[string]question // by the kind of a step; "" asks everything
-	rules []Rule
-	shape *terms.Shape
+	compiler *ast.Compiler
+	limited  map[string][]string // the kinds that a package of them is about
+	sets     []set
+	readers  map[set]bool // those that need the Terraform plan
+	rules    []Rule
+	shape    *terms.Shape
+
+	mu   sync.Mutex
+	asks map[string]*question // by the kind of a step; "" asks everything
 }
 
 // question is a prepared query for some sets of findings, in the order of its result.
 type question struct {
+	*judge
 	query rego.PreparedEvalQuery
 	sets  []set
-	// readers are those that need the Terraform plan.
-	readers map[set]bool
 }
 
 // set is one collection of findings: deny, warn or note of a package.
@@ -90,27 +102,80 @@ func gathered(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{opts, name, sync.OnceValues(func() (*judge, error) { return compile(mods) })}, nil
+	e := &Engine{opts: opts, digest: name, prepare: once(mods)}
+	if len(paths) == 0 {
+		e.parts = map[string]prepared{}
+		for _, part := range parts.Split(texts(mods)) {
+			ready := once(some(mods, part.Files))
+			for _, kind := range part.Kinds {
+				e.parts[kind] = ready
+			}
+		}
+	}
+	return e, nil
 }
 
-// Check compiles the rules: a broken or forbidden one anywhere is an error that names file and line.
+func texts(mods []module) map[string][]byte {
+	out := map[string][]byte{}
+	for _, m := range mods {
+		out[m.name] = m.text
+	}
+	return out
+}
+
+// some are those of mods with the names.
+func some(mods []module, names []string) []module {
+	return slices.DeleteFunc(slices.Clone(mods), func(m module) bool { return !slices.Contains(names, m.name) })
+}
+
+func once(mods []module) prepared {
+	return sync.OnceValues(func() (*judge, error) { return compile(mods) })
+}
+
+// Check compiles the rules: a broken or forbidden one anywhere is an error that names file and line. Of the built-in
+// ones alone none is: what is released compiles.
 func (e *Engine) Check(ctx context.Context) error {
-	_, err := e.ready(ctx)
-	return err
+	if e.parts != nil {
+		return nil
+	}
+	return await(ctx, func() error { _, err := e.prepare(); return err })
 }
 
-// ready waits until the rules are compiled, or ctx ends: their compiler cannot be told to stop.
-func (e *Engine) ready(ctx context.Context) (*judge, error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = e.prepare()
-	}()
+// ready are the questions for steps of kinds, once their rules are compiled.
+func (e *Engine) ready(ctx context.Context, kinds []string) (map[string]*question, error) {
+	whole := slices.ContainsFunc(kinds, func(k string) bool { return e.parts[k] == nil })
+	out := map[string]*question{}
+	err := await(ctx, func() error {
+		for _, kind := range kinds {
+			prepare := e.parts[kind]
+			if whole {
+				prepare = e.prepare
+			}
+			j, err := prepare()
+			if err == nil {
+				out[kind], err = j.question(kind)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// await waits for what compiles rules, or until ctx ends: their compiler cannot be told to stop.
+func await(ctx context.Context, compiled func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- compiled() }()
 	select {
-	case <-done:
-		return e.prepare()
+	case err := <-done:
+		return err
 	case <-ctx.Done():
-		return nil, fault.New(fault.Cancelled, "compile the rules: %w", context.Cause(ctx))
+		return fault.New(fault.Cancelled, "compile the rules: %w", context.Cause(ctx))
 	}
 }
 
@@ -119,56 +184,63 @@ func compile(mods []module) (*judge, error) {
 	if err := parse(mods, func(m module) bool { return !m.team }); err != nil {
 		return nil, err
 	}
-	shape, types, err := compileSchema()
+	input, err := inputOnce()
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{rules: describeRules(mods), shape: shape}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(types)
+	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithSchemas(input.types)
 	if compiler.Compile(parsed(mods)); compiler.Failed() {
 		return nil, broken(compiler.Errors)
 	}
-	if err := j.ask(compiler, mods, setsOf(mods)); err != nil {
-		return nil, err
-	}
-	return j, nil
+	sets := setsOf(mods)
+	return &judge{
+		compiler: compiler, limited: limits(mods), sets: sets, readers: readers(compiler, sets), rules: describeRules(mods), shape: input.shape,
+		asks: map[string]*question{},
+	}, nil
 }
 
 // wholePackage is the scope of an annotation that is about all rules of a package of Rego.
 const wholePackage = "package"
 
-// ask makes one question a kind, so that a step is not asked what only concerns
-// other kinds. A built-in package names its kinds; a team's rules are asked of every step.
-func (j *judge) ask(compiler *ast.Compiler, mods []module, sets []set) error {
+// limits are the kinds that built-in packages name: a step is not asked what only concerns other kinds.
+// A team's rules are asked of every step.
+func limits(mods []module) map[string][]string {
 	limited := map[string][]string{} // package -> kinds
-	j.asks = map[string]question{"": {}}
-	readers := readers(compiler, sets)
 	for _, m := range mods {
 		for _, a := range m.parsed.Annotations {
 			if kinds, ok := a.Custom["kinds"].([]any); ok && a.Scope == wholePackage && !m.team {
 				for _, k := range kinds {
-					kind := fmt.Sprint(k)
-					limited[m.parsed.Package.Path.String()] = append(limited[m.parsed.Package.Path.String()], kind)
-					j.asks[kind] = question{}
+					limited[m.parsed.Package.Path.String()] = append(limited[m.parsed.Package.Path.String()], fmt.Sprint(k))
 				}
 			}
 		}
 	}
-	for kind := range j.asks {
-		q := question{readers: readers, sets: slices.DeleteFunc(slices.Clone(sets), func(s set) bool {
-			kinds := limited[s.pkg]
-			return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
-		})}
-		var err error
-		q.query, err = rego.New(
-			rego.ParsedQuery(ask(q.sets)), rego.Compiler(compiler), rego.Store(inmem.New()), rego.StrictBuiltinErrors(true),
-		).PrepareForEval(context.Background())
-		if err != nil {
-			return fault.New(fault.Internal, "prepare policy: %w", err)
-		}
-		j.asks[kind] = q
+	return limited
+}
+
+// question is what is asked of a step of a kind; one that no package names is asked everything.
+func (j *judge) question(kind string) (*question, error) {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(j.limited)), func(kinds []string) bool { return slices.Contains(kinds, kind) }) {
+		kind = ""
 	}
-	return nil
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if q := j.asks[kind]; q != nil {
+		return q, nil
+	}
+	q := &question{judge: j, sets: slices.DeleteFunc(slices.Clone(j.sets), func(s set) bool {
+		kinds := j.limited[s.pkg]
+		return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
+	})}
+	var err error
+	q.query, err = rego.New(
+		rego.ParsedQuery(ask(q.sets)), rego.Compiler(j.compiler), rego.Store(inmem.New()), rego.StrictBuiltinErrors(true),
+	).PrepareForEval(context.Background())
+	if err != nil {
+		return nil, fault.New(fault.Internal, "prepare policy: %w", err)
+	}
+	j.asks[kind] = q
+	return q, nil
 }
 
 // Digest names all rules in force, built-in and the team's, and the shape of what they see.

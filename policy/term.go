@@ -6,12 +6,25 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/vishwaops/vishwa/policy/terms"
 	"github.com/vishwaops/vishwa/schemas"
 )
+
+// inputType is what rules see, for the documents and for their compiler.
+type inputType struct {
+	shape *terms.Shape
+	types *ast.SchemaSet
+}
+
+// inputOnce is compileSchema, once: parts of the rules share it.
+var inputOnce = sync.OnceValues(func() (inputType, error) {
+	shape, types, err := compileSchema()
+	return inputType{shape, types}, err
+})
 
 // compileSchema reads input.schema.json.
 func compileSchema() (*terms.Shape, *ast.SchemaSet, error) {
