@@ -13,7 +13,13 @@ import (
 // Follow has the cluster be as the manifests that read tells say, from now on; nil tells that nothing is there.
 // It is Halt's as gitops. It is level-triggered, and undoes what others do to its objects.
 func (c *Cluster) Follow(read func() []byte) {
-	c.locked(func() { c.follows, c.followed, c.applied.raw = read, map[string]bool{}, nil })
+	c.locked(func() { c.follows, c.followed, c.applied.raw, c.applied.docs = read, map[string]bool{}, nil, nil })
+}
+
+// appliedDoc is what a document of the branch was applied as: the object, and its version then.
+type appliedDoc struct {
+	key     string
+	version any
 }
 
 // follow looks once.
@@ -25,8 +31,12 @@ func (c *Cluster) follow() {
 	if c.applied.version == c.store.version && bytes.Equal(c.applied.raw, raw) {
 		return // it would change nothing
 	}
-	now := map[string]bool{}
+	now, done := map[string]bool{}, map[string]appliedDoc{}
 	for _, doc := range strings.Split(string(raw), "\n---\n") {
+		if d, known := c.applied.docs[doc]; known && c.store.objects[d.key] != nil && d.version == metadata(c.store.objects[d.key])["resourceVersion"] {
+			now[d.key], done[doc] = true, d // nobody touched it since
+			continue
+		}
 		var wants object
 		if err := yaml.Unmarshal([]byte(strings.TrimPrefix(doc, "---\n")), &wants); err != nil {
 			continue // as they do: what cannot be read is told in their status
@@ -48,7 +58,7 @@ func (c *Cluster) follow() {
 			continue
 		}
 		generations(was, made)
-		c.store.putObject(resource, made)
+		done[doc] = appliedDoc{key, metadata(c.store.putObject(resource, made))["resourceVersion"]}
 	}
 	for key := range c.followed {
 		if resource, object, _ := strings.Cut(key, "/"); !now[key] && c.store.objects[key] != nil {
@@ -56,5 +66,5 @@ func (c *Cluster) follow() {
 		}
 	}
 	c.followed = now
-	c.applied.version, c.applied.raw = c.store.version, raw
+	c.applied.version, c.applied.raw, c.applied.docs = c.store.version, raw, done
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 )
 
 // kubelet knows the processes.
@@ -111,7 +111,7 @@ func (c *Cluster) runPods() {
 			} else {
 				c.runPod(&p)
 			}
-			if !reflect.DeepEqual(p, *known[corev1.Pod](c, key)) {
+			if !equality.Semantic.DeepEqual(p.Status, known[corev1.Pod](c, key).Status) { // of which times are the same in any zone
 				c.store.putObject("pods", p)
 				p = c.pod(key)
 			}

@@ -73,6 +73,7 @@ type Cluster struct {
 	applied  struct {        // when it was last looked at
 		raw     []byte
 		version int
+		docs    map[string]appliedDoc // by their text
 	}
 }
 

@@ -26,6 +26,9 @@ import (
 // again is how long a container waits that ended, until it is begun again.
 const again = 400 * time.Millisecond
 
+// ready is how often a container is asked that answers well; one that does not yet is asked whenever its pod is looked at.
+const ready = 100 * time.Millisecond
+
 // lasting is a pod that goes on for ever.
 type lasting struct {
 	mu      sync.Mutex
@@ -42,6 +45,7 @@ type lasting struct {
 	ready   bool
 	changed time.Time
 	asked   bool // a probe is under way
+	begun   time.Time
 	probed  *corev1.Container
 }
 
@@ -234,10 +238,10 @@ func (c *Cluster) awaitLasting(l *lasting, cmd *exec.Cmd) {
 func (c *Cluster) probe(l *lasting, k corev1.Container) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended || l.asked || k.ReadinessProbe == nil {
+	if l.ended || l.asked || k.ReadinessProbe == nil || l.ready && time.Since(l.begun) < ready {
 		return
 	}
-	l.asked = true
+	l.asked, l.begun = true, time.Now()
 	url := fmt.Sprintf("http://127.0.0.1:%d%s", l.port, k.ReadinessProbe.HTTPGet.Path)
 	c.nodes.wg.Add(1)
 	go func() {
