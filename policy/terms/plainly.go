@@ -1,17 +1,21 @@
 package terms
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// plainly turns values into what reading their JSON would make of them, without writing it, where that is simple: structs of text,
-// numbers without a point, lists and maps of such.
+// plainly turns values into what reading their JSON would make of them, without writing it, where that is simple: structs of text
+// and numbers, lists and maps of such.
 type plainly struct {
 	out  any
 	size int // of the JSON
@@ -20,16 +24,21 @@ type plainly struct {
 var (
 	marshals = reflect.TypeFor[json.Marshaler]()
 	texts    = reflect.TypeFor[encoding.TextMarshaler]()
+	zeroes   = reflect.TypeFor[interface{ IsZero() bool }]()
 )
 
 // value turns v, and tells whether it can.
 func (p *plainly) value(v reflect.Value) bool {
 	t := v.Type()
 	if kind := t.Kind(); kind != reflect.Pointer && kind != reflect.Interface {
-		if t.Implements(marshals) || reflect.PointerTo(t).Implements(marshals) || !t.Implements(texts) && reflect.PointerTo(t).Implements(texts) {
+		switch {
+		case t == reflect.TypeFor[json.RawMessage](): // of any size
 			return false
-		}
-		if t.Implements(texts) {
+		case t.Implements(marshals):
+			return p.own(v)
+		case reflect.PointerTo(t).Implements(marshals), !t.Implements(texts) && reflect.PointerTo(t).Implements(texts):
+			return false
+		case t.Implements(texts):
 			text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
 			return err == nil && p.text(string(text))
 		}
@@ -42,11 +51,10 @@ func (p *plainly) value(v reflect.Value) bool {
 		p.size += len(strconv.FormatBool(v.Bool()))
 		return true
 	case reflect.Int, reflect.Int64:
-		n := strconv.FormatInt(v.Int(), 10)
-		p.out = json.Number(n)
-		p.size += len(n)
-		return true
-	case reflect.Pointer:
+		return p.number(strconv.FormatInt(v.Int(), 10))
+	case reflect.Float64:
+		return p.float(v.Float())
+	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			return p.null()
 		}
@@ -54,11 +62,22 @@ func (p *plainly) value(v reflect.Value) bool {
 	case reflect.Slice:
 		return p.list(v)
 	case reflect.Map:
-		return p.texts(v)
+		return p.mapping(v)
 	case reflect.Struct:
 		return p.object(v)
 	}
 	return false
+}
+
+// own is v by the JSON that it writes itself.
+func (p *plainly) own(v reflect.Value) bool {
+	raw, err := json.Marshal(v.Interface())
+	if err != nil {
+		return false
+	}
+	p.size += len(raw)
+	p.out, err = jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	return err == nil
 }
 
 func (p *plainly) null() bool {
@@ -106,32 +125,49 @@ func (p *plainly) list(v reflect.Value) bool {
 	return true
 }
 
-// texts is a map of text.
-func (p *plainly) texts(v reflect.Value) bool {
-	all, ok := v.Interface().(map[string]string)
-	if !ok {
-		return false
+func (p *plainly) number(text string) bool {
+	p.out = json.Number(text)
+	p.size += len(text)
+	return true
+}
+
+// whole are numbers of which JSON writes every digit.
+const whole = 1e15
+
+func (p *plainly) float(f float64) bool {
+	if f == math.Trunc(f) && math.Abs(f) < whole && (f != 0 || !math.Signbit(f)) {
+		return p.number(strconv.FormatInt(int64(f), 10))
 	}
-	if all == nil {
+	text, err := json.Marshal(f)
+	return err == nil && p.number(string(text))
+}
+
+// mapping is a map whose keys are text.
+func (p *plainly) mapping(v reflect.Value) bool {
+	if v.IsNil() {
 		return p.null()
 	}
-	out := make(map[string]any, len(all))
-	p.size += len("{}") + max(0, 2*len(all)-1)
-	for key, value := range all {
-		if !p.text(key) || !p.text(value) {
+	if key := v.Type().Key(); key.Kind() != reflect.String || key.Implements(texts) {
+		return false
+	}
+	out := make(map[string]any, v.Len())
+	p.size += len("{}") + max(0, 2*v.Len()-1)
+	for all := v.MapRange(); all.Next(); {
+		key := all.Key().String()
+		if !p.text(key) || !p.value(all.Value()) {
 			return false
 		}
-		out[key] = value
+		out[key] = p.out
 	}
 	p.out = out
 	return true
 }
 
-// member is a field of a struct that JSON has.
+// member is a field of a struct that JSON has, or of one that is embedded there.
 type member struct {
-	at    int
-	name  string
-	brief bool
+	at   []int
+	name string
+	left func(reflect.Value) bool // that it is left out; nil: never
 }
 
 var members sync.Map // reflect.Type -> []member; nil: of a kind that is not simple
@@ -140,17 +176,37 @@ func membersOf(t reflect.Type) []member {
 	if known, ok := members.Load(t); ok {
 		return known.([]member)
 	}
-	var out []member
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous || !f.IsExported() || name == "" || name == "-" || options != "" && options != "omitempty" {
-			out = nil
-			break
-		}
-		out = append(out, member{i, name, options == "omitempty"})
-	}
+	out := simple(t)
 	members.Store(t, out)
+	return out
+}
+
+func simple(t reflect.Type) []member {
+	out := []member{}
+	named := map[string]bool{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct && name == "":
+			continue // its fields are ours
+		case f.Anonymous, !f.IsExported(), name == "", name == "-", named[name]:
+			return nil
+		}
+		named[name] = true
+		m := member{at: f.Index, name: name}
+		switch options {
+		case "":
+		case "omitempty":
+			m.left = empty
+		case "omitzero":
+			if m.left = reflect.Value.IsZero; f.Type.Implements(zeroes) || reflect.PointerTo(f.Type).Implements(zeroes) {
+				return nil
+			}
+		default:
+			return nil
+		}
+		out = append(out, m)
+	}
 	return out
 }
 
@@ -161,8 +217,8 @@ func (p *plainly) object(v reflect.Value) bool {
 	}
 	out := make(map[string]any, len(all))
 	for _, m := range all {
-		f := v.Field(m.at)
-		if m.brief && empty(f) {
+		f := v.FieldByIndex(m.at)
+		if m.left != nil && m.left(f) {
 			continue
 		}
 		if !p.value(f) {

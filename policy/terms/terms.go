@@ -14,6 +14,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Spec is the field that may hold anything, and is known by its pointer.
@@ -168,8 +170,10 @@ func (s *Shape) decode(name string, raw []byte) (*ast.Term, error) {
 
 // held is v, which the field name is, once the schema accepts it.
 func (s *Shape) held(name string, v any) (*ast.Term, error) {
-	if err := s.schema.Properties[name].Validate(v); err != nil {
-		return nil, fmt.Errorf("validate: %s", place(name, err))
+	if schema := s.schema.Properties[name]; !schemas.Accepts(schema, v) {
+		if err := schema.Validate(v); err != nil {
+			return nil, fmt.Errorf("validate: %s", place(name, err))
+		}
 	}
 	value, err := ast.InterfaceToValue(v)
 	if err != nil {
@@ -188,6 +192,9 @@ func (s *Shape) specOf(spec any, shared *Shared) (*ast.Term, int, error) {
 		return ast.NullTerm(), len("null"), nil
 	}
 	once, _ := shared.specs.LoadOrStore(spec, sync.OnceValues(func() (turned, error) {
+		if p := (plainly{}); p.value(reflect.ValueOf(spec)) {
+			return s.turn(p.out, p.size)
+		}
 		raw, err := json.Marshal(spec)
 		if err != nil {
 			return turned{}, fmt.Errorf("encode: %w", err)
@@ -199,14 +206,22 @@ func (s *Shape) specOf(spec any, shared *Shared) (*ast.Term, int, error) {
 		if err != nil {
 			return turned{}, fmt.Errorf("decode: %w", err)
 		}
-		value, err := ast.InterfaceToValue(v)
-		if err != nil {
-			return turned{}, fmt.Errorf("decode: %w", err)
-		}
-		return turned{ast.NewTerm(value), len(raw)}, nil
+		return s.turn(v, len(raw))
 	}))
 	t, err := once.(func() (turned, error))()
 	return t.term, t.size, err
+}
+
+// turn is v, whose JSON is of a size, as OPA has it.
+func (s *Shape) turn(v any, size int) (turned, error) {
+	if size > s.most {
+		return turned{}, s.large()
+	}
+	value, err := ast.InterfaceToValue(v)
+	if err != nil {
+		return turned{}, fmt.Errorf("decode: %w", err)
+	}
+	return turned{ast.NewTerm(value), size}, nil
 }
 
 // place is where and why the validation of a field failed, without the values.
