@@ -34,7 +34,7 @@ var (
 func (t *tree) scalar(n *yaml.Node) any {
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!timestamp":
-		if n.Style == 0 && decimal.MatchString(n.Value) {
+		if n.Style == 0 && n.Value != "" && n.Value[0] <= '9' && decimal.MatchString(n.Value) {
 			t.problem(n, "%s is beyond what a JSON number holds; put it in quotes", quoteNode(n))
 			return nil
 		}
@@ -46,6 +46,9 @@ func (t *tree) scalar(n *yaml.Node) any {
 			t.problem(n, "%s begins with a zero, which some readers take for octal and none keeps; put it in quotes, or leave the zero out", quoteNode(n))
 			return nil
 		}
+		if v, is := simple(n.Value, tag); is {
+			return v
+		}
 		var v any
 		if err := n.Decode(&v); err != nil {
 			t.problem(n, "%s is no %s; write it plainly", quoteNode(n), tag[2:])
@@ -56,6 +59,25 @@ func (t *tree) scalar(n *yaml.Node) any {
 		t.plain(n, "!!str")
 		return nil
 	}
+}
+
+// simple is the value of text that most numbers and truth values are written as, and needs no more thought. It has no leading zero.
+func simple(text, tag string) (any, bool) {
+	switch tag {
+	case "!!bool":
+		return text == "true", text == "true" || text == "false"
+	case "!!int":
+		if len(text) > 15 || strings.Trim(text, "0123456789") != "" {
+			return nil, false
+		}
+		n, err := strconv.Atoi(text)
+		return float64(n), err == nil
+	}
+	if whole, part, _ := strings.Cut(text, "."); len(text) > 15 || whole == "" || part == "" || strings.Trim(whole+part, "0123456789") != "" {
+		return nil, false
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil
 }
 
 func (t *tree) number(n *yaml.Node, v any) any {
