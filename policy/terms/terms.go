@@ -15,7 +15,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Spec is the field that may hold anything, and is known by its pointer.
@@ -170,10 +169,8 @@ func (s *Shape) decode(name string, raw []byte) (*ast.Term, error) {
 
 // held is v, which the field name is, once the schema accepts it.
 func (s *Shape) held(name string, v any) (*ast.Term, error) {
-	if schema := s.schema.Properties[name]; !schemas.Accepts(schema, v) {
-		if err := schema.Validate(v); err != nil {
-			return nil, fmt.Errorf("validate: %s", place(name, err))
-		}
+	if err := s.schema.Properties[name].Validate(v); err != nil {
+		return nil, fmt.Errorf("validate: %s", place(name, err))
 	}
 	value, err := ast.InterfaceToValue(v)
 	if err != nil {
