@@ -110,7 +110,7 @@ func BenchmarkPrepare(b *testing.B) {
 	for b.Loop() {
 		e, err := gathered(nil, nil, Options{})
 		if err == nil {
-			_, err = e.prepare()
+			_, err = e.whole.ready()
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/vishwaops/vishwa/policy/parts"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func builtIns(t *testing.T) []module {
@@ -101,5 +104,66 @@ func TestAPartIsAllThatItsKindsAreAsked(t *testing.T) {
 	}
 	if len(named) > 0 {
 		t.Errorf("%q are in no part", slices.Sorted(maps.Keys(named)))
+	}
+}
+
+// TestRulesThatSpeakOfOursAreNotParted: a team's rules that read what others say, or may, are compiled with all of them.
+func TestRulesThatSpeakOfOursAreNotParted(t *testing.T) {
+	for text, own := range map[string]bool{
+		"deny contains input.step.ref if helpers[input.step.kind]\nhelpers contains \"model\"":                        true,
+		"import data.team.lists\ndeny contains lists.name if data.team.lists[\"a\"][input.step.ref]":                  true,
+		"deny contains \"x\" if input.data.vishwa == 1":                                                               true,
+		"import data.vishwa.step\ndeny contains step.ref if true":                                                     false,
+		"deny contains x if some x in data.vishwa.model.deny":                                                         false,
+		"deny contains x if some x in data[\"vishwa\"].model.deny":                                                    false,
+		"deny contains x if some pkg, x in data":                                                                      false,
+		"deny contains \"x\" if count({d | d := data}) > 0":                                                           false,
+		"deny contains x if x := data[input.step.kind].y":                                                             false,
+		"deny contains x if { p := \"vishwa\"; x := data[p].model.deny[_] }":                                          false,
+		"deny contains \"x\" if walk(data, [_, \"y\"])":                                                               false,
+		"deny contains \"x\" if data.team.names[data.vishwa.model.deny[_]]":                                           false,
+		"deny contains \"x\" if input.inputs[data.vishwa.model.deny[_].ref]":                                          false,
+		"deny contains \"x\" if f(1) with data.vishwa.step.changes as true\nf(x) if x == 1":                           false,
+		"deny contains \"x\" if some x in [data]\nhelp := 1":                                                          false,
+		"deny contains \"x\" if every x in data.vishwa.model.deny { x == 1 }":                                         false,
+		"deny contains \"x\" if { some x in input.inputs; object.get(data, [\"vishwa\", x.ref], 1) == 1 }":            false,
+		"default help := 1\nhelp := 2 if false else := data.vishwa.step.changes\ndeny contains \"x\" if help == true": false,
+	} {
+		e, err := New(fstest.MapFS{"policy/a.rego": {Data: []byte("package team\n\n" + text + "\n")}, "policy/b.rego": {Data: []byte("package team.lists\n\nname := \"b\"\n")}}, []string{"policy"}, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if got := e.parts != nil; got != own {
+			t.Errorf("%s\nis compiled in parts: %v, want %v", text, got, own)
+		}
+	}
+}
+
+// TestPartsSayWhatTheWholeSays of steps of every kind, a team's rules among them.
+func TestPartsSayWhatTheWholeSays(t *testing.T) {
+	e := engine(t, map[string]string{"policy/a.rego": "package team\n\ndeny contains input.step.ref if input.step.kind != \"monitor\"\nwarn contains \"w\"\n"})
+	p, ev := many(t, 8)
+	for i := range p.Steps {
+		one := p
+		one.Steps = p.Steps[i : i+1]
+		got, err := e.Judge(t.Context(), one, ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.whole.done.Load() {
+			t.Fatalf("all rules were compiled for %s alone", p.Steps[i].Ref)
+		}
+		all := engine(t, map[string]string{"policy/a.rego": "package team\n\ndeny contains input.step.ref if input.step.kind != \"monitor\"\nwarn contains \"w\"\n"})
+		all.parts = nil
+		want, err := all.Judge(t.Context(), one, ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) < 2 || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: by its part\n%v\nand by all\n%v", p.Steps[i].Ref, got, want)
+		}
+	}
+	if _, err := e.Judge(t.Context(), plan.Plan{Steps: append(p.Steps[:1:1], plan.Step{Ref: schemas.Ref{Kind: "infrastructure", Name: "x"}})}, ev); err != nil || !e.whole.done.Load() {
+		t.Errorf("steps of two parts are not judged by all rules: %v", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -31,15 +32,32 @@ type Options struct {
 
 // Engine is a set of rules, compiled once something is to be judged. It is immutable, and safe for many goroutines.
 type Engine struct {
-	opts    Options
-	digest  digest.Digest
-	prepare prepared // all rules: from the text that digest names, and nothing that may be another by then
-	// parts are, without a team's rules, those that steps of a kind are asked: most plans concern few.
-	parts map[string]prepared
+	opts   Options
+	digest digest.Digest
+	// whole is all rules: from the text that digest names, and nothing that may be another by then.
+	whole *prepared
+	// parts are those that steps of a kind are asked: most plans concern few. There are none where a team's rules speak of the built-in ones.
+	parts map[string]*prepared
+	team  *prepared // the team's alone, where there are parts and a team has rules
 }
 
-// prepared makes rules ready, once.
-type prepared func() (*judge, error)
+// prepared are rules that are compiled once they are needed.
+type prepared struct {
+	mods  []module
+	once  sync.Once
+	judge *judge
+	err   error
+	done  atomic.Bool
+}
+
+func (p *prepared) ready() (*judge, error) {
+	p.once.Do(func() {
+		p.judge, p.err = compile(p.mods)
+		p.mods = nil
+		p.done.Store(true)
+	})
+	return p.judge, p.err
+}
 
 // judge is rules that are ready to be asked.
 type judge struct {
@@ -102,17 +120,58 @@ func gathered(team fs.FS, paths []string, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, digest: name, prepare: once(mods)}
-	if len(paths) == 0 {
-		e.parts = map[string]prepared{}
-		for _, part := range parts.Split(texts(mods)) {
-			ready := once(some(mods, part.Files))
+	e := &Engine{opts: opts, digest: name, whole: &prepared{mods: mods}}
+	built := slices.DeleteFunc(slices.Clone(mods), func(m module) bool { return m.team })
+	theirs := slices.DeleteFunc(slices.Clone(mods), func(m module) bool { return !m.team })
+	if independent(theirs) {
+		e.parts = map[string]*prepared{}
+		if len(theirs) > 0 {
+			e.team = &prepared{mods: theirs}
+		}
+		for _, part := range parts.Split(texts(built)) {
+			p := &prepared{mods: slices.Concat(some(built, part.Files), theirs)}
 			for _, kind := range part.Kinds {
-				e.parts[kind] = ready
+				e.parts[kind] = p
 			}
 		}
 	}
 	return e, nil
+}
+
+// independent tells whether a team's rules speak of none but its own: then they are the same beside a part of the built-in ones.
+func independent(team []module) bool {
+	own := true
+	look := func(t *ast.Term) bool {
+		switch v := t.Value.(type) {
+		case ast.Ref:
+			if v[0].Equal(ast.DefaultRootDocument) {
+				own = own && len(v) > 1 && isText(v[1]) && !v[1].Equal(ast.StringTerm("vishwa"))
+				for _, rest := range v[1:] { // data.own[data.vishwa.x]
+					own = own && !slices.ContainsFunc(refsIn(rest), func(r ast.Ref) bool { return r[0].Equal(ast.DefaultRootDocument) })
+				}
+				return true // its head is no data on its own
+			}
+		case ast.Var:
+			own = own && !t.Equal(ast.DefaultRootDocument)
+		}
+		return !own
+	}
+	for _, m := range team {
+		for _, i := range m.parsed.Imports {
+			ast.WalkTerms(i, look)
+		}
+		for _, r := range m.parsed.Rules {
+			ast.WalkTerms(r, look)
+		}
+	}
+	return own
+}
+
+func isText(t *ast.Term) bool { _, is := t.Value.(ast.String); return is }
+
+func refsIn(t *ast.Term) (out []ast.Ref) {
+	ast.WalkRefs(t, func(r ast.Ref) bool { out = append(out, r); return false })
+	return out
 }
 
 func texts(mods []module) map[string][]byte {
@@ -128,38 +187,33 @@ func some(mods []module, names []string) []module {
 	return slices.DeleteFunc(slices.Clone(mods), func(m module) bool { return !slices.Contains(names, m.name) })
 }
 
-func once(mods []module) prepared {
-	return sync.OnceValues(func() (*judge, error) { return compile(mods) })
-}
-
-// Check compiles the rules: a broken or forbidden one anywhere is an error that names file and line. Of the built-in
-// ones alone none is: what is released compiles.
+// Check compiles a team's rules: a broken or forbidden one anywhere is an error that names file and line. None of the built-in
+// ones is: what is released compiles.
 func (e *Engine) Check(ctx context.Context) error {
-	if e.parts != nil {
+	p := e.whole
+	switch {
+	case e.parts == nil || p.done.Load():
+	case e.team == nil:
 		return nil
+	default:
+		p = e.team
 	}
-	return await(ctx, func() error { _, err := e.prepare(); return err })
+	return await(ctx, func() error { _, err := p.ready(); return err })
 }
 
 // ready are the questions for steps of kinds, once their rules are compiled.
 func (e *Engine) ready(ctx context.Context, kinds []string) (map[string]*question, error) {
-	whole := slices.ContainsFunc(kinds, func(k string) bool { return e.parts[k] == nil })
+	rules := e.parts[kinds[0]]
+	if rules == nil || e.whole.done.Load() || slices.ContainsFunc(kinds, func(k string) bool { return e.parts[k] != rules }) {
+		rules = e.whole // all are compiled at once, and once
+	}
 	out := map[string]*question{}
 	err := await(ctx, func() error {
-		for _, kind := range kinds {
-			prepare := e.parts[kind]
-			if whole {
-				prepare = e.prepare
-			}
-			j, err := prepare()
-			if err == nil {
-				out[kind], err = j.question(kind)
-			}
-			if err != nil {
-				return err
-			}
+		j, err := rules.ready()
+		for i := 0; i < len(kinds) && err == nil; i++ {
+			out[kinds[i]], err = j.question(kinds[i])
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err

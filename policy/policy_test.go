@@ -53,7 +53,7 @@ func newEngine(team map[string]string, opts Options) (*Engine, error) {
 // ready are an engine's rules, ready to be asked.
 func ready(t testing.TB, e *Engine) *judge {
 	t.Helper()
-	j, err := e.prepare()
+	j, err := e.whole.ready()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ type Rule struct {
 
 // Rules lists the rules in force: built-in ones first, then by id and place.
 func (e *Engine) Rules() ([]Rule, error) {
-	j, err := e.prepare()
+	j, err := e.whole.ready()
 	if err != nil {
 		return nil, err
 	}
