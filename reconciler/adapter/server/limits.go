@@ -71,15 +71,11 @@ func (c *counted) enter(who string, most, mostAll int) bool {
 	return true
 }
 
-// enterFairly is enter of who may have no more than there is room left for others, so that one alone takes half of it and never all. Who is
-// not known is not told from others.
+// enterFairly is enter of who may have no more than there is room left for others, so that one alone takes half of it and never all.
 func (c *counted) enterFairly(who string, mostAll int) bool {
 	c.mu.Lock()
 	left := mostAll - c.all
 	c.mu.Unlock()
-	if who == "" {
-		left = mostAll
-	}
 	return c.enter(who, left, mostAll)
 }
 

@@ -42,6 +42,7 @@ type mirror struct {
 	mu    sync.Mutex
 	how   *port.Shadow // nil: nothing is sent for now
 	to    *instance
+	told  time.Time // when somebody asked last who is told from others
 	pairs port.Pairs
 }
 
@@ -111,13 +112,16 @@ func (m *mirror) twinOf(r *http.Request, log *slog.Logger) *twin {
 	if m == nil {
 		return nil
 	}
+	who, known := client(r)
 	m.mu.Lock()
 	how, to := m.how, m.to
+	if known {
+		m.told = time.Now()
+	}
 	m.mu.Unlock()
 	if how == nil || !shadowed(*how, r) || mathrand.IntN(whole) >= how.Percent {
 		return nil
 	}
-	who, _ := client(r)
 	return &twin{m: m, who: who, log: log, how: *how, to: to}
 }
 
@@ -205,7 +209,7 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 		rec.end(h)
 		return
 	}
-	if !t.m.under.enterFairly(t.who, shadowsAtOnce) {
+	if !t.m.takes(t.who) {
 		t.m.count(func(p *port.Pairs) { p.Dropped++ })
 		rec.end(h)
 		return
@@ -218,6 +222,18 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 		rec.end(h)
 		t.send(rec)
 	}()
+}
+
+// takes tells whether there is room for one more request of who. Programs of this machine are not told from one another: where nobody is
+// told from others they have all the room, and beside those who are, they are one client.
+func (m *mirror) takes(who string) bool {
+	m.mu.Lock()
+	alone := who == "" && time.Since(m.told) > 2*shadowWithin
+	m.mu.Unlock()
+	if alone {
+		return m.under.enter(who, shadowsAtOnce, shadowsAtOnce)
+	}
+	return m.under.enterFairly(who, shadowsAtOnce)
 }
 
 // survive keeps a fault of what is done with an answer that nobody gets from those who do get one: it ends nothing, and is said.

@@ -394,44 +394,55 @@ func TestAFaultOfAComparisonEndsNothing(t *testing.T) {
 	}
 }
 
-// TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers: what takes long and is of one client keeps nobody else's requests from being compared.
+// TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers: what takes long and is of one client, or of programs of this machine, which are not
+// told from one another, keeps nobody else's requests from being compared.
 func TestOneClientTakesNoMoreOfAShadowThanIsLeftForOthers(t *testing.T) {
-	s := newTwins(t, port.Shadow{Percent: 100})
-	release := make(chan struct{})
-	defer close(release)
-	s.new = func(w http.ResponseWriter, r *http.Request, x float64) {
-		if x != 0 {
-			select {
-			case <-release:
-			case <-r.Context().Done():
+	for name, who := range map[string]string{"a client": "192.0.2.1", "this machine": ""} {
+		t.Run(name, func(t *testing.T) {
+			s := newTwins(t, port.Shadow{Percent: 100})
+			release := make(chan struct{})
+			defer close(release)
+			s.new = func(w http.ResponseWriter, r *http.Request, x float64) {
+				if x != 0 {
+					select {
+					case <-release:
+					case <-r.Context().Done():
+					}
+				}
+				fmt.Fprint(w, `{"predictions":[0]}`)
 			}
-		}
-		fmt.Fprint(w, `{"predictions":[0]}`)
+			s.from(t, "192.0.2.2", 0)
+			s.pairs(1)
+			for range 2 * shadowsAtOnce {
+				s.from(t, who, 1)
+			}
+			porttest.Until(t, 20*time.Second, "what has no room is dropped", func() bool { return s.gate.mirrors().seen().Dropped == 3*shadowsAtOnce/2 }, nil)
+			for i := range 5 {
+				s.from(t, "192.0.2.2", 0)
+				s.pairs(int64(i + 2))
+			}
+			if p := s.gate.mirrors().seen(); p.Pairs != 6 || p.Dropped != 3*shadowsAtOnce/2 {
+				t.Errorf("%+v", p)
+			}
+		})
 	}
-	ask := func(who string, x int) {
-		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.front.URL+"/predict", strings.NewReader(fmt.Sprintf(`{"instances":[%d]}`, x)))
-		if err != nil {
-			t.Fatal(err)
-		}
+}
+
+// from asks for x as who does; "" is a program of this machine.
+func (s *twins) from(t *testing.T, who string, x int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.front.URL+"/predict", strings.NewReader(fmt.Sprintf(`{"instances":[%d]}`, x)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who != "" {
 		r.Header.Set("X-Forwarded-For", who)
-		a, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.Body.Close()
 	}
-	for range 2 * shadowsAtOnce {
-		ask("192.0.2.1", 1)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	porttest.Until(t, 20*time.Second, "what has no room is dropped", func() bool { return s.gate.mirrors().seen().Dropped == 3*shadowsAtOnce/2 }, nil)
-	for i := range 5 {
-		ask("192.0.2.2", 0)
-		s.pairs(int64(i + 1))
-	}
-	if p := s.gate.mirrors().seen(); p.Pairs != 5 || p.Dropped != 3*shadowsAtOnce/2 {
-		t.Errorf("%+v", p)
-	}
+	a.Body.Close()
 }
 
 // TestANewReleaseDoesNotChooseWhatIsCompared: what cannot be read of its answers differs, and what the old one answers so is counted.
