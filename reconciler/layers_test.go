@@ -70,6 +70,7 @@ var large = map[string]string{
 	"reconciler/format/dvc":                "one foreign format: its pointers, locks, stages, configuration and ignore rules",
 	"reconciler/format/table":              "one reader of tables, whose formats share its cells, checks and profile",
 	"reconciler/machine/kube/kubetest":     "one cluster: its controllers share one lock and one store",
+	"reconciler/machine/registry":          "one way to a registry: objects, artifacts and images share who is asked, with whose credentials, and what is tried again",
 	"reconciler/machine/wall":              "one wall: its parts hold only together, and are reviewed together",
 	"reconciler/pass":                      "one pass; what a kind needs is in execute",
 	"reconciler/pass/execute":              "the steps of one plan, one file a kind, which share what was made so far and one lock",

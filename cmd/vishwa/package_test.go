@@ -175,6 +175,32 @@ func TestPackagesAreReleasedModelsInARegistry(t *testing.T) {
 	})
 }
 
+// TestAPackageHasAnImageThatServes: built without an engine, over a base that a tag does not name.
+func TestAPackageHasAnImageThatServes(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	s := &spoiling{next: registrytest.Memory(), seen: map[string]bool{}}
+	host := strings.TrimPrefix(peers.NewBetween(t, locked(s)).URL, "http://")
+	pushImage(t, host+"/multi:1", "amd64", "arm64")
+	pushImage(t, host+"/arm:1", "arm64")
+	clear(s.seen) // what is lost is the package's
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/package_image.txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", host)
+			env.Setenv("VISHWA_OCI_REGISTRY", host)
+			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
+			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)
+			env.Defer(func() { leaks(t, env.WorkDir, registryPassword) })
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			"lose": func(*testscript.TestScript, bool, []string) { s.on("gone") },
+		},
+	})
+}
+
 // TestARevokedControllerVouchesForNothingNew: a signature has no date, and the ledger has.
 func TestARevokedControllerVouchesForNothingNew(t *testing.T) {
 	t.Parallel()

@@ -131,7 +131,7 @@ func imageIn(decls []schemas.Declaration, ref schemas.Ref) (imageField, error) {
 		case d.Ref() != ref.Whole() && (ref != schemas.ProjectRef || !d.Traits().Settings): // the project is named without its name
 			continue
 		case field == "":
-			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, a deployment of target docker, or project for the default")
+			return p, fault.WithHint(fault.New(fault.Invalid, "%s runs in no image", ref), "name a transform, a training, a deployment of target docker, a package with an image, or project for the default")
 		}
 		p.Was, p.field, p.of = image, field, d.Ref()
 		p.Pos = d.Fields(p.field)
@@ -141,7 +141,7 @@ func imageIn(decls []schemas.Declaration, ref schemas.Ref) (imageField, error) {
 	if near := schemas.Nearest(ref.Whole().String(), names); near != "" {
 		return p, fault.WithHint(err, "did you mean %s?", near)
 	}
-	return p, fault.WithHint(err, "name a transform, a training, a deployment of target docker, or project for the default")
+	return p, fault.WithHint(err, "name a transform, a training, a deployment of target docker, a package with an image, or project for the default")
 }
 
 // written writes a file of the work tree whole, with the mode that it has.

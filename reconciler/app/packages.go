@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
@@ -27,14 +28,15 @@ import (
 
 // packs opens the packager. What is looked at for a pull request has none: it declares which
 // registry is asked, with this machine's credentials, and nobody has reviewed that.
-func packs(o Options, kept port.Store) port.Packager {
+func packs(o Options, kept port.Store, envs sandbox.Environments) port.Packager {
 	if o.Isolation != nil {
 		return nil
 	}
+	out := packager.OCI(packager.Options{Env: o.Env, Store: kept, Envs: envs})
 	if o.Packages != nil {
-		return wrap.PackagingTo(packager.OCI(o.Env, kept), *o.Packages)
+		return wrap.PackagingTo(out, *o.Packages)
 	}
-	return packager.OCI(o.Env, kept)
+	return out
 }
 
 // PackageRef names a package in a registry.

@@ -254,7 +254,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Provisioner: h.stacks(o, apart, work),
 			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: serves, Starters: starters(o.Env)}),
 			Store:       kept,
-			Packager:    packs(o, kept),
+			Packager:    packs(o, kept, envs),
 			Machine:     sealed.Name(),
 			Arms:        h.arms(o),
 		},

@@ -45,9 +45,22 @@ type Package struct {
 	At    Registry
 	Name  string // of the model, in the package
 	Model Artifact
+	// Image is an image that serves the model; nil: there is none.
+	Image *ServingImage
 	// Known are layers that were sent before, to any repository: they are not read again.
 	Known []PackageLayer
 	Tell  func(line string)
+}
+
+// ServingImage is what serves a model, over a base.
+type ServingImage struct {
+	Base     string // by digest: registry.example.com/python:3.11@sha256:...
+	Platform string // linux/amd64
+	Run      []string
+	Code     digest.Manifest // which the store has
+	Lock     string          // the lock file among Code; "" is none
+	Params   map[string]any
+	Port     int
 }
 
 // Packed is a package as it was published; the ledger keeps it.
@@ -56,9 +69,17 @@ type Packed struct {
 	Digest     digest.Digest  `json:"digest"` // of its index: what is deployed
 	ModelPack  digest.Digest  `json:"modelPack"`
 	Images     []string       `json:"images"` // platform, @ and digest: linux/amd64@sha256:...
+	Serving    *PackedImage   `json:"serving,omitempty"`
 	Tags       []string       `json:"tags,omitempty"`
 	Layers     []PackageLayer `json:"layers"`
 	Evidence   []Evidence     `json:"evidence,omitempty"`
+}
+
+// PackedImage is an image that serves the model of a package.
+type PackedImage struct {
+	Platform string        `json:"platform"`
+	Digest   digest.Digest `json:"digest"`
+	Base     string        `json:"base"` // as it was declared
 }
 
 // Reference is the package by its digest.
@@ -70,6 +91,9 @@ func (p Packed) Manifests() []digest.Digest {
 	for _, im := range p.Images {
 		_, d, _ := strings.Cut(im, "@")
 		out = append(out, digest.Digest(d))
+	}
+	if p.Serving != nil {
+		out = append(out, p.Serving.Digest)
 	}
 	return out
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -28,8 +29,15 @@ const (
 	rounds  = 3 // in which what a registry lost is sent again
 )
 
-// OCI packs for registries, what store has.
-func OCI(env port.Env, store port.Store) port.Packager { return &packer{env, store} }
+// Options are what a packager is made of.
+type Options struct {
+	Env   port.Env
+	Store port.Store           // that has what is packed
+	Envs  sandbox.Environments // for images that serve
+}
+
+// OCI packs for registries.
+func OCI(o Options) port.Packager { return &packer{o.Env, o.Store, o.Envs} }
 
 // Reader reads packages back.
 func Reader(env port.Env) port.PackageReader { return &packer{env: env} }
@@ -37,6 +45,7 @@ func Reader(env port.Env) port.PackageReader { return &packer{env: env} }
 type packer struct {
 	env   port.Env
 	store port.Store
+	envs  sandbox.Environments
 }
 
 // Variables are those of the environment that say how to sign in to a registry.
@@ -61,6 +70,15 @@ func (p *packer) Push(ctx context.Context, pkg port.Package) (port.Packed, error
 	for _, l := range pkg.Known {
 		s.known[l.Content] = append(s.known[l.Content], l)
 	}
+	for _, l := range layers {
+		s.parts = append(s.parts, s.modelPart(l))
+	}
+	if pkg.Image != nil {
+		if s.serves, err = s.prepare(ctx, len(layers)); err != nil {
+			return port.Packed{}, fmt.Errorf("build the image that serves %s: %w", pkg.Name, err)
+		}
+		defer s.serves.close()
+	}
 	for round := 1; ; round++ {
 		packed, err := s.all(ctx, layers)
 		if err == nil || fault.Of(err) != fault.Transient || !registry.Lost(err) || round == rounds {
@@ -79,8 +97,10 @@ func cause(err error) error {
 // sending is a package on its way.
 type sending struct {
 	*packer
-	to  *registry.Artifacts
-	pkg port.Package
+	to     *registry.Artifacts
+	pkg    port.Package
+	parts  []part   // of the model, and then of the image that serves it
+	serves *serving // nil: there is none
 
 	mu    sync.Mutex
 	known map[digest.Digest][]port.PackageLayer // by what is in them
@@ -92,13 +112,37 @@ func (s *sending) report(format string, args ...any) {
 	}
 }
 
+// part is a layer to be sent.
+type part struct {
+	title   string        // to people
+	content digest.Digest // names what is in it
+	digest  digest.Digest // where it is known before
+	bytes   func() (int64, error)
+	write   func(ctx context.Context, w io.Writer) error
+}
+
+func (s *sending) modelPart(l modelpack.Layer) part {
+	return part{title: title(l), content: l.Content(), bytes: l.Bytes, write: func(ctx context.Context, w io.Writer) error {
+		return l.Write(w, func(f digest.File) (io.ReadCloser, error) { return s.kept(ctx, f) })
+	}}
+}
+
+// kept opens a file of the store.
+func (s *sending) kept(ctx context.Context, f digest.File) (io.ReadCloser, error) {
+	in, err := s.store.Get(ctx, f.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("read %s of %s: %w", f.Path, s.pkg.Name, err)
+	}
+	return in, nil
+}
+
 // all sends the layers side by side, and then what names them.
 func (s *sending) all(ctx context.Context, layers []modelpack.Layer) (port.Packed, error) {
-	sent := make([]modelpack.Sent, len(layers))
-	out := port.Packed{Repository: s.pkg.At.Repository, Layers: make([]port.PackageLayer, len(layers))}
+	sent := make([]modelpack.Sent, len(s.parts))
+	out := port.Packed{Repository: s.pkg.At.Repository, Layers: make([]port.PackageLayer, len(s.parts))}
 	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(abreast)
-	for i, l := range layers {
+	for i, l := range s.parts {
 		g.Go(func() (err error) {
 			out.Layers[i], err = s.layer(within, l)
 			sent[i] = modelpack.Sent{Digest: out.Layers[i].Digest, Size: out.Layers[i].Size}
@@ -111,7 +155,11 @@ func (s *sending) all(ctx context.Context, layers []modelpack.Layer) (port.Packe
 		}
 		return out, err
 	}
-	d, err := modelpack.Assemble(s.pkg.Name, s.pkg.Model.Digest, layers, sent)
+	contents := modelpack.Contents{Name: s.pkg.Name, Model: s.pkg.Model.Digest, Layers: layers, Sent: sent[:len(layers)]}
+	if s.serves != nil {
+		contents.Serving = s.serves.image(sent[len(layers):])
+	}
+	d, err := modelpack.Assemble(contents)
 	if err != nil {
 		return out, fault.New(fault.Internal, "assemble the package of %s: %w", s.pkg.Name, err)
 	}
@@ -126,17 +174,29 @@ func (s *sending) all(ctx context.Context, layers []modelpack.Layer) (port.Packe
 			return out, err
 		}
 	}
+	if err := named(&out, d, s.pkg.Image); err != nil {
+		return out, fault.New(fault.Internal, "assemble the package of %s: %w", s.pkg.Name, err)
+	}
+	return out, s.whole(ctx, out)
+}
+
+// named notes the digests of a package's documents.
+func named(out *port.Packed, d modelpack.Documents, image *port.ServingImage) error {
 	out.Digest, out.ModelPack = digest.Digest(d.Index.Digest), digest.Digest(d.Manifests[0].Digest)
 	index, err := modelpack.ReadIndex(d.Index.Raw)
 	if err != nil {
-		return out, fault.New(fault.Internal, "assemble the package of %s: %w", s.pkg.Name, err)
+		return err
 	}
 	for _, m := range index.Manifests {
-		if m.Digest != index.Manifest.Digest {
+		switch m.Digest {
+		case index.Manifest.Digest:
+		case index.Serving.Digest:
+			out.Serving = &port.PackedImage{Platform: image.Platform, Digest: digest.Digest(m.Digest), Base: image.Base}
+		default:
 			out.Images = append(out.Images, m.Platform.OS+"/"+m.Platform.Architecture+"@"+m.Digest.String())
 		}
 	}
-	return out, s.whole(ctx, out)
+	return nil
 }
 
 // whole asks the registry for what it was sent: what it answers is what others will get.
@@ -162,12 +222,11 @@ func (s *sending) forget() {
 
 // layer has the registry hold a layer: where it was sent before, it is looked for, and taken
 // over from another repository of the same registry; else it is read from the store and sent.
-func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLayer, error) {
-	content := l.Content()
+func (s *sending) layer(ctx context.Context, l part) (port.PackageLayer, error) {
 	s.mu.Lock()
-	known := s.known[content]
+	known := s.known[l.content]
 	s.mu.Unlock()
-	out := port.PackageLayer{Content: content}
+	out := port.PackageLayer{Content: l.content}
 	for _, k := range known {
 		there, err := s.to.HasBlob(ctx, godigest.Digest(k.Digest), k.Size)
 		if err != nil {
@@ -179,7 +238,7 @@ func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLay
 				return out, err
 			}
 			if there {
-				s.report("took %s over from %s", title(l), k.Repository)
+				s.report("took %s over from %s", l.title, k.Repository)
 			}
 		}
 		if there {
@@ -193,29 +252,24 @@ func (s *sending) layer(ctx context.Context, l modelpack.Layer) (port.PackageLay
 	}
 	out.Digest, out.Size = digest.Digest(d.Digest), d.Size
 	s.mu.Lock()
-	s.known[content] = append(s.known[content], port.PackageLayer{Content: content, Digest: out.Digest, Size: out.Size, Repository: s.pkg.At.Repository})
+	s.known[l.content] = append(s.known[l.content], port.PackageLayer{Content: l.content, Digest: out.Digest, Size: out.Size, Repository: s.pkg.At.Repository})
 	s.mu.Unlock()
 	return out, nil
 }
 
-func (s *sending) stream(ctx context.Context, l modelpack.Layer) (ocispec.Descriptor, error) {
-	size, err := l.Bytes()
+func (s *sending) stream(ctx context.Context, l part) (ocispec.Descriptor, error) {
+	size, err := l.bytes()
 	if err != nil {
-		return ocispec.Descriptor{}, fault.New(fault.Invalid, "pack %s: %w", title(l), err)
+		return ocispec.Descriptor{}, fault.New(fault.Invalid, "pack %s: %w", l.title, err)
 	}
-	d, err := s.to.Stream(ctx, title(l), size, func(w io.Writer) error {
-		return l.Write(w, func(f digest.File) (io.ReadCloser, error) {
-			in, err := s.store.Get(ctx, f.Digest)
-			if err != nil {
-				return nil, fmt.Errorf("read %s of %s: %w", f.Path, s.pkg.Name, err)
-			}
-			return in, nil
-		})
-	})
+	d, err := s.to.Stream(ctx, l.title, size, func(w io.Writer) error { return l.write(ctx, w) })
+	if err == nil && l.digest != "" && digest.Digest(d.Digest) != l.digest {
+		err = fault.WithHint(fault.New(fault.Corrupt, "%s is %s, and its image names %s", l.title, digest.Digest(d.Digest).Short(), l.digest.Short()), "push the base anew, or name another")
+	}
 	if err != nil {
 		return d, err
 	}
-	s.report("sent %s, %d bytes", title(l), d.Size)
+	s.report("sent %s, %d bytes", l.title, d.Size)
 	return d, nil
 }
 

@@ -79,7 +79,7 @@ func packaging(t testing.TB, host string, vars map[string]string, lose func(*tes
 		t.Fatal(err)
 	}
 	env := port.Env{Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
-	return porttest.Packaging{Packager: OCI(env, kept), Reader: Reader(env), Store: kept, At: port.Registry{Repository: host + "/team/price"}, Lose: lose, Secrets: []string{"hunter2"}}
+	return porttest.Packaging{Packager: OCI(Options{Env: env, Store: kept}), Reader: Reader(env), Store: kept, At: port.Registry{Repository: host + "/team/price"}, Lose: lose, Secrets: []string{"hunter2"}}
 }
 
 // TestWhatARegistryLosesIsSentAgain: between its last byte and the manifest that names it, and

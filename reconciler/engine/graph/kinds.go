@@ -135,6 +135,12 @@ func (b *builder) deployment(d *schemas.Declaration, spec *schemas.Deployment) {
 
 func (b *builder) packed(d *schemas.Declaration, spec *schemas.Package) {
 	n := b.node(d, spec, 1)
+	if spec.Image != nil {
+		if !b.work(d, &n, spec.Image.Work, 1) {
+			return
+		}
+		n.Recipe.Params = spec.Image.Params
+	}
 	n.Inputs = map[string]schemas.Ref{"model": spec.Model}
 	b.nodes = append(b.nodes, n)
 }

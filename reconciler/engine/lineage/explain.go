@@ -100,6 +100,10 @@ func (x indexed) packed(n *Node, e *ledger.Entry) {
 		n.addFact("kept at", p.Reference())
 		n.addFact("as ModelPack", p.ModelPack.Short())
 		n.addFact("as images", strings.Join(p.Images, ", "))
+		if s := p.Serving; s != nil {
+			n.addFact("serves as", p.Repository+"@"+string(s.Digest)+" ("+s.Platform+")")
+			n.addFact("built over", s.Base)
+		}
 		n.addFact("tags", strings.Join(p.Tags, ", "))
 		for _, a := range p.Evidence {
 			n.addFact("attached", a.Type)

@@ -116,6 +116,7 @@ func (c *computing) step(n *graph.Node) Step {
 		if n.Ref.Kind.Traits().Provisioned {
 			c.stack(n, &s)
 		}
+		withImage(n, &s)
 		return s
 	}
 	key, err := recipe.Key()
@@ -128,6 +129,7 @@ func (c *computing) step(n *graph.Node) Step {
 		c.stack(n, &s)
 	case is.Packs:
 		c.packed(n, &s, recipe)
+		withImage(n, &s)
 	case is.Serves:
 		s.Model = recipe.Inputs["model"]
 		c.deployment(&s, recipe)

@@ -11,6 +11,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
@@ -38,6 +39,14 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 		if s.Do == Keep {
 			c.known.Add(n, last)
 		}
+	}
+}
+
+// withImage says what is built beside the files of a package that is to be packed.
+func withImage(n *graph.Node, s *Step) {
+	if spec, packs := n.Decl.Spec.(schemas.Packs); packs && s.Do != Keep && spec.Packs().Image != nil {
+		of := spec.Packs().Image
+		s.Why += "; with an image that serves, for " + of.On() + " over " + schemas.ShortImage(of.Base)
 	}
 }
 

@@ -54,7 +54,7 @@ func blob(mediaType string, v any) (Blob, error) {
 // Documents are all of a package but its layers.
 type Documents struct {
 	Configs   []Blob // of its manifests
-	Manifests []Blob // of ModelPack first, then an image a platform
+	Manifests []Blob // of ModelPack first, then an image a platform, then the one that serves
 	Index     Blob   // the package
 }
 
@@ -78,61 +78,87 @@ type modelFS struct {
 	DiffIDs []godigest.Digest `json:"diffIds"`
 }
 
-// Assemble makes the documents of model, called name, whose layers were sent so.
-func Assemble(name string, model digest.Digest, layers []Layer, sent []Sent) (d Documents, err error) {
-	if len(layers) == 0 || len(layers) != len(sent) {
-		return d, fmt.Errorf("%s, of which %d were sent", plural.Of(len(layers), "layer"), len(sent))
+// Contents are what a package is made of.
+type Contents struct {
+	Name    string        // of the model
+	Model   digest.Digest // that the ledger knows it by
+	Layers  []Layer
+	Sent    []Sent   // the same, as they were sent
+	Serving *Serving // an image that serves the model; nil: there is none
+}
+
+// Assemble makes the documents of a package.
+func Assemble(c Contents) (d Documents, err error) {
+	if len(c.Layers) == 0 || len(c.Layers) != len(c.Sent) {
+		return d, fmt.Errorf("%s, of which %d were sent", plural.Of(len(c.Layers), "layer"), len(c.Sent))
 	}
-	notes := map[string]string{NameNote: name, ModelNote: string(model)}
+	a := assembly{documents: &d, notes: map[string]string{NameNote: c.Name, ModelNote: string(c.Model)}}
 	var diffs []godigest.Digest
 	var asModel, asImage []ocispec.Descriptor
-	for i, l := range layers {
-		sum := godigest.Digest(sent[i].Digest)
-		if err := sum.Validate(); err != nil {
+	for i, l := range c.Layers {
+		of, err := tarLayer(c.Sent[i])
+		if err != nil {
 			return d, fmt.Errorf("layer %d: %w", i, err)
 		}
-		diffs = append(diffs, sum) // tar is not compressed: it is its own difference
-		of := ocispec.Descriptor{MediaType: "application/vnd.cncf.model." + l.Kind + ".v1.tar", Digest: sum, Size: sent[i].Size}
+		diffs, asImage = append(diffs, of.Digest), append(asImage, of) // tar is not compressed: it is its own difference
+		of.MediaType = "application/vnd.cncf.model." + l.Kind + ".v1.tar"
 		if at := l.Path(); at != "" {
 			of.Annotations = map[string]string{filePath: at}
 		}
 		asModel = append(asModel, of)
-		asImage = append(asImage, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: sum, Size: sent[i].Size})
 	}
 	var config modelConfig
-	config.Descriptor.Name, config.ModelFS = name, modelFS{"layers", diffs}
-	var entries []ocispec.Descriptor
-	add := func(kind, artifact string, config any, layers []ocispec.Descriptor, platform ocispec.Platform) error {
-		c, err := blob(kind, config)
-		if err != nil {
-			return err
-		}
-		m, err := blob(ocispec.MediaTypeImageManifest, ocispec.Manifest{
-			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: artifact,
-			Config: c.Descriptor, Layers: layers, Annotations: notes,
-		})
-		if err != nil {
-			return err
-		}
-		d.Configs, d.Manifests = append(d.Configs, c), append(d.Manifests, m)
-		of := m.Descriptor
-		of.Platform, of.ArtifactType = &platform, artifact
-		entries = append(entries, of)
-		return nil
-	}
-	if err := add(ConfigType, ManifestType, config, asModel, nowhere); err != nil {
+	config.Descriptor.Name, config.ModelFS = c.Name, modelFS{"layers", diffs}
+	if err := a.add(ConfigType, config, asModel, ocispec.Descriptor{ArtifactType: ManifestType, Platform: &nowhere}); err != nil {
 		return d, err
 	}
 	for _, p := range platforms {
 		image := ocispec.Image{Platform: p, RootFS: ocispec.RootFS{Type: "layers", DiffIDs: diffs}}
-		if err := add(ocispec.MediaTypeImageConfig, "", image, asImage, p); err != nil {
+		if err := a.add(ocispec.MediaTypeImageConfig, image, asImage, ocispec.Descriptor{Platform: &p}); err != nil {
+			return d, err
+		}
+	}
+	if c.Serving != nil {
+		if err := a.serve(*c.Serving, asImage); err != nil {
 			return d, err
 		}
 	}
 	d.Index, err = blob(ocispec.MediaTypeImageIndex, ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: entries, Annotations: notes,
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: a.entries, Annotations: a.notes,
 	})
 	return d, err
+}
+
+// tarLayer describes a tar that was sent.
+func tarLayer(s Sent) (ocispec.Descriptor, error) {
+	sum := godigest.Digest(s.Digest)
+	return ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: sum, Size: s.Size}, sum.Validate()
+}
+
+// assembly is an index being made.
+type assembly struct {
+	documents *Documents
+	notes     map[string]string
+	entries   []ocispec.Descriptor
+}
+
+// add makes a manifest over layers; as is what the index says of it.
+func (a *assembly) add(kind string, config any, layers []ocispec.Descriptor, as ocispec.Descriptor) error {
+	c, err := blob(kind, config)
+	if err != nil {
+		return err
+	}
+	m, err := blob(ocispec.MediaTypeImageManifest, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: as.ArtifactType,
+		Config: c.Descriptor, Layers: layers, Annotations: a.notes,
+	})
+	if err != nil {
+		return err
+	}
+	a.documents.Configs, a.documents.Manifests = append(a.documents.Configs, c), append(a.documents.Manifests, m)
+	as.MediaType, as.Digest, as.Size = m.MediaType, m.Digest, m.Size
+	a.entries = append(a.entries, as)
+	return nil
 }
 
 // Package is what an index says of a package.
@@ -140,7 +166,8 @@ type Package struct {
 	Name      string        // of the model
 	Model     digest.Digest // that the ledger knows it by
 	Manifest  ocispec.Descriptor
-	Manifests []ocispec.Descriptor // all, that one included
+	Serving   ocispec.Descriptor   // an image that serves it, where there is one
+	Manifests []ocispec.Descriptor // all, those included
 }
 
 // ReadIndex reads the index of a package.
@@ -163,6 +190,9 @@ func ReadIndex(raw []byte) (p Package, err error) {
 		p.Manifests = append(p.Manifests, m)
 		if m.ArtifactType == ManifestType && p.Manifest.Digest == "" {
 			p.Manifest = m
+		}
+		if m.Annotations[servesNote] != "" && p.Serving.Digest == "" {
+			p.Serving = m
 		}
 	}
 	if p.Manifest.Digest == "" {

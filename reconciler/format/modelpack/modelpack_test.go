@@ -50,7 +50,7 @@ func (f folder) pack(t interface{ Fatal(...any) }) (Documents, [][]byte) {
 		tars = append(tars, b.Bytes())
 		sent = append(sent, Sent{digest.Of(b.Bytes()), int64(b.Len())})
 	}
-	d, err := Assemble("price", f.manifest().Digest(), layers, sent)
+	d, err := Assemble(Contents{Name: "price", Model: f.manifest().Digest(), Layers: layers, Sent: sent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,25 +179,7 @@ func (b *repository) platforms(ctx context.Context, kind string, raw []byte, ask
 			return nil, fault.WithHint(fault.New(fault.Corrupt, "%s: its manifest cannot be read", b.name(asked)), "push the image again, or name another")
 		}
 		var config ocispec.Platform
-		err := b.tried(ctx, asked, func() error {
-			if manifest.Config.Size > mostConfig {
-				return fault.WithHint(fault.New(fault.Corrupt, "its configuration is larger than %d MiB", mostConfig>>20), "name another image, or ask who runs the registry")
-			}
-			body, err := b.repo.Blobs().Fetch(ctx, manifest.Config)
-			if err != nil {
-				return err
-			}
-			defer body.Close()
-			text, err := io.ReadAll(io.LimitReader(body, mostConfig))
-			if err != nil {
-				return err
-			}
-			if godigest.FromBytes(text) != manifest.Config.Digest || json.Unmarshal(text, &config) != nil {
-				return fault.WithHint(fault.New(fault.Corrupt, "its configuration is not what its manifest says that it is"), "do not use this image: ask who runs the registry, and look for a proxy that changes what passes")
-			}
-			return nil
-		})
-		if err != nil {
+		if err := b.configuration(ctx, manifest.Config, asked, &config); err != nil {
 			return nil, fmt.Errorf("read for which machines it is: %w", err)
 		}
 		out = []string{platform(config)}
@@ -205,6 +187,28 @@ func (b *repository) platforms(ctx context.Context, kind string, raw []byte, ask
 	out = slices.DeleteFunc(out, func(p string) bool { return !platformShape(p) }) // unknown/unknown: what is attached to an image
 	slices.Sort(out)
 	return slices.Compact(out), nil
+}
+
+// configuration reads that of an image into config.
+func (b *repository) configuration(ctx context.Context, of ocispec.Descriptor, asked string, config any) error {
+	return b.tried(ctx, asked, func() error {
+		if of.Size > mostConfig {
+			return fault.WithHint(fault.New(fault.Corrupt, "its configuration is larger than %d MiB", mostConfig>>20), "name another image, or ask who runs the registry")
+		}
+		body, err := b.repo.Blobs().Fetch(ctx, of)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		text, err := io.ReadAll(io.LimitReader(body, mostConfig))
+		if err != nil {
+			return err
+		}
+		if godigest.FromBytes(text) != of.Digest || json.Unmarshal(text, config) != nil {
+			return fault.WithHint(fault.New(fault.Corrupt, "its configuration is not what its manifest says that it is"), "do not use this image: ask who runs the registry, and look for a proxy that changes what passes")
+		}
+		return nil
+	})
 }
 
 func platform(p ocispec.Platform) string {

@@ -41,8 +41,11 @@ func (a *execution) pack(ctx context.Context, j *job) error {
 
 func (a *execution) published(ctx context.Context, j *job, spec schemas.Packing, selected *ledger.Entry) (port.Packed, error) {
 	at := port.Registry{Repository: spec.OCI.Repository, PlainHTTP: spec.OCI.PlainHTTP}
+	if err := a.Keep(ctx, j.node.Code); err != nil {
+		return port.Packed{}, err
+	}
 	packed, err := a.Packager.Push(ctx, port.Package{
-		At: at, Name: spec.Model.Name, Model: selected.Model.Artifact, Known: a.sent(),
+		At: at, Name: spec.Model.Name, Model: selected.Model.Artifact, Image: imaged(j, spec.Image), Known: a.sent(),
 		Tell: func(line string) { a.sendEvent(j.Ref, Output, line) },
 	})
 	if err != nil {
@@ -61,6 +64,14 @@ func (a *execution) published(ctx context.Context, j *job, spec schemas.Packing,
 		from = append(from, e.Package.Digest)
 	}
 	return a.Packager.Publish(ctx, at, packed, evidence, port.PackageTags{Names: spec.OCI.Tags, From: from})
+}
+
+// imaged is the image that serves, of what j is made of.
+func imaged(j *job, of *schemas.ServingImage) *port.ServingImage {
+	if of == nil {
+		return nil
+	}
+	return &port.ServingImage{Base: of.Base, Platform: of.On(), Run: of.Run, Code: j.node.Code, Lock: j.node.Lock, Params: of.Params, Port: of.Port()}
 }
 
 // sent are all layers that the ledger knows of.

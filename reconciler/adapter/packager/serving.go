@@ -1,0 +1,296 @@
+// An image that serves: a base from whichever registry, the Python environment of a lock, the serving code, and the model's own
+// layers. All that can be wrong with the base is found before anything is sent.
+
+package packager
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
+	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/registry"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// servesAs is who serves: the number that images call nonroot.
+const servesAs = "65532:65532"
+
+// serving is an image that serves, on its way.
+type serving struct {
+	of   *port.ServingImage
+	base registry.Base
+	over int // layers over the base and the model, the first of those that are sent for it
+	shut func()
+}
+
+func (v *serving) close() { v.shut() }
+
+// prepare reads the base and adds the parts of the image; model is how many layers the model has.
+func (s *sending) prepare(ctx context.Context, model int) (*serving, error) {
+	of := s.pkg.Image
+	if err := s.env.MayUse(registry.Place(of.Base)); err != nil {
+		return nil, err
+	}
+	o := registry.Options{Lookup: s.env.Lookup}
+	if strings.HasPrefix(registry.Place(of.Base), "oci://"+s.to.Host()+"/") {
+		o.PlainHTTP = s.pkg.At.PlainHTTP
+	}
+	base, err := registry.OpenBase(ctx, o, of.Base, of.Platform)
+	if err != nil {
+		return nil, err
+	}
+	v := &serving{of: of, base: base, shut: func() {}}
+	if n := len(base.Layers) + model + 2; n > modelpack.MostImage {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "it would have %s, and engines mount %d at most", plural.Of(n, "layer"), modelpack.MostImage), "name a base of fewer layers")
+	}
+	code, err := s.codePart(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	over := []part{code}
+	if of.Lock != "" {
+		env, err := s.environmentPart(ctx, v)
+		if err != nil {
+			v.shut()
+			return nil, err
+		}
+		over = append([]part{env}, over...)
+	}
+	v.over = len(over)
+	s.parts = append(s.parts, over...)
+	for i, l := range base.Layers {
+		p := part{title: fmt.Sprintf("layer %d of %s", i+1, of.Base), content: digest.Digest(l.Digest), digest: digest.Digest(l.Digest),
+			bytes: func() (int64, error) { return l.Size, nil }, write: func(ctx context.Context, w io.Writer) error { return copyBlob(ctx, base, l, w) }}
+		s.known[p.content] = append(s.known[p.content], port.PackageLayer{Content: p.content, Digest: p.digest, Size: l.Size, Repository: base.Host() + "/" + base.Repository()})
+		s.parts = append(s.parts, p)
+	}
+	return v, nil
+}
+
+func copyBlob(ctx context.Context, from registry.Base, l ocispec.Descriptor, w io.Writer) error {
+	in, err := from.Blob(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{in}, make([]byte, 256<<10))
+	return err
+}
+
+// image is what is made of the layers that were sent for it.
+func (v *serving) image(sent []modelpack.Sent) *modelpack.Serving {
+	is := v.base.Image
+	name, sum, _ := strings.Cut(v.of.Base, "@")
+	return &modelpack.Serving{
+		Platform: ocispec.Platform{OS: is.OS, Architecture: is.Architecture, Variant: is.Variant},
+		Base:     v.base.Layers, Diffs: is.RootFS.DiffIDs, Over: sent[:v.over],
+		Config: ocispec.ImageConfig{
+			User: servesAs, ExposedPorts: map[string]struct{}{fmt.Sprintf("%d/tcp", v.of.Port): {}}, Env: v.variables(), Entrypoint: v.of.Run,
+			WorkingDir: "/" + imagelayer.CodeDir, StopSignal: is.Config.StopSignal,
+			Labels: map[string]string{ocispec.AnnotationBaseImageName: name, ocispec.AnnotationBaseImageDigest: sum},
+		},
+	}
+}
+
+// variables are the base's, and those that a served process finds on every target.
+func (v *serving) variables() []string {
+	on := imagelayer.Path(v.base.Image.Config.Env)
+	set := map[string]string{
+		"VISHWA_MODEL_DIR": "/" + modelpack.Root, "VISHWA_PARAMS": "/" + imagelayer.ParamsFile, "VISHWA_PORT": fmt.Sprint(v.of.Port),
+		"HOME": "/tmp", "PATH": on, "PYTHONDONTWRITEBYTECODE": "1",
+	}
+	if v.of.Lock != "" {
+		set["PATH"], set["VIRTUAL_ENV"] = "/"+imagelayer.EnvDir+"/bin:"+on, "/"+imagelayer.EnvDir
+	}
+	var out []string
+	for _, old := range v.base.Image.Config.Env {
+		name, _, _ := strings.Cut(old, "=")
+		if _, ours := set[name]; !ours && !strings.HasPrefix(name, "VISHWA_") {
+			out = append(out, old)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		out = append(out, name+"="+set[name])
+	}
+	return out
+}
+
+// layerPart is a part that is made of entries, once they are needed.
+func layerPart(title string, content any, layer func() (imagelayer.Layer, error)) (part, error) {
+	name, err := digest.JSON(content)
+	return part{title: title, content: name, bytes: func() (int64, error) {
+		l, err := layer()
+		if err != nil {
+			return 0, err
+		}
+		return l.Size()
+	}, write: func(_ context.Context, w io.Writer) error {
+		l, err := layer()
+		if err != nil {
+			return err
+		}
+		return l.Write(w)
+	}}, err
+}
+
+// codePart is the code, and the parameters.
+func (s *sending) codePart(ctx context.Context, of *port.ServingImage) (part, error) {
+	params, err := sandbox.ParamsFile(of.Params)
+	if err != nil {
+		return part{}, fault.New(fault.Invalid, "encode its parameters: %w", err)
+	}
+	entries := []imagelayer.Entry{imagelayer.Bytes(imagelayer.ParamsFile, false, params)}
+	for _, f := range of.Code {
+		entries = append(entries, imagelayer.Entry{Path: path.Join(imagelayer.CodeDir, f.Path), Size: f.Size, Open: func() (io.ReadCloser, error) {
+			return s.kept(ctx, f)
+		}})
+	}
+	l, err := imagelayer.New(entries)
+	if err != nil {
+		return part{}, fault.WithHint(fault.New(fault.Invalid, "its code: %w", err), "rename the file, or list other paths in spec.image.code")
+	}
+	return layerPart(plural.Of(len(of.Code), "file")+" of code", map[string]any{"layout": imagelayer.Layout, "code": of.Code, "params": digest.Of(params)}, func() (imagelayer.Layer, error) { return l, nil })
+}
+
+// environmentPart is the environment of the lock. It is made now, unless it was sent before.
+func (s *sending) environmentPart(ctx context.Context, v *serving) (part, error) {
+	i := slices.IndexFunc(v.of.Code, func(f digest.File) bool { return f.Path == v.of.Lock })
+	if i < 0 {
+		return part{}, fault.New(fault.Internal, "its lock file %s is not among its code", v.of.Lock)
+	}
+	layer := sync.OnceValues(func() (imagelayer.Layer, error) { return s.environment(ctx, v, v.of.Code[i]) })
+	p, err := layerPart("the environment of "+v.of.Lock, map[string]any{"layout": imagelayer.Layout, "lock": v.of.Code[i].Digest, "base": v.base.Digest}, layer)
+	if err == nil && len(s.known[p.content]) == 0 {
+		_, err = layer()
+	}
+	return p, err
+}
+
+// environment makes the environment of a lock on this machine, and lays it out for the base.
+func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (imagelayer.Layer, error) {
+	if here := runtime.GOOS + "/" + runtime.GOARCH; here != v.of.Platform {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "this machine, where the environment is made, is %s, and the image is for %s", here, v.of.Platform),
+			"have a controller on such a machine pack it, or name a base that has the packages and take env out of spec.image")
+	}
+	found, err := lookForPrograms(ctx, v.base)
+	if err != nil {
+		return nil, fmt.Errorf("look for Python in %s: %w", v.of.Base, err)
+	}
+	lock, err := artifact.ReadAll(ctx, s.store, f.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", f.Path, err)
+	}
+	s.report("installing the packages of %s", f.Path)
+	made, err := s.envs.Prepare(ctx, lock, io.Discard)
+	if err != nil {
+		return nil, err
+	}
+	if made.Bin == "" {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s names no packages", f.Path), "take env out of spec.image")
+	}
+	dir := filepath.Dir(made.Bin)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "open the environment of %s: %w", f.Path, err)
+	}
+	v.shut = func() { root.Close() }
+	packed, err := imagelayer.Environment{Files: root.FS(), Dir: dir, Arch: runtime.GOARCH}.Read()
+	if err != nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the environment of %s: %w", f.Path, err), "take the package out of the lock file, or have the packages in the base")
+	}
+	for _, name := range packed.Unsaid {
+		s.report("%s does not say for which machines it was compiled: see that the base has what it links", name)
+	}
+	python, err := fits(packed, found, v)
+	if err != nil {
+		return nil, err
+	}
+	l, err := packed.Over(python)
+	if err != nil {
+		err = fault.WithHint(fault.New(fault.Invalid, "the environment of %s: %w", f.Path, err), "take the package out of the lock file, or have the packages in the base")
+	}
+	return l, err
+}
+
+// fits tells whether an environment can be begun over a base, and by which interpreter.
+func fits(packed imagelayer.Packed, found *imagelayer.Base, v *serving) (python string, err error) {
+	if python = found.Interpreter(imagelayer.Path(v.base.Image.Config.Env), packed.Python); python == "" {
+		has := "none on its PATH"
+		if all := found.Pythons(); len(all) > 0 {
+			has = strings.Join(all, ", ")
+		}
+		return "", fault.WithHint(fault.New(fault.Invalid, "%s has no Python %s, for which the environment is made here: it has %s", v.of.Base, packed.Python, has),
+			"name a base with Python %s, or let the python3 of this machine be the base's version", packed.Python)
+	}
+	for _, library := range packed.Needs {
+		if !found.Has(library) {
+			return "", fault.WithHint(fault.New(fault.Invalid, "packages of %s are compiled for %s, which %s does not have", v.of.Lock, library, v.of.Base), "name a base that has it: Debian's and Red Hat's have glibc, Alpine's has musl")
+		}
+	}
+	return python, nil
+}
+
+// lookForPrograms finds what an environment needs to know in the layers of a base.
+func lookForPrograms(ctx context.Context, base registry.Base) (*imagelayer.Base, error) {
+	found := &imagelayer.Base{}
+	for _, l := range base.Layers {
+		if err := lookIntoLayer(ctx, base, l, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func lookIntoLayer(ctx context.Context, base registry.Base, l ocispec.Descriptor, found *imagelayer.Base) error {
+	in, err := base.Blob(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	tar := io.Reader(in)
+	switch l.MediaType {
+	case ocispec.MediaTypeImageLayerGzip:
+		if tar, err = gzip.NewReader(in); err != nil {
+			return damaged(l, err)
+		}
+	case ocispec.MediaTypeImageLayerZstd:
+		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(64<<20), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return damaged(l, err)
+		}
+		defer z.Close()
+		tar = z
+	}
+	if err := found.Add(tar); err != nil {
+		return damaged(l, err)
+	}
+	_, err = io.Copy(io.Discard, in) // at its end it is known whether it is what it is named
+	return err
+}
+
+// damaged is an error about a layer, where what it was read from has none of its own.
+func damaged(l ocispec.Descriptor, err error) error {
+	if fault.Of(err) == fault.Transient || fault.Of(err) == fault.Cancelled || fault.Of(err) == fault.Corrupt {
+		return err
+	}
+	return fault.WithHint(fault.New(fault.Invalid, "its layer %s cannot be read: %w", digest.Digest(l.Digest).Short(), err), "name another base, or push it anew")
+}
