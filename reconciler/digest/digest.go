@@ -86,3 +86,21 @@ func JSON(v any) (Digest, error) {
 	}
 	return Of(b), nil
 }
+
+// List names a list as JSON does, by one of its values after another: the list is never written whole.
+func List[T any](list []T) (Digest, error) {
+	h := sha256.New()
+	h.Write([]byte{'['})
+	for i := range list {
+		b, err := Canonical(&list[i])
+		if err != nil {
+			return "", err
+		}
+		if i > 0 {
+			h.Write([]byte{','})
+		}
+		h.Write(b)
+	}
+	h.Write([]byte{']'})
+	return FromSum(h.Sum(nil)), nil
+}

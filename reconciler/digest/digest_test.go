@@ -22,6 +22,21 @@ func TestKnownDigests(t *testing.T) {
 	}
 }
 
+func TestAListIsNamedAsItsJSON(t *testing.T) {
+	for _, list := range [][]any{{}, {1}, {nil, "a", map[string]any{"b": 1.5, "a": []any{}}}} {
+		want, err := JSON(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := List(list); err != nil || got != want {
+			t.Errorf("%v is named %s, want %s, %v", list, got, want, err)
+		}
+	}
+	if _, err := List([]any{func() {}}); err == nil {
+		t.Error("a list that JSON has not is named")
+	}
+}
+
 // TestCanonicalJSON: vectors of RFC 8785, and scalars, which it takes as well.
 func TestCanonicalJSON(t *testing.T) {
 	for in, want := range map[string]string{

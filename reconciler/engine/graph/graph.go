@@ -94,7 +94,7 @@ func (g Graph) Declares(ref schemas.Ref) digest.Digest {
 
 func nameOf(rows []row) digest.Digest {
 	slices.SortFunc(rows, func(a, b row) int { return a.Ref.Compare(b.Ref) })
-	d, err := digest.JSON(rows)
+	d, err := digest.List(rows)
 	if err != nil {
 		panic(err)
 	}
@@ -119,7 +119,7 @@ func (g Graph) Digest() digest.Digest {
 // a problem: a ref to nothing, or a cycle, shown as a path.
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
-	g := Graph{at: map[schemas.Ref]int{}}
+	g := Graph{}
 	var specs map[schemas.Ref]any
 	g.Project = schemas.ProjectOf(decls)
 	if g.Project != nil {
@@ -150,7 +150,7 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 		return Graph{}, b.problems
 	}
 	nodes, problems := order(b.nodes)
-	g.Nodes = nodes
+	g.Nodes, g.at = nodes, make(map[schemas.Ref]int, len(nodes))
 	for i := range nodes {
 		g.at[nodes[i].Ref] = i
 	}

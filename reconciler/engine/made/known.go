@@ -18,14 +18,19 @@ type Known map[schemas.Ref]came
 
 // came is what one node came out as.
 type came struct {
-	named map[string]digest.Digest // by output; "" for the node's only one
-	entry *ledger.Entry            // nil: it is not recorded yet
-	row   []byte                   // of a trial: what later rounds of its search are told of it; nil: not made yet
+	only    digest.Digest            // what names the node's only output
+	is      bool                     // that there is one, and no more
+	outputs map[string]port.Artifact // of a node that is named by them
+	entry   *ledger.Entry            // nil: it is not recorded yet
+	row     []byte                   // of a trial: what later rounds of its search are told of it; nil: not made yet
 }
+
+// named tells that d names the only output.
+func (c *came) named(d digest.Digest) { c.only, c.is = d, true }
 
 // Add takes in what e, the entry under a node's key, made.
 func (k Known) Add(n *graph.Node, e *ledger.Entry) {
-	out := map[string]digest.Digest{}
+	out := came{entry: e}
 	switch n.Ref.Kind.Traits().Names {
 	case schemas.NamedByData:
 		d := n.Data.Digest
@@ -35,26 +40,26 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 		if d == "" {
 			return // it is known when the data has been fetched
 		}
-		out[""] = d
+		out.named(d)
 	case schemas.NamedByOutputs:
-		for name, a := range e.Outputs {
-			out[name] = a.Digest
+		out.outputs = e.Outputs
+		for _, a := range e.Outputs {
 			if len(e.Outputs) == 1 {
-				out[""] = a.Digest
+				out.named(a.Digest)
 			}
 		}
 	case schemas.NamedByResult:
-		out[""] = candidate(e)
+		out.named(candidate(e))
 	case schemas.NamedByModel:
 		if e.Model != nil {
-			out[""] = e.Model.Artifact.Digest
+			out.named(e.Model.Artifact.Digest)
 		}
 	case schemas.NamedByChange:
-		out[""] = stack(e)
+		out.named(stack(e))
 	case schemas.NamedByKey:
-		out[""] = e.Key
+		out.named(e.Key)
 	}
-	k[n.Ref] = came{named: out, entry: e}
+	k[n.Ref] = out
 }
 
 // candidate names a trained candidate: its model and its metrics, which decide
@@ -84,11 +89,10 @@ func stack(e *ledger.Entry) digest.Digest {
 // Input is what ref, as an input names it, came out as.
 func (k Known) Input(ref schemas.Ref) (digest.Digest, bool) {
 	if out, ok := k[ref]; ok {
-		d, ok := out.named[""]
-		return d, ok
+		return out.only, out.is
 	}
-	d, ok := k[ref.Whole()].named[ref.Output]
-	return d, ok
+	a, ok := k[ref.Whole()].outputs[ref.Output]
+	return a.Digest, ok
 }
 
 // Recipe is n's recipe with its inputs, and the nodes that it still waits for.

@@ -61,7 +61,7 @@ type Observed struct {
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
 func Compute(want graph.Graph, seen Observed) Plan {
-	c := computing{want: want, seen: seen, known: made.Known{}, keys: map[schemas.Ref]digest.Digest{}}
+	c := computing{want: want, seen: seen, known: make(made.Known, len(want.Nodes)), keys: make(map[schemas.Ref]digest.Digest, len(want.Nodes))}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
 		s := c.step(&want.Nodes[i])
