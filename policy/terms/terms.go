@@ -14,7 +14,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-
 )
 
 // Spec is the field that may hold anything, and is known by its pointer.
