@@ -61,6 +61,11 @@ func PromotedElsewhere(pull int) string {
 	return fmt.Sprintf("The alias that this was proposed for was moved again. Pull request #%d proposes what it says now, and this one is closed. It is opened again if the alias is moved back.", pull)
 }
 
+// PromotedBack says the same of one whose alias says what the branch declares.
+func PromotedBack() string {
+	return "The alias that this was proposed for is where the branch declares it again, so nobody asks for this release any more, and this one is closed. It is opened again if the alias is moved there again. Whoever wants it all the same opens it again: it then stays open."
+}
+
 // takenBack lists commits, and what goes back with them.
 func takenBack(b *strings.Builder, commits []RevertedCommit, beside []string) {
 	for _, c := range commits {

@@ -199,10 +199,12 @@ func patch(ts *testscript.TestScript, token, text string) error {
 func shown(ts *testscript.TestScript, _ bool, _ []string) {
 	s, err := hub(ts).Shown(theirs)
 	ts.Check(err)
-	var comment, marks, rollouts strings.Builder
+	var comment, withdrawn, marks, rollouts strings.Builder
 	ours := map[int]int{}
 	for _, c := range s.Comments {
-		if c.Login == "vishwa-bot" {
+		if own := strconv.Itoa(c.Pull) == ts.Getenv("PR"); own && strings.HasPrefix(c.Body, "<!-- vishwa:withdrawn -->") {
+			withdrawn.WriteString(c.Body) // of which there is one, too, as the next line of the same kind shows
+		} else if c.Login == "vishwa-bot" && !strings.HasPrefix(c.Body, "<!-- vishwa:withdrawn -->") {
 			if ours[c.Pull]++; ours[c.Pull] > 1 {
 				ts.Fatalf("pull request %d has %d comments of ours", c.Pull, ours[c.Pull])
 			}
@@ -226,7 +228,7 @@ func shown(ts *testscript.TestScript, _ bool, _ []string) {
 			words = p.Title + "\n\n" + p.Body
 		}
 	}
-	for name, text := range map[string]string{"pull.md": words, "comment.md": comment.String(), "marks.txt": marks.String(), "rollouts.txt": rollouts.String()} {
+	for name, text := range map[string]string{"pull.md": words, "comment.md": comment.String(), "withdrawn.md": withdrawn.String(), "marks.txt": marks.String(), "rollouts.txt": rollouts.String()} {
 		ts.Check(os.WriteFile(filepath.Join(ts.Getenv("WORK"), name), []byte(text), 0o644))
 	}
 }

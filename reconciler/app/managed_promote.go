@@ -15,8 +15,13 @@ import (
 
 // promote proposes that environments of branch serve what a tracker was told that they do. What people closed without merging, and what cannot
 // be proposed, is declined: the next showing changes it back.
-func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string, moved []port.TrackerMoved) (declined bool, err error) {
-	if s.o.Refresh.Off || len(moved) == 0 { // a job after a push leaves it for who proposes
+func (s *ManagedRepository) promote(ctx context.Context, branch string, t TrackerState) (declined bool, err error) {
+	switch {
+	case s.o.Refresh.Off: // a job after a push leaves it for who proposes
+		return false, nil
+	case len(t.moved) == 0 && t.wishes:
+		return false, s.withdrawUnasked(ctx, branch, nil)
+	case len(t.moved) == 0:
 		return false, nil
 	}
 	at, err := s.standpoint(ctx, branch)
@@ -30,18 +35,20 @@ func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string,
 	}
 	log := s.o.Env.Log
 	var failed []error
-	for _, m := range moved {
+	asked := map[string]bool{}
+	for _, m := range t.moved {
 		for i := range at.in.Graph.Nodes {
 			n := &at.in.Graph.Nodes[i]
 			spec, serves := n.Decl.Spec.(schemas.Serves)
 			if !serves || spec.Serves().Environment != m.Environment || spec.Serves().Model.Name != m.Model {
 				continue
 			}
-			got, err := p.Promote(ctx, n.Ref, tracker, m, s.propose())
+			asked[n.Ref.Name] = true
+			got, err := p.Promote(ctx, n.Ref, t.Tracker, m, s.propose())
 			var none Unreverted
 			switch {
 			case errors.As(err, &none):
-				log.WarnContext(ctx, "an alias that was moved is not proposed, and put back", "tracker", tracker, "deployment", n.Ref.String(), "why", none.Why)
+				log.WarnContext(ctx, "an alias that was moved is not proposed, and put back", "tracker", t.Tracker, "deployment", n.Ref.String(), "why", none.Why)
 				s.decline(branch, m)
 				declined = true
 			case err != nil:
@@ -53,11 +60,36 @@ func (s *ManagedRepository) promote(ctx context.Context, branch, tracker string,
 				if got.Pull > 0 {
 					failed = append(failed, s.withdrawOlder(ctx, p.Base, n.Ref, got))
 				}
-				log.InfoContext(ctx, "an alias that was moved is proposed", "tracker", tracker, "deployment", n.Ref.String(), "branch", got.Branch, "revision", got.SHA, "pull", got.Pull)
+				log.InfoContext(ctx, "an alias that was moved is proposed", "tracker", t.Tracker, "deployment", n.Ref.String(), "branch", got.Branch, "revision", got.SHA, "pull", got.Pull)
 			}
 		}
 	}
+	if t.wishes {
+		failed = append(failed, s.withdrawUnasked(ctx, p.Base, asked))
+	}
 	return declined, worst(failed)
+}
+
+// withdrawUnasked closes what was proposed for deployments whose aliases are where the branch declares them.
+func (s *ManagedRepository) withdrawUnasked(ctx context.Context, base string, asked map[string]bool) error {
+	if s.o.Forge == nil {
+		return nil
+	}
+	open, err := s.office.Forge.Open(ctx, base)
+	if err != nil {
+		return err
+	}
+	for _, p := range open {
+		name, ours := strings.CutPrefix(p.Head, Promotions+base+"/")
+		name, _, _ = strings.Cut(name, "/")
+		if p.Fork || !ours || asked[name] {
+			continue
+		}
+		if err := s.office.Forge.Withdraw(ctx, p.Number, templates.PromotedBack()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withdrawOlder closes what was proposed for ref when its alias was elsewhere: merged, it would declare what nobody asks for any more.

@@ -149,16 +149,16 @@ func (s *ManagedRepository) showBranch(ctx context.Context, branch string, read 
 		case t.Writes > 0:
 			s.o.Env.Log.InfoContext(ctx, "a tracker was shown what landed", "tracker", t.Tracker, "branch", branch, "runs", t.Runs, "requests", t.Writes)
 		}
-		declined, err := s.promote(ctx, branch, t.Tracker, t.moved)
+		for _, d := range t.Drift {
+			s.o.Env.Log.WarnContext(ctx, "a tracker was changed by others", "tracker", t.Tracker, "what", d)
+		}
+		declined, err := s.promote(ctx, branch, t)
 		if declined {
 			_, err = h.Track(ctx, false) // puts it back
 		}
 		if err != nil {
 			s.o.Env.Log.WarnContext(ctx, "an alias that was moved is not proposed", "tracker", t.Tracker, "branch", branch, "error", err, "hint", fault.WayOut(err))
 			more = more || again(err)
-		}
-		for _, d := range t.Drift {
-			s.o.Env.Log.WarnContext(ctx, "a tracker was changed by others", "tracker", t.Tracker, "what", d)
 		}
 	}
 	return more

@@ -110,6 +110,24 @@ func (b *board) Withdraw(_ context.Context, n int, why string) error {
 	return nil
 }
 
+// An alias that went back asks for nothing: what was proposed for it is closed, and what is asked for, or is no such proposal, is not.
+func TestAnAliasThatGoesBackClosesItsProposal(t *testing.T) {
+	b := &board{withdrawn: map[int]string{}, open: []port.PullRequest{
+		{Number: 1, Head: "vishwa/promote/main/s/aaaa"}, {Number: 2, Head: "vishwa/promote/main/s2/bbbb"}, {Number: 3, Head: "vishwa/promote/main-2/s/aaaa"},
+		{Number: 4, Head: "vishwa/promote/main/s/aaaa", Fork: true}, {Number: 5, Head: "vishwa/retrain/main/s"}, {Number: 6, Head: "vishwa/promote/main/gone/aaaa"},
+	}}
+	s := &ManagedRepository{o: ManagedOptions{Forge: b}, office: &review.Service{Forge: b}}
+	if err := s.withdrawUnasked(t.Context(), "main", map[string]bool{"s2": true}); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.withdrawn) != 2 || !strings.Contains(b.withdrawn[1], "nobody asks for this release") || b.withdrawn[6] == "" {
+		t.Errorf("%v", b.withdrawn)
+	}
+	if err := (&ManagedRepository{}).withdrawUnasked(t.Context(), "main", nil); err != nil {
+		t.Errorf("without a forge: %v", err)
+	}
+}
+
 func TestANewerProposalClosesThoseBeforeIt(t *testing.T) {
 	b := &board{withdrawn: map[int]string{}, open: []port.PullRequest{
 		{Number: 1, Head: "vishwa/promote/main/s/aaaa"}, {Number: 2, Head: "vishwa/promote/main/s/bbbb"}, {Number: 3, Head: "vishwa/promote/main/s2/aaaa"},

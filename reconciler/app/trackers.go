@@ -112,6 +112,7 @@ type TrackerState struct {
 	Drift   []string  `json:"drift,omitempty"`
 	Notes   []string  `json:"notes,omitempty"`
 	moved   []port.TrackerMoved
+	wishes  bool // it was looked at as a whole, and what was moved is all that is wished for
 	err     error
 }
 
@@ -189,6 +190,7 @@ func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entri
 	p.Heal, p.Propose, p.Declined = t.Heals, t.Takes, h.declined
 	r, err := t.Record(ctx, p, dry)
 	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes, moved: r.Moved}
+	s.wishes = err == nil && t.Takes && !dry
 	if err != nil {
 		s.Entries, s.Tries, s.Error, s.Hint, s.err = before.Entries, before.Tries+1, err.Error(), fault.WayOut(err), err
 	}

@@ -42,7 +42,7 @@ type PullRequests interface {
 	// people have said no to it. One that was withdrawn is opened again.
 	Propose(ctx context.Context, p Proposal) (PullRequest, error)
 	// Withdraw closes pull request n, and says why below it. One that is closed, or that
-	// somebody else opened, is left alone.
+	// somebody else opened, is left alone, and so is one that people opened again after it was withdrawn for the same reason.
 	Withdraw(ctx context.Context, n int, why string) error
 	// Permission tells what login may do in the repository; nobody known may do nothing.
 	Permission(ctx context.Context, login string) (Permission, error)

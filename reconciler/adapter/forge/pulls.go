@@ -233,6 +233,8 @@ const (
 	// withdrawn begins the comment that says why a pull request was withdrawn.
 	withdrawn  = "<!-- vishwa:withdrawn -->\n"
 	askedAgain = withdrawn + "This is asked for again, and open."
+	// settled ends it once the pull request is closed: one that is open in spite of that was opened again by people.
+	settled = "\n<!-- closed -->"
 )
 
 // Withdraw closes one of its own. The word comes first: a pull request that is closed without it is one that people said no to.
@@ -245,13 +247,18 @@ func (c *Client) Withdraw(ctx context.Context, n int, why string) error {
 	if err != nil || !strings.EqualFold(p.Author.Login, me) {
 		return err
 	}
-	if _, err := c.UpsertComment(ctx, n, withdrawn, withdrawn+why); err != nil {
+	said := withdrawn + why
+	if was, err := c.OwnComment(ctx, n, withdrawn); err != nil || sameText(was, said+settled) {
+		return err
+	}
+	if _, err := c.UpsertComment(ctx, n, withdrawn, said); err != nil {
 		return err
 	}
 	if _, err := c.call(ctx, http.MethodPatch, fmt.Sprintf("%s/pulls/%d", c.repo, n), map[string]string{"state": "closed"}, nil); err != nil {
 		return fmt.Errorf("close pull request %d: %w", n, err)
 	}
-	return nil
+	_, err = c.UpsertComment(ctx, n, withdrawn, said+settled)
+	return err
 }
 
 // reopened opens pull request n again where it was withdrawn; nil: people closed it.

@@ -78,6 +78,29 @@ func TestAProposalThatWasWithdrawnIsOpenedAgain(t *testing.T) {
 	if again, err := c.Propose(t.Context(), p); err != nil || again.Number != 2 || again.Closed {
 		t.Fatalf("asked for again: %+v, %v", again, err)
 	}
+	if err := c.Withdraw(t.Context(), 2, "It moved on."); err != nil {
+		t.Fatal(err)
+	}
+	withdraw := func(why, then string, closed bool) {
+		t.Helper()
+		if err := c.Withdraw(t.Context(), 2, why); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Pull(t.Context(), 2); err != nil || got.Closed != closed {
+			t.Fatalf("%s: %+v, %v", then, got, err)
+		}
+	}
+	ok(t, f.ReopenPull(repoName, 2, "asha"))
+	withdraw("It moved on.", "opened by people, for the same reason", false)
+	withdraw("It moved on again.", "opened by people, for another reason", true)
+	ok(t, f.ReopenPull(repoName, 2, "asha"))
+	if _, err := c.UpsertComment(t.Context(), 2, "<!-- vishwa:withdrawn -->\n", "<!-- vishwa:withdrawn -->\nIt is back."); err != nil { // as a process leaves it that is killed before it closes
+		t.Fatal(err)
+	}
+	withdraw("It is back.", "after a kill", true)
+	if again, err := c.Propose(t.Context(), p); err != nil || again.Number != 2 || again.Closed {
+		t.Fatalf("asked for again: %+v, %v", again, err)
+	}
 	ok(t, f.ClosePull(repoName, 2, "vishwa"))
 	if no, err := c.Propose(t.Context(), p); err != nil || no.Number != 2 || !no.Closed {
 		t.Fatalf("closed by people: %+v, %v", no, err)
