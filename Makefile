@@ -55,6 +55,7 @@ UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/
   $(addprefix github.com/open-policy-agent/opa/v1/,ast ast/internal/scanner ast/internal/tokens types util) \
   regexp regexp/syntax math/big compress/flate path/filepath internal/filepathlite encoding/base64 \
   $(addprefix crypto/internal/fips140/,edwards25519 edwards25519/field nistec bigmod) go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
+  github.com/hashicorp/hcl/v2/hclsyntax github.com/apparentlymart/go-textseg/v15/textseg \
   $(addprefix github.com/vishwaops/vishwa/reconciler/format/,archive model table)
 # The compiler collects its garbage less often: a fifth less of a processor's time, for some memory.
 RACE := '-toolexec=env GOGC=400'
