@@ -303,7 +303,7 @@ type Deployment struct {
 type Target struct {
 	// Local serves from a process on this machine.
 	Local *LocalTarget `json:"local,omitempty" part:"key"`
-	// Docker serves from a container of a Docker Engine on this machine.
+	// Docker serves from a container of a Docker Engine, on this machine or another.
 	Docker *DockerTarget `json:"docker,omitempty" part:"key"`
 	// Kubernetes serves from pods of a cluster.
 	Kubernetes *KubernetesTarget `json:"kubernetes,omitempty" part:"key"`
@@ -321,12 +321,12 @@ type LocalTarget struct {
 	Hosted
 }
 
-// DockerTarget is a container on this machine. It finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
+// DockerTarget is a container of a Docker Engine. It finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
 type DockerTarget struct {
 	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
 	Image string `json:"image" jsonschema:"required" part:"key"`
 	Work
-	// Host is the engine's socket, such as unix:///var/run/docker.sock; without it, DOCKER_HOST, or the usual socket. The engine is on the machine that serves, as the files of a release are.
+	// Host is the engine's address: a socket such as unix:///var/run/docker.sock, or another machine's engine such as ssh://user@host or tcp://host:2376, which is sent the files of a release; without it, DOCKER_HOST, or the usual socket.
 	Host string `json:"host,omitempty" part:"key"`
 	// ContainerPort is where the container listens, inside; it is its VISHWA_PORT.
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`

@@ -192,7 +192,7 @@ func (t *DockerTarget) check(d *document, field string) {
 		return
 	}
 	image(d, field+".image", t.Image, d.decl.Ref().String())
-	address(d, field+".host", t.Host, "unix")
+	address(d, field+".host", t.Host, "unix", "tcp", "ssh")
 	cores(d, field+".resources.cpu", t.Resources.CPU)
 	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
 	if d.has(field + ".env.requirements") {

@@ -98,7 +98,7 @@ type LocalRelease struct {
 	Lock string `json:"lock,omitempty"` // path in Code of the requirements file; none is the caller's own environment
 }
 
-// DockerRelease is a container of a Docker Engine on this machine.
+// DockerRelease is a container of a Docker Engine.
 type DockerRelease struct {
 	Hosted
 	Host          string `json:"host,omitempty"` // as it is declared; empty is DOCKER_HOST, or the usual socket

@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
 )
 
-// Starter begins what serves releases of one target, on this machine. What is recorded of a release
+// Starter begins what serves releases of one target, for the traffic of this machine. What is recorded of a release
 // is the starter's to write and to read; it holds no secret.
 type Starter interface {
 	// Settle is what of r is recorded, with what the environment says of it: the same for the same
@@ -24,15 +26,20 @@ type Starter interface {
 	// first, and nothing that is not the owner's.
 	Start(ctx context.Context, settled json.RawMessage, s Start) (Started, error)
 	// Clear takes away all that was begun for an owner's name. Clearing twice is once.
-	Clear(ctx context.Context, settled json.RawMessage, owner, name string) error
+	Clear(ctx context.Context, settled json.RawMessage, owner Owner, name string) error
 }
+
+// Owner says whose it is what was begun, by names that tell nothing and are label values: the state folder of the server and,
+// where other machines have folders of their own, the installation of Vishwa.
+type Owner struct{ Folder, Installation string }
 
 // Start is one start of a release that lies on disk and was verified there a moment ago.
 type Start struct {
-	Owner   string // the state folder of the server, by a name that tells nothing; a label value
-	Name    string // that it is served under
-	Unit    string // of this release: no two that live have the same
-	Dir     string // where it lies: code, model, inputs, params.json
+	Owner   Owner
+	Name    string          // that it is served under
+	Unit    string          // of this release: no two that live have the same
+	Dir     string          // where it lies: code, model, inputs, params.json
+	Files   digest.Manifest // all that lies there of it, by its paths below Dir
 	Command []string
 	Set     []string // NAME=value; a value that begins with Dir is a path in it
 	Pass    []string // NAME=value, of the caller's

@@ -238,7 +238,7 @@ func (s *local) retire(ctx context.Context, name string) error {
 		done, err := s.alone(ctx, func() error {
 			sweep(s.place, name)
 			if o, err := s.place.readOrder(l.key, name); err == nil {
-				if err := starters(s.cfg.Starters).clear(ctx, s.place, o); err != nil {
+				if err := starters(s.cfg.Starters).clear(ctx, owner(s.place, l.key), o); err != nil {
 					return err
 				}
 			}

@@ -310,7 +310,7 @@ func (s *service) retire(ctx context.Context) error {
 		// What another program keeps is not this host's to end at its own end: the record goes when it is gone.
 		s.halt(u, pub)
 		s.become(nil, nil)
-		if err := s.begin.clear(ctx, s.place, o); err != nil {
+		if err := s.begin.clear(ctx, owner(s.place, s.key), o); err != nil {
 			return err
 		}
 		u, pub = nil, nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -30,7 +31,7 @@ func (l launcher) contained(ctx context.Context, o order, env []string, log io.W
 		return nil, err
 	}
 	return begins.Start(ctx, o.Settled, port.Start{
-		Owner: l.place.owner(), Name: o.Name, Unit: o.as(), Dir: l.place.release(o.Name, o.Folder),
+		Owner: owner(l.place, l.key), Name: o.Name, Unit: o.as(), Dir: l.place.release(o.Name, o.Folder), Files: o.Laid,
 		Command: o.Run, Set: o.Set, Pass: env, Out: log,
 		Kept: func(unit string) bool {
 			of, baseline := strings.CutSuffix(unit, second)
@@ -42,8 +43,13 @@ func (l launcher) contained(ctx context.Context, o order, env []string, log io.W
 	})
 }
 
+// owner is whose it is what is begun from a state folder, under the installation's key.
+func owner(place folder, key seal.Key) port.Owner {
+	return port.Owner{Folder: place.owner(), Installation: key.Name()}
+}
+
 // clear takes away all that was begun for o's name.
-func (s starters) clear(ctx context.Context, place folder, o order) error {
+func (s starters) clear(ctx context.Context, of port.Owner, o order) error {
 	if o.Starter == "" {
 		return nil
 	}
@@ -51,5 +57,5 @@ func (s starters) clear(ctx context.Context, place folder, o order) error {
 	if err != nil {
 		return err
 	}
-	return begins.Clear(ctx, o.Settled, place.owner(), o.Name)
+	return begins.Clear(ctx, o.Settled, of, o.Name)
 }

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -31,13 +33,45 @@ const LabelGPUs = "vishwa.dev/gpus"
 type Reach struct {
 	Host string // as it is declared; empty is DOCKER_HOST, or the usual socket
 	Env  port.Env
+	// Certs is the folder of ca.pem, cert.pem and key.pem, and Keys that of known_hosts and keys for SSH; empty is as Env says.
+	Certs, Keys string
 	// Dial reaches the engine; nil is the usual way.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Connect is the way to the engine, and its socket on this machine; empty where it is elsewhere.
-// Nothing is asked of it yet.
-func Connect(r Reach) (*client.Client, string, error) {
+// Engine is the way to one. Nothing was asked of it.
+type Engine struct {
+	*client.Client
+	Socket      string // on this machine; empty where it is elsewhere
+	Host        string // its whole address
+	Certs, Keys string // the folders that it is reached by, where it is
+
+	machine string // where the machine of the engine is, as it is reached directly
+	tunnel  *tunnel
+}
+
+// Machine is the address of this machine, or of another, at which what a container publishes is to be: the one that we reach it by.
+func (e *Engine) Machine(ctx context.Context) (netip.Addr, error) {
+	if e.machine == "" { // our own, or the tunnel's other end
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	all, err := net.DefaultResolver.LookupNetIP(ctx, "ip", e.machine)
+	if err != nil || len(all) == 0 {
+		return netip.Addr{}, fault.WithHint(fault.New(fault.Transient, "look up the engine's machine %s: %w", e.machine, err), "correct the engine's address, or see that its name can be looked up")
+	}
+	return all[0].Unmap(), nil
+}
+
+// Reach connects to what a container publishes.
+func (e *Engine) Reach(ctx context.Context, addr string) (net.Conn, error) {
+	if e.tunnel != nil {
+		return e.tunnel.reach(ctx, "tcp", addr)
+	}
+	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", addr)
+}
+
+// Connect is the way to the engine. Nothing is asked of it yet.
+func Connect(r Reach) (*Engine, error) {
 	lookup := func(name string) string {
 		v, _ := r.Env.Lookup(name)
 		return v
@@ -56,44 +90,66 @@ func Connect(r Reach) (*client.Client, string, error) {
 			}
 		}
 	}
-	wrong := func(way, format string, args ...any) (*client.Client, string, error) {
-		return nil, "", fault.WithHint(fault.New(fault.Invalid, format, args...), "%s", way)
-	}
 	at, err := url.Parse(host)
 	if err != nil || at.Scheme == "" {
-		return wrong("write it as unix:///var/run/docker.sock or tcp://host:2376", "the engine's address %q is none", host)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q is none", host), "write it as unix:///var/run/docker.sock or tcp://host:2376")
 	}
+	e := &Engine{Host: host}
 	opts := []client.Opt{client.WithHost(host), client.WithUserAgent("vishwa")}
-	var sock string
 	switch at.Scheme {
 	case "unix":
-		if sock = at.Path; !filepath.IsAbs(sock) {
-			return wrong("write it as unix:///var/run/docker.sock", "the engine's address %q has no absolute path", host)
+		if e.Socket = at.Path; !filepath.IsAbs(e.Socket) {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q has no absolute path", host), "write it as unix:///var/run/docker.sock")
 		}
 	case "tcp":
-		dir := lookup("DOCKER_CERT_PATH")
-		if home := lookup("HOME"); dir == "" && home != "" {
-			if _, err := os.Stat(filepath.Join(home, ".docker", "ca.pem")); err == nil {
-				dir = filepath.Join(home, ".docker")
+		more, err := e.direct(at, r, lookup)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, more...)
+	case "ssh":
+		if e.Keys = r.Keys; e.Keys == "" {
+			if home := lookup("HOME"); home != "" {
+				e.Keys = filepath.Join(home, ".ssh")
 			}
 		}
-		// Tickets go this way. So TLS is always verified, whatever DOCKER_TLS_VERIFY says.
-		if dir != "" {
-			opts = append(opts, client.WithTLSClientConfig(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")))
-		} else if !dial.Loopback(at.Hostname()) {
-			return wrong("set DOCKER_CERT_PATH to the folder that has ca.pem, cert.pem and key.pem", "the engine at %s is another machine's, and there are no certificates to know it by", host)
+		if e.tunnel, e.Host, err = tunnelTo(at, e.Keys); err != nil {
+			return nil, err
 		}
+		// As of a socket here: no proxy for the web stands in between.
+		opts = append(opts, client.WithHost("unix://"+e.tunnel.socket), client.WithDialContext(e.tunnel.dial))
 	default:
-		return wrong("reach it by unix:// or tcp://; for ssh, forward its socket: ssh -nNT -L /run/user/engine.sock:/var/run/docker.sock host", "the engine's address %q is of a kind that is not spoken here", host)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q is of a kind that is not spoken here", host), "reach it by unix://, tcp:// or ssh://")
 	}
 	if r.Dial != nil {
 		opts = append(opts, client.WithDialContext(r.Dial))
 	}
-	api, err := client.New(opts...)
-	if err != nil {
-		return nil, "", fault.WithHint(fault.New(fault.Invalid, "reach the engine at %s: %w", host, err), "write the host as unix:///var/run/docker.sock or tcp://HOST:PORT, in the declaration or in DOCKER_HOST")
+	if e.Client, err = client.New(opts...); err != nil {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "reach the engine at %s: %w", host, err), "write the host as unix:///var/run/docker.sock, ssh://USER@HOST or tcp://HOST:PORT, in the declaration or in DOCKER_HOST")
 	}
-	return api, sock, nil
+	return e, nil
+}
+
+// direct is the way over the network. Tickets and what is served go this way. So TLS is always verified, whatever DOCKER_TLS_VERIFY says.
+func (e *Engine) direct(at *url.URL, r Reach, lookup func(string) string) ([]client.Opt, error) {
+	e.machine = at.Hostname()
+	dir := r.Certs
+	if dir == "" {
+		dir = lookup("DOCKER_CERT_PATH")
+	}
+	if home := lookup("HOME"); dir == "" && home != "" {
+		if _, err := os.Stat(filepath.Join(home, ".docker", "ca.pem")); err == nil {
+			dir = filepath.Join(home, ".docker")
+		}
+	}
+	if dir != "" {
+		e.Certs = dir
+		return []client.Opt{client.WithTLSClientConfig(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))}, nil
+	}
+	if dial.Loopback(e.machine) {
+		return nil, nil
+	}
+	return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is another machine's, and there are no certificates to know it by", e.Host), "set DOCKER_CERT_PATH to the folder that has ca.pem, cert.pem and key.pem; or reach it by ssh://")
 }
 
 // Classed gives an error of the engine its kind.
@@ -106,7 +162,10 @@ func Classed(ctx context.Context, what string, err error) error {
 	}
 	text := harmless.Line(err.Error())
 	var n net.Error
+	var known *fault.Error
 	switch {
+	case errors.As(err, &known): // the way to it
+		return fault.WithHint(fault.New(known.Kind, "%s: %s", what, harmless.Line(known.Error())), "%s", known.Hint)
 	case client.IsErrConnectionFailed(err) && strings.Contains(text, "permission denied"):
 		return fault.WithHint(fault.New(fault.Denied, "%s: %s", what, text), "let the controller's user use the engine's socket, as by the group docker")
 	case client.IsErrConnectionFailed(err) || errors.As(err, &n):

@@ -63,11 +63,11 @@ func New(o Options) (port.Launcher, error) {
 	if kind, _, ok := strings.Cut(o.Runner.Network, ":"); ok && kind == "container" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "runner network %s is another container's", o.Runner.Network), "name a network that docker network ls lists")
 	}
-	api, sock, err := dockerengine.Connect(dockerengine.Reach{Host: o.Runner.Host, Env: o.Env, Dial: o.Dial})
+	e, err := dockerengine.Connect(dockerengine.Reach{Host: o.Runner.Host, Env: o.Env, Dial: o.Dial})
 	if err != nil {
 		return nil, err
 	}
-	d := &launcher{o: o, api: api, sock: sock}
+	d := &launcher{o: o, api: e.Client, sock: e.Socket}
 	d.watch.events = d.events
 	return d, nil
 }

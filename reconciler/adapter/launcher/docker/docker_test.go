@@ -9,11 +9,14 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -39,6 +42,31 @@ func someTask(image string, command ...string) port.Task {
 	return port.Task{
 		Name: "vishwa-test-" + id, Owner: "test", Job: digest.Of([]byte(id)), Launch: id, Ref: schemas.Ref{Kind: "training", Name: "test"},
 		Image: image, Command: command, Ticket: []byte("ticket " + id), Deadline: time.Hour, Isolated: true,
+	}
+}
+
+// TestAnEngineIsReachedOverSSH: a task is carried out by an engine that a machine leads to, which is known by its key.
+func TestAnEngineIsReachedOverSSH(t *testing.T) {
+	e := dockertest.New(t)
+	w := dockertest.SSH(t, e.Socket)
+	home := t.TempDir()
+	if err := os.Symlink(w.Folder, filepath.Join(home, ".ssh")); err != nil {
+		t.Fatal(err)
+	}
+	far := func(o *Options) {
+		o.Runner.Host = w.Host
+		o.Env.Lookup = func(name string) (string, bool) { return home, name == "HOME" }
+	}
+	l := launcherOn(t, e.Socket, far)
+	if Near(l) {
+		t.Error("folders of this machine are to be mounted there")
+	}
+	if _, err := l.Launch(t.Context(), someTask(dockertest.Image, "well")); err != nil || len(e.Names()) != 1 {
+		t.Errorf("launched: %v, containers %q", err, e.Names())
+	}
+	w.Bar()
+	if _, err := launcherOn(t, e.Socket, far).Launch(t.Context(), someTask(dockertest.Image, "well")); fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "authorized_keys") {
+		t.Errorf("where it is not let in: %v, %q", err, fault.HintOf(err))
 	}
 }
 

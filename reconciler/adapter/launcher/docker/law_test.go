@@ -161,7 +161,7 @@ func TestWhatAnEngineCannotDoIsRefused(t *testing.T) {
 	if left := e.Names(); len(left) > 0 {
 		t.Errorf("containers are left: %v", left)
 	}
-	for name, host := range map[string]string{"far away without TLS": "tcp://192.0.2.1:2375", "by ssh": "ssh://host", "a relative path": "unix://docker.sock", "no address": "docker"} {
+	for name, host := range map[string]string{"far away without TLS": "tcp://192.0.2.1:2375", "by a password": "ssh://me:secret@host", "by a pipe": "npipe://engine", "a relative path": "unix://docker.sock", "no address": "docker"} {
 		o := Options{Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}}
 		o.Runner.Host = host
 		if _, err := New(o); fault.Of(err) != fault.Invalid || fault.HintOf(err) == "" {

@@ -48,7 +48,7 @@ const (
 // serving is a container from its start to its end.
 type serving struct {
 	at       settled
-	api      *client.Client
+	api      *dockerengine.Engine
 	made     container.HostConfig // as it was asked for
 	id       string
 	name     string
@@ -56,9 +56,9 @@ type serving struct {
 	started  string // when it began, by the engine's word: it begins once
 	networks []string
 	done     chan struct{}
-	read     chan struct{} // closed when its output has ended
-	end      func()        // ends who waits for it
-	now      func() time.Time
+	read     chan struct{}    // closed when its output has ended
+	end      func()           // ends who waits for it
+	now      func() time.Time // by the engine's clock
 
 	mu  sync.Mutex
 	how string
@@ -88,12 +88,17 @@ func hintOr(err error, way string) string {
 }
 
 func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
-	if err := clear(ctx, c.api, start.Owner, start.Name, start.Kept); err != nil {
+	if err := clear(ctx, c.api.Client, c.at.owner(start.Owner), start.Name, start.Kept); err != nil {
 		return err
 	}
 	config, host, err := c.container(user, start)
 	if err != nil {
 		return err
+	}
+	if !c.at.here() {
+		if err := c.elsewhere(ctx, config, host); err != nil {
+			return err
+		}
 	}
 	image, err := c.api.ImageInspect(ctx, c.at.Image)
 	if err != nil {
@@ -111,6 +116,11 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 		return dockerengine.Classed(ctx, "make its container", err)
 	}
 	c.id, c.made = made.ID, *host
+	if !c.at.here() {
+		if err := c.bring(ctx, start); err != nil {
+			return err
+		}
+	}
 	if _, err := c.api.ContainerStart(ctx, c.id, client.ContainerStartOptions{}); err != nil {
 		return unstarted(ctx, c.at.Image, start.Command[0], err)
 	}
@@ -144,7 +154,7 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 	config := &container.Config{
 		Image: c.at.Image, Entrypoint: start.Command[:1], Cmd: start.Command[1:], User: who + ":" + who, WorkingDir: inside + "/code",
 		Env:          c.environ(start),
-		Labels:       map[string]string{labelOwner: start.Owner, labelName: start.Name, labelUnit: start.Unit, dockerengine.LabelGPUs: ""},
+		Labels:       map[string]string{labelOwner: c.at.owner(start.Owner), labelName: start.Name, labelUnit: start.Unit, dockerengine.LabelGPUs: ""},
 		Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}}, // the host asks
 		ExposedPorts: network.PortSet{listens: {}},
 	}
@@ -160,6 +170,9 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 		PortBindings: network.PortMap{listens: {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}},
 	}
 	for _, sub := range []string{"code", "model", "inputs", "params.json"} {
+		if !c.at.here() {
+			break
+		}
 		from := filepath.Join(start.Dir, sub)
 		if _, err := os.Lstat(from); os.IsNotExist(err) {
 			continue
@@ -301,12 +314,10 @@ func (c *serving) finish() {
 func (c *serving) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return remove(ctx, c.api, c.id)
+	return remove(ctx, c.api.Client, c.id)
 }
 
-func (c *serving) Dial(ctx context.Context) (net.Conn, error) {
-	return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", c.addr)
-}
+func (c *serving) Dial(ctx context.Context) (net.Conn, error) { return c.api.Reach(ctx, c.addr) }
 
 // Changed compares the container with what was asked for: limits can be changed while it runs, it can
 // be paused, and taken off its network.
@@ -344,16 +355,21 @@ func (c *serving) Report() port.Isolation {
 	return port.Isolation{Level: "namespaces", Network: "all"}
 }
 
-func (c *serving) String() string { return "container vishwa-" + c.name }
+func (c *serving) String() string {
+	if c.at.here() {
+		return "container vishwa-" + c.name
+	}
+	return "container vishwa-" + c.name + " on " + c.at.Engine
+}
 
 // Clear takes away whatever serves for owner under name.
-func (s *starter) Clear(ctx context.Context, raw json.RawMessage, owner, name string) error {
-	_, api, err := s.engine(raw)
+func (s *starter) Clear(ctx context.Context, raw json.RawMessage, owner port.Owner, name string) error {
+	at, api, err := s.engine(raw)
 	if err != nil {
 		return err
 	}
 	defer api.Close()
-	return clear(ctx, api, owner, name, func(string) bool { return false })
+	return clear(ctx, api.Client, at.owner(owner), name, func(string) bool { return false })
 }
 
 // clear takes away an owner's containers of one name, but for the releases that are kept. The engine

@@ -1,5 +1,6 @@
-// Package docker serves from containers of a Docker Engine on this machine: the serving host has the
-// public port, the traffic and the verified files, and begins a container where it would begin a process.
+// Package docker serves from containers of a Docker Engine: the serving host has the public port, the traffic and
+// the verified files, and begins a container where it would begin a process. An engine on this machine mounts the files;
+// one elsewhere is sent them before each start.
 package docker
 
 import (
@@ -22,7 +23,8 @@ import (
 // Options are what a starter is made of. Env is needed.
 type Options struct {
 	Env port.Env
-	// User is the number of the user that what is served is, and of its group. Zero is User; it is never root.
+	// User is the number of the user that what is served is on an engine of this machine, and of its group. Zero is User, which it is
+	// elsewhere; it is never root.
 	User int
 	// Dial reaches the engine; nil is the usual way.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -43,8 +45,10 @@ func New(o Options) port.Starter {
 
 // settled is what is recorded of a release. It holds no secret.
 type settled struct {
-	Engine        string `json:"engine"` // the address of its socket
-	Image         string `json:"image"`  // by its whole name and its digest
+	Engine        string `json:"engine"`          // its address
+	Certs         string `json:"certs,omitempty"` // the folder of certificates that it is reached with
+	Keys          string `json:"keys,omitempty"`  // the folder of known_hosts and keys for SSH
+	Image         string `json:"image"`           // by its whole name and its digest
 	ContainerPort uint16 `json:"containerPort"`
 	Millicores    int64  `json:"millicores,omitempty"`
 	Memory        int64  `json:"memory,omitempty"` // bytes
@@ -61,29 +65,37 @@ func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
 	if d.ContainerPort < 1 || d.ContainerPort > 65535 {
 		return nil, fault.New(fault.Invalid, "%d is no port of a container", d.ContainerPort)
 	}
-	api, sock, err := dockerengine.Connect(dockerengine.Reach{Host: d.Host, Env: s.o.Env, Dial: s.o.Dial})
+	engine, err := dockerengine.Connect(dockerengine.Reach{Host: d.Host, Env: s.o.Env, Dial: s.o.Dial})
 	if err != nil {
 		return nil, err
 	}
-	defer api.Close()
-	if sock == "" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is another machine's: it has none of the files that are verified here", api.DaemonHost()),
-			"serve from a controller on that machine, or name a socket of this one in spec.target.docker.host")
-	}
-	out := settled{Engine: "unix://" + sock, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort)}
+	defer engine.Close()
+	out := settled{Engine: engine.Host, Certs: engine.Certs, Keys: engine.Keys, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort)}
 	out.Millicores, _ = schemas.Millicores(d.CPU)
 	out.Memory, _ = schemas.Bytes(d.Memory)
 	return json.Marshal(out)
 }
 
+// here tells whether the engine is on this machine, and mounts its files.
+func (at settled) here() bool { return strings.HasPrefix(at.Engine, "unix:") }
+
+// owner is the label of whose containers they are. Another machine's engine may be that of several installations, each with
+// a folder of the same path.
+func (at settled) owner(o port.Owner) string {
+	if at.here() {
+		return o.Folder
+	}
+	return o.Folder + "-" + o.Installation
+}
+
 // engine is what was settled, and the way to its engine; the caller closes it.
-func (s *starter) engine(raw json.RawMessage) (settled, *client.Client, error) {
+func (s *starter) engine(raw json.RawMessage) (settled, *dockerengine.Engine, error) {
 	var at settled
 	if err := json.Unmarshal(raw, &at); err != nil || at.Engine == "" {
 		return at, nil, fault.WithHint(fault.New(fault.Corrupt, "what is recorded of the container cannot be read"), "run vishwa apply: it begins the container anew")
 	}
-	api, _, err := dockerengine.Connect(dockerengine.Reach{Host: at.Engine, Env: s.o.Env, Dial: s.o.Dial})
-	return at, api, err
+	e, err := dockerengine.Connect(dockerengine.Reach{Host: at.Engine, Certs: at.Certs, Keys: at.Keys, Env: s.o.Env, Dial: s.o.Dial})
+	return at, e, err
 }
 
 // Fetch has the engine have the image, for its own machine.
@@ -102,7 +114,7 @@ func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
 	}
 	image, err := api.ImageInspect(ctx, at.Image)
 	if fault.Of(dockerengine.Classed(ctx, "", err)) == fault.Missing && err != nil {
-		if err := dockerengine.Pull(ctx, api, s.o.Env, at.Image); err != nil {
+		if err := dockerengine.Pull(ctx, api.Client, s.o.Env, at.Image); err != nil {
 			return err
 		}
 		image, err = api.ImageInspect(ctx, at.Image)

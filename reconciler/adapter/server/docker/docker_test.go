@@ -23,15 +23,18 @@ import (
 func onDouble(t *testing.T) (*stage, *dockertest.Engine) {
 	t.Helper()
 	e := dockertest.New(t)
-	return newStage(t, "unix://"+e.Socket, dockertest.Image, func(version, how string) []string {
-		switch how {
-		case "exit":
-			return []string{"badly"}
-		case "never":
-			return []string{"forever"}
-		}
-		return []string{"serves", version}
-	}), e
+	return newStage(t, "unix://"+e.Socket, dockertest.Image, doubled), e
+}
+
+// doubled are the commands of the double.
+func doubled(version, how string) []string {
+	switch how {
+	case "exit":
+		return []string{"badly"}
+	case "never":
+		return []string{"forever"}
+	}
+	return []string{"serves", version}
 }
 
 func served(s *stage) porttest.Serving {
@@ -402,7 +405,7 @@ func TestWhatNoEngineHereCanServeIsRefused(t *testing.T) {
 		says   string
 	}{
 		"a tag":                {func(r *port.DockerRelease) { r.Image = "registry.example.com/base:1" }, "not named by digest"},
-		"another machine":      {func(r *port.DockerRelease) { r.Host = "tcp://127.0.0.1:1" }, "another machine's"},
+		"a stranger":           {func(r *port.DockerRelease) { r.Host = "tcp://192.0.2.1:2375" }, "there are no certificates to know it by"},
 		"another architecture": {func(r *port.DockerRelease) { r.Image = dockertest.Foreign }, "is for linux/arm64"},
 		"no such image": {func(r *port.DockerRelease) {
 			r.Image = "registry.example.com/none@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"

@@ -23,7 +23,7 @@ func (c *serving) follow(ctx context.Context, to io.Writer) {
 		if err == nil {
 			_, err = stdcopy.StdCopy(to, to, out)
 			out.Close()
-			// By the clock of this machine, which is the engine's, too. What it had not sent by now it may send twice, rather than never.
+			// By the engine's clock. What it had not sent by now it may send twice, rather than never.
 			since = c.now().Add(-askAgain).UTC().Format(time.RFC3339Nano)
 		}
 		if ctx.Err() != nil || ended || fault.Of(dockerengine.Classed(ctx, "", err)) == fault.Missing && err != nil {

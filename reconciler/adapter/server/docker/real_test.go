@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
@@ -19,14 +20,22 @@ import (
 func onEngine(t *testing.T) (*stage, *enginetest.DockerEngine, *client.Client) {
 	t.Helper()
 	engine := enginetest.Docker(t)
+	return newStage(t, engine.Host, enginetest.Python(t), scripted), engine, asks(t, engine)
+}
+
+// scripted are the commands of an image with Python.
+func scripted(version, how string) []string {
+	return append([]string{"python3", "src/serve.py", version}, strings.Fields(how)...)
+}
+
+func asks(t *testing.T, engine *enginetest.DockerEngine) *client.Client {
+	t.Helper()
 	c, err := client.New(client.WithHost(engine.Host))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return newStage(t, engine.Host, enginetest.Python(t), func(version, how string) []string {
-		return append([]string{"python3", "src/serve.py", version}, strings.Fields(how)...)
-	}), engine, c
+	return c
 }
 
 func TestDockerEngineKeepsTheServersPromises(t *testing.T) {
@@ -34,6 +43,68 @@ func TestDockerEngineKeepsTheServersPromises(t *testing.T) {
 		s, _, _ := onEngine(t)
 		return served(s)
 	})
+}
+
+// onEngineElsewhere is a stage on the same engine as another machine's: by its own TLS, or by a server of SSH before its socket.
+func onEngineElsewhere(t *testing.T, way string) (*stage, *client.Client) {
+	t.Helper()
+	engine := enginetest.Docker(t)
+	host, vars := engine.TLS, map[string]string{"DOCKER_CERT_PATH": engine.Certs}
+	if way == "ssh" {
+		var w *dockertest.Way
+		w, vars = ways[way](t, engine.Socket)
+		host = w.Host
+	}
+	s := newStage(t, host, enginetest.Python(t), scripted)
+	s.vars = vars
+	s.server = s.open()
+	return s, asks(t, engine)
+}
+
+func TestDockerEngineOfAnotherMachineKeepsTheServersPromises(t *testing.T) {
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			porttest.Server(t, func(t *testing.T) porttest.Serving {
+				s, _ := onEngineElsewhere(t, way)
+				return served(s)
+			})
+		})
+	}
+}
+
+// TestDockerEngineOfAnotherMachineShowsWhatServesTheReleaseAlone: the files are there, and cannot be changed by what serves; with the
+// container they go.
+func TestDockerEngineOfAnotherMachineShowsWhatServesTheReleaseAlone(t *testing.T) {
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			s, c := onEngineElsewhere(t, way)
+			t.Setenv("DECLARED", "yes")
+			t.Setenv("UNDECLARED", "no")
+			r := s.release("one", "1")
+			r.Docker.Pass = []string{"DECLARED"}
+			r.Inputs = map[string][]byte{"serving": []byte(`{"bucket":"b"}`)}
+			r.Params = map[string]any{"limit": 3}
+			said := s.ask(s.apply(r), "/inside")
+			for _, want := range []string{"model weights of 1\n", "input {\"bucket\":\"b\"}\n", "\"limit\": 3", "write model cannot", "change model cannot", "write root cannot", "write tmp can",
+				"user 65532\n", "passed yes-", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"} {
+				if !strings.Contains(said, want) {
+					t.Errorf("not %q", want)
+				}
+			}
+			var log bytes.Buffer
+			if err := server.Output(t.Context(), &log, s.dir, "one", false); err != nil || log.String() != "serving 1\n" {
+				t.Errorf("its log is %q, %v", log.String(), err)
+			}
+			if t.Failed() {
+				t.Errorf("inside:\n%s", said)
+			}
+			s.apply(port.Release{Name: "one"})
+			left, err := c.VolumeList(t.Context(), client.VolumeListOptions{})
+			if err != nil || len(left.Items) > 0 || len(containers(t, c)) > 0 {
+				t.Errorf("left are %+v and %q, %v", left.Items, containers(t, c), err)
+			}
+		})
+	}
 }
 
 func TestDockerEngineShowsWhatServesTheReleaseAlone(t *testing.T) {

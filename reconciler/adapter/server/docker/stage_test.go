@@ -64,7 +64,8 @@ type stage struct {
 	dir    string
 	store  port.Store
 	server port.Server
-	host   string // the engine's address
+	host   string            // the engine's address
+	vars   map[string]string // of the caller's environment, before the process's own
 	image  string
 	// words are the command that serves a version, and behaves as told.
 	words func(version string, how string) []string
@@ -106,7 +107,15 @@ func newStage(t *testing.T, host, image string, words func(version, how string) 
 func (s *stage) key() string { return filepath.Join(filepath.Dir(s.dir), "seal", "key") }
 
 func (s *stage) open() port.Server {
-	return server.Local(server.Config{Env: testEnv(), Store: s.store, Dir: s.dir, Seal: s.key(), Pace: quick, Wall: wall.Policy{Level: wall.None}, Starters: rows()})
+	env := testEnv()
+	env.Lookup = func(name string) (string, bool) {
+		if v, ok := s.vars[name]; ok {
+			return v, true
+		}
+		return os.LookupEnv(name)
+	}
+	starters := map[string]port.Starter{port.TargetDocker: New(Options{Env: env, User: os.Getuid()})}
+	return server.Local(server.Config{Env: env, Store: s.store, Dir: s.dir, Seal: s.key(), Pace: quick, Wall: wall.Policy{Level: wall.None}, Starters: starters})
 }
 
 // release serves version, behaving as how says.

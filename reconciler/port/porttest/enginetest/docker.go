@@ -4,9 +4,11 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,6 +18,8 @@ import (
 type DockerEngine struct {
 	Host   string // as in DOCKER_HOST
 	Socket string // the path in it
+	TLS    string // the same engine over TLS, as in DOCKER_HOST
+	Certs  string // what a user of that has, as in DOCKER_CERT_PATH
 	node   *node
 	daemon *process
 	args   []string
@@ -45,10 +49,41 @@ func startDocker() (*DockerEngine, error) {
 	}
 	atEnd(n.end)
 	at := func(name string) string { return filepath.Join(n.dir, name) }
-	d := &DockerEngine{Host: "unix://" + at("docker.sock"), Socket: at("docker.sock"), node: n}
+	d := &DockerEngine{Host: "unix://" + at("docker.sock"), Socket: at("docker.sock"), TLS: "tcp://127.0.0.1:" + tlsPort, Certs: at("certs"), node: n}
+	if err := d.certify(at("ca")); err != nil {
+		return nil, err
+	}
 	d.args = []string{program, "--host", d.Host, "--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("docker.pid"),
-		"--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/" + n.groups, "--log-level", "warn"}
+		"--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/" + n.groups, "--log-level", "warn",
+		"--host", d.TLS, "--tlsverify", "--tlscacert", filepath.Join(d.Certs, "ca.pem"), "--tlscert", at("ca/engine.crt"), "--tlskey", at("ca/engine.key")}
 	return d, d.start()
+}
+
+// tlsPort is where the engine listens for callers of other machines; the network namespace is the test's own.
+const tlsPort = "2376"
+
+// certify makes the engine's certificate, and that of one who may use it.
+func (d *DockerEngine) certify(dir string) error {
+	ca, err := newAuthority(dir)
+	if err == nil {
+		err = os.MkdirAll(d.Certs, 0o700)
+	}
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(ca.server("engine", "127.0.0.1"), ca.client("user", "user", "users")); err != nil {
+		return err
+	}
+	for name, from := range map[string]string{"ca.pem": "ca.crt", "cert.pem": "user.crt", "key.pem": "user.key"} {
+		raw, err := os.ReadFile(filepath.Join(dir, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(d.Certs, name), raw, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *DockerEngine) start() (err error) {

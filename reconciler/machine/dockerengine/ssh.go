@@ -1,0 +1,277 @@
+// The way to an engine over SSH: one connection to its machine, for the engine's socket and for what its containers publish
+// there. The machine is known by known_hosts, and never taken at its first word. What is wrong is told as text: the engine's client
+// has words of its own for errors of the network that it finds inside of others.
+
+package dockerengine
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
+)
+
+// keyFiles are what a user of SSH has, the first that is there and needs no password.
+var keyFiles = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
+
+// shakeWithin is how long a machine may take until it has let us in.
+const shakeWithin = 15 * time.Second
+
+// tunnel is one connection to a machine, for as long as anything goes through it.
+type tunnel struct {
+	user   string
+	addr   string // HOST:PORT
+	folder string // of known_hosts and keys
+	socket string // of the engine, there
+	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	mu   sync.Mutex
+	ssh  *ssh.Client
+	open int
+}
+
+// tunnelTo is the way to ssh://USER@HOST:PORT/PATH; nothing is asked yet.
+func tunnelTo(at *url.URL, folder string) (*tunnel, string, error) {
+	name, port := at.User.Username(), at.Port()
+	if _, secret := at.User.Password(); secret {
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "the engine's address holds a password"), "remove it; the controller's user has a key, in ~/.ssh")
+	}
+	if name == "" {
+		me, err := user.Current()
+		if err != nil {
+			return nil, "", fault.WithHint(fault.New(fault.Invalid, "the engine's address %s names no user, and this process has none", at), "write it as ssh://USER@HOST")
+		}
+		name = me.Username
+	}
+	if port == "" {
+		port = "22"
+	}
+	if at.Hostname() == "" {
+		return nil, "", fault.WithHint(fault.New(fault.Invalid, "the engine's address %s names no machine", at), "write it as ssh://USER@HOST")
+	}
+	socket := at.Path
+	if socket == "" || socket == "/" {
+		socket = usual[0]
+	}
+	t := &tunnel{
+		user: name, addr: net.JoinHostPort(at.Hostname(), port), folder: folder, socket: socket,
+		dialer: (&net.Dialer{Timeout: shakeWithin, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext,
+	}
+	whole := url.URL{Scheme: "ssh", User: url.User(name), Host: t.addr, Path: at.Path}
+	return t, whole.String(), nil
+}
+
+// dial reaches the engine's socket.
+func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return t.reach(ctx, "unix", t.socket)
+}
+
+// reach connects to what the machine itself reaches at addr.
+func (t *tunnel) reach(ctx context.Context, network, addr string) (net.Conn, error) {
+	for again := false; ; again = true {
+		c, err := t.up(ctx)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := c.DialContext(ctx, network, addr)
+		if err == nil {
+			return &carried{Conn: conn, done: sync.OnceFunc(func() { t.down(c, false) })}, nil
+		}
+		var refused *ssh.OpenChannelError
+		is := errors.As(err, &refused)
+		t.down(c, !is && ctx.Err() == nil)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case is:
+			return nil, fault.WithHint(fault.New(fault.Transient, "reach %s on %s: %s", addr, t.addr, harmless.Line(refused.Message)),
+				"see that it is there, that user %s may use it, and that sshd lets it be forwarded (AllowTcpForwarding, AllowStreamLocalForwarding)", t.user)
+		case again:
+			return nil, fault.WithHint(fault.New(fault.Transient, "reach %s on %s: %s", addr, t.addr, harmless.Line(err.Error())), "see that the machine runs, and try again")
+		} // the connection had ended, and nobody noticed: another is made
+	}
+}
+
+// up is the connection, for one more that goes through it.
+func (t *tunnel) up(ctx context.Context) (*ssh.Client, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ssh == nil {
+		c, err := t.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t.ssh, t.open = c, 0
+	}
+	t.open++
+	return t.ssh, nil
+}
+
+// down is told when something that went through c has ended; the last one ends c.
+func (t *tunnel) down(c *ssh.Client, broken bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ssh != c {
+		return
+	}
+	if t.open--; t.open == 0 || broken {
+		t.ssh = nil
+		_ = c.Close()
+	}
+}
+
+// connect has the machine let us in.
+func (t *tunnel) connect(ctx context.Context) (*ssh.Client, error) {
+	known, algorithms, err := t.known()
+	if err != nil {
+		return nil, err
+	}
+	key, err := t.key()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := t.dialer(ctx, "tcp", t.addr)
+	if err != nil {
+		why := harmless.Line(err.Error())
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			why = "nothing listens there"
+		}
+		return nil, fault.WithHint(fault.New(fault.Transient, "reach %s over SSH: %s", t.addr, why), "see that the machine runs, and that its name and port are right")
+	}
+	limit := time.AfterFunc(shakeWithin, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	c, channels, requests, err := ssh.NewClientConn(conn, t.addr, &ssh.ClientConfig{
+		User: t.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: known, HostKeyAlgorithms: algorithms,
+	})
+	limit.Stop()
+	stop()
+	if err != nil {
+		conn.Close()
+		return nil, t.unmet(ctx, err)
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+// unmet says why the machine did not let us in, or is not let to.
+func (t *tunnel) unmet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var strange *knownhosts.KeyError
+	var revoked *knownhosts.RevokedError
+	var met *fault.Error
+	switch {
+	case errors.As(err, &met):
+		return met
+	case errors.As(err, &revoked):
+		return fault.WithHint(fault.New(fault.Denied, "the key of %s is revoked in known_hosts", t.addr), "ask who runs that machine for its key")
+	case errors.As(err, &strange):
+		return fault.WithHint(fault.New(fault.Denied, "%s has another key than known_hosts says", t.addr),
+			"somebody may be in between: compare its key on that machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and correct known_hosts")
+	}
+	var n net.Error
+	if errors.As(err, &n) || errors.Is(err, net.ErrClosed) {
+		return fault.WithHint(fault.New(fault.Transient, "%s does not answer over SSH: %s", t.addr, harmless.Line(err.Error())), "see that sshd runs there, and try again")
+	}
+	return fault.WithHint(fault.New(fault.Denied, "%s does not let %s in over SSH: %s", t.addr, t.user, harmless.Line(err.Error())),
+		"add the public key of %s to ~/.ssh/authorized_keys of that user there", t.folder)
+}
+
+// known is how the machine is known, and the kinds of keys that it is known by.
+func (t *tunnel) known() (ssh.HostKeyCallback, []string, error) {
+	var files []string
+	for _, file := range []string{filepath.Join(t.folder, "known_hosts"), "/etc/ssh/ssh_known_hosts"} {
+		if _, err := os.Stat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	strange := fault.WithHint(fault.New(fault.Denied, "%s is not in %s, so that nobody knows whether it is that machine", t.addr, filepath.Join(t.folder, "known_hosts")),
+		"connect once by hand as the controller's user (ssh %s@%s), and compare the key that it shows", t.user, t.addr)
+	if len(files) == 0 {
+		return nil, nil, strange
+	}
+	known, err := knownhosts.New(files...)
+	if err != nil {
+		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "read known_hosts: %s", harmless.Line(err.Error())), "correct that line, or remove it")
+	}
+	// A key that is nobody's has it tell what it knows: the machine is asked for a key of that kind, and not for one that it may have besides.
+	nobody, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, fault.New(fault.Internal, "make a key: %w", err)
+	}
+	public, err := ssh.NewPublicKey(nobody)
+	if err != nil {
+		return nil, nil, fault.New(fault.Internal, "make a key: %w", err)
+	}
+	var knows *knownhosts.KeyError
+	if err := known(t.addr, &net.TCPAddr{}, public); !errors.As(err, &knows) || len(knows.Want) == 0 {
+		return nil, nil, strange
+	}
+	var algorithms []string
+	for _, k := range knows.Want {
+		of := []string{k.Key.Type()}
+		if of[0] == ssh.KeyAlgoRSA {
+			of = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+		}
+		algorithms = append(algorithms, of...)
+	}
+	slices.Sort(algorithms)
+	return known, slices.Compact(algorithms), nil
+}
+
+// key is the user's.
+func (t *tunnel) key() (ssh.Signer, error) {
+	way := fmt.Sprintf("make one for Vishwa: ssh-keygen -t ed25519 -N '' -f %s; a program that serves for ever has nobody to ask for a password, and asks no agent", filepath.Join(t.folder, keyFiles[0]))
+	locked := ""
+	for _, name := range keyFiles {
+		raw, err := os.ReadFile(filepath.Join(t.folder, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fault.WithHint(fault.New(fault.Denied, "read the key for SSH: %s", harmless.Line(err.Error())), "let the controller's user read it")
+		}
+		key, err := ssh.ParsePrivateKey(raw)
+		var password *ssh.PassphraseMissingError
+		switch {
+		case err == nil:
+			return key, nil
+		case errors.As(err, &password):
+			locked = name
+		default:
+			return nil, fault.WithHint(fault.New(fault.Invalid, "%s is no key for SSH", filepath.Join(t.folder, name)), "%s", way)
+		}
+	}
+	if locked != "" {
+		return nil, fault.WithHint(fault.New(fault.Denied, "the key %s needs a password", filepath.Join(t.folder, locked)), "%s", way)
+	}
+	return nil, fault.WithHint(fault.New(fault.Missing, "there is no key for SSH in %s", t.folder), "%s", way)
+}
+
+// carried is a connection through the tunnel.
+type carried struct {
+	net.Conn
+	done func()
+}
+
+func (c *carried) Close() error {
+	err := c.Conn.Close()
+	c.done()
+	return err
+}
