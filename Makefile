@@ -84,7 +84,7 @@ MLFLOW := mlflow==3.17.2 boto3==1.44.8 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wa
 KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod) $(TOOLS)/share/kueue.yaml
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
-ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/adapter/server/kubernetes ./reconciler/app ./cmd/vishwa-release
+ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/adapter/server/kubernetes ./reconciler/adapter/packager ./reconciler/app ./cmd/vishwa-release
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -152,7 +152,7 @@ test-examples-pytorch-tabular: debian-torch ## a network of PyTorch on two proce
 test-examples-tensorflow-tabular: ## a network of TensorFlow, asked as TensorFlow Serving is (installs 1.5 GB)
 	$(call EXAMPLES,tensorflow-tabular)
 
-test-package: tools $(addprefix $(TOOLS)/bin/,registry crane containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane and mounted by containerd (as root)
+test-package: tools debian-docker debian-skopeo $(addprefix $(TOOLS)/bin/,registry crane oras containerd ctr) ## packages of models in a real registry, verified by cosign, read by crane, oras and skopeo, mounted by containerd and run by Docker (as root)
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
 
@@ -215,6 +215,9 @@ bench-kafka: $(TOOLS)/kafka/lib ## a range of ten million messages beside Kafka'
 
 debian-docker:
 	@.ci/servers/apt.sh docker
+
+debian-skopeo:
+	@.ci/servers/apt.sh skopeo
 
 debian-torch:
 	@.ci/servers/apt.sh torch

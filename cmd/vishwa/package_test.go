@@ -271,10 +271,11 @@ func TestAPullRequestPacksNothing(t *testing.T) {
 	})
 }
 
-// TestRealPackagesAreReadByOthers: by cosign, with the key alone, and by crane, from a real
-// registry.
+// TestRealPackagesAreReadByOthers: by cosign, with the key alone, and by crane, oras and skopeo,
+// from a real registry.
 func TestRealPackagesAreReadByOthers(t *testing.T) {
 	r := registrytest.New(t, registryUser, registryPassword)
+	pushImage(t, r.Address+"/base:1", "amd64")
 	keys := quickKeys(t)
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/package_real.txtar"},
@@ -285,8 +286,12 @@ func TestRealPackagesAreReadByOthers(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			for _, name := range []string{"cosign", "crane"} {
-				if _, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), name)); err != nil {
+			for _, name := range []string{"cosign", "crane", "oras", "skopeo"} {
+				at := filepath.Join(os.Getenv("VISHWA_TOOLS"), name)
+				if name == "skopeo" {
+					at = name // a package of Debian
+				}
+				if _, err := exec.LookPath(at); err != nil {
 					if os.Getenv("VISHWA_REAL") != "" {
 						t.Fatalf("%s is missing: make test-package installs it", name)
 					}
@@ -301,7 +306,7 @@ func TestRealPackagesAreReadByOthers(t *testing.T) {
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "lines": lineCount,
 			// referred NAME: sets $NAME to the package by digest, as status prints it.
 			"referred": func(ts *testscript.TestScript, _ bool, args []string) {
 				found := regexp.MustCompile(`\S+@sha256:[0-9a-f]{64}`).FindString(ts.ReadFile("stdout"))
