@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
 )
 
 // Object is what is known of stored bytes without reading them.
@@ -56,4 +58,10 @@ type Bucket interface {
 	Put(ctx context.Context, key string, r io.ReaderAt, size int64) (Object, error)
 	// Delete removes objects; an absent one is no error. On an error the rest may be gone.
 	Delete(ctx context.Context, keys ...string) error
+}
+
+// Holder is a Bucket that holds what it is given against its name while it sends it, so that it need not be read before. Bytes that
+// are not what they are named are Corrupt, and are not kept.
+type Holder interface {
+	PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (Object, error)
 }

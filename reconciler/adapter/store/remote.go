@@ -77,7 +77,11 @@ func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, er
 	if !ok {
 		return "", 0, fault.New(fault.Internal, "write store: %s cannot be read at any place", name)
 	}
-	if _, err := s.bucket.Put(ctx, Key(name), at, size); err != nil {
+	put := func() (port.Object, error) { return s.bucket.Put(ctx, Key(name), at, size) }
+	if h, holds := s.bucket.(port.Holder); holds {
+		put = func() (port.Object, error) { return h.PutNamed(ctx, Key(name), at, size, name) }
+	}
+	if _, err := put(); err != nil {
 		return "", 0, fmt.Errorf("write store: %w", err)
 	}
 	s.there.Store(name, true)

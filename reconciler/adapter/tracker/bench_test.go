@@ -155,13 +155,14 @@ func (s *benched) pushRow(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := io.CopyN(f, rand.NewChaCha8([32]byte{1}), size); err != nil {
+	is, _, err := digest.Reader(io.TeeReader(io.LimitReader(rand.NewChaCha8([32]byte{1}), size), f))
+	if err != nil {
 		b.Fatal(err)
 	}
 	f.Close()
 	ours := s.ours(true, func(n int) port.Projection {
 		key := digest.Of(fmt.Append(nil, "model", n))
-		return port.Projection{Ledger: key.Hex(), Models: []port.TrackerModel{{Name: fmt.Sprint("m", n), Versions: []port.TrackerVersion{{Key: key, Digest: key, Model: port.Artifact{Name: "model.bin", Digest: key, Size: size}}}}},
+		return port.Projection{Ledger: key.Hex(), Models: []port.TrackerModel{{Name: fmt.Sprint("m", n), Versions: []port.TrackerVersion{{Key: key, Digest: is, Model: port.Artifact{Name: "model.bin", Digest: is, Size: size}}}}},
 			Content: func(context.Context, digest.Digest) (io.ReadCloser, error) { return os.Open(file) }}
 	})
 	ours.Goals = map[string]float64{"peak-MiB": 128}

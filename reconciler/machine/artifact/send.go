@@ -110,8 +110,8 @@ func Files(art port.Artifact) []digest.File {
 	return []digest.File{{Path: name, Digest: art.Digest, Size: art.Size}}
 }
 
-// Send puts files below prefix, side by side, and tells the ETags of those that arrived, by their paths. Each is read to its end before it is sent: bytes
-// that are not what they are named go nowhere. What had arrived of a large one is not sent twice.
+// Send puts files below prefix, side by side, and tells the ETags of those that arrived, by their paths. Bytes that are not what they are named go
+// nowhere: each is held against its name before it is there. What had arrived of a large one is not sent twice.
 func Send(ctx context.Context, to port.Bucket, prefix string, files []digest.File, content func(context.Context, digest.Digest) (io.ReadCloser, error)) (map[string]string, error) {
 	var mu sync.Mutex
 	sent, failed := map[string]string{}, false
@@ -151,19 +151,32 @@ func send(ctx context.Context, to port.Bucket, key string, f digest.File, conten
 		return o, err
 	}
 	defer in.Close()
-	n, err := io.Copy(io.Discard, in)
-	if err == nil && n != f.Size {
-		err = fault.WithHint(fault.New(fault.Corrupt, "%s has %d bytes, the manifest says %d", f.Digest, n, f.Size), "the record that names it is damaged: run vishwa ledger verify")
-	}
-	if err != nil {
-		return o, err
+	h, holds := to.(port.Holder)
+	if !holds {
+		if err := readToEnd(in, f); err != nil {
+			return o, err
+		}
 	}
 	at, ok := in.(io.ReaderAt)
 	if !ok {
 		return o, fault.New(fault.Internal, "send %s: it cannot be read at any place", f.Path)
 	}
-	if o, err = to.Put(ctx, key, at, f.Size); err != nil {
+	if holds {
+		o, err = h.PutNamed(ctx, key, at, f.Size, f.Digest)
+	} else {
+		o, err = to.Put(ctx, key, at, f.Size)
+	}
+	if err != nil {
 		return o, fmt.Errorf("send %s: %w", f.Path, err)
 	}
 	return o, nil
+}
+
+// readToEnd has content hold its bytes against their name.
+func readToEnd(in io.Reader, f digest.File) error {
+	n, err := io.Copy(io.Discard, in)
+	if err == nil && n != f.Size {
+		err = fault.WithHint(fault.New(fault.Corrupt, "%s has %d bytes, the manifest says %d", f.Digest, n, f.Size), "the record that names it is damaged: run vishwa ledger verify")
+	}
+	return err
 }

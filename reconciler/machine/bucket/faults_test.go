@@ -135,7 +135,8 @@ func faults(t *testing.T, server http.Handler, real bool) {
 		if _, err := b.Stat(t.Context(), "k"); fault.Of(err) != fault.Missing || err == nil {
 			t.Errorf("half of it is there: %v", err)
 		}
-		_, parts, err := b.(*s3).begun(t.Context(), "k")
+		u, err := b.(*s3).begun(t.Context(), "k")
+		parts := u.there
 		if err != nil || len(parts) == 0 {
 			t.Fatalf("%d parts have arrived, %v", len(parts), err)
 		}

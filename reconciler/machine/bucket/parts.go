@@ -4,10 +4,7 @@ package bucket
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"strings"
 	"time"
@@ -15,8 +12,8 @@ import (
 	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -37,69 +34,64 @@ func partSize(size int64) int64 {
 	return n
 }
 
-// sums are what a server checks bytes by.
-type sums struct{ md5, sha256 []byte }
-
-// summed reads n bytes from off on. Fewer are a Conflict: they change while they are read.
-func summed(ctx context.Context, r io.ReaderAt, off, n int64) (sums, error) {
-	m, s := md5.New(), sha256.New()
-	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, io.NewSectionReader(r, off, n), "copy"))
-	if err == nil && got != n {
-		err = fault.WithHint(fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", off+got, off+n), "let nothing write the file meanwhile, and run the command again")
-	}
-	return sums{m.Sum(nil), s.Sum(nil)}, err
+// upload is an object that is sent in parts.
+type upload struct {
+	key, id string
+	checks  bool // it was begun as one whose parts have checksums of their own
+	there   map[int]minio.ObjectPart
+	r       io.ReaderAt
+	size    int64
+	name    digest.Digest // of all of it, where that is known
 }
-
-func (s sums) base64() string { return base64.StdEncoding.EncodeToString(s.md5) }
-func (s sums) hex() string    { return hex.EncodeToString(s.sha256) }
-
-// etag is what a part's tag is, but for one that the server encrypts with a key of KMS.
-func (s sums) etag() string { return hex.EncodeToString(s.md5) }
 
 // putParts sends an object in parts. Where an earlier try was cut off, it goes on with
 // that one's upload; parts that arrived are known by their tags.
-func (b *s3) putParts(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
-	upload, there, err := b.begun(ctx, key)
+func (b *s3) putParts(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
+	u, err := b.begun(ctx, key)
 	if err != nil {
 		return port.Object{}, err
 	}
-	o, err := b.upload(ctx, key, upload, there, r, size)
-	if upload != "" && minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
+	was := u.id
+	u.r, u.size, u.name = r, size, name
+	o, err := b.upload(ctx, u)
+	if was != "" && minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
 		// Somebody else, who sent the same, completed it or gave it up.
-		o, err = b.upload(ctx, key, "", nil, r, size)
+		o, err = b.upload(ctx, upload{key: key, r: r, size: size, name: name})
 	}
 	return o, err
 }
 
 // begun finds the newest upload of the object that was not completed. A server that
 // does not tell, or not to us, has none.
-func (b *s3) begun(ctx context.Context, key string) (id string, there map[int]minio.ObjectPart, err error) {
+func (b *s3) begun(ctx context.Context, key string) (u upload, err error) {
+	none := upload{key: key}
 	list, err := b.core.ListMultipartUploads(ctx, b.bucket, b.prefix+key, "", "", "", mostParts/10)
 	if err != nil {
-		return "", nil, b.untold(ctx, err)
+		return none, b.untold(ctx, err)
 	}
 	var when time.Time
-	for _, u := range list.Uploads {
-		if u.Key == b.prefix+key && !u.Initiated.Before(when) {
-			id, when = u.UploadID, u.Initiated
+	for _, l := range list.Uploads {
+		if l.Key == b.prefix+key && !l.Initiated.Before(when) {
+			u.id, when = l.UploadID, l.Initiated
 		}
 	}
-	if id == "" {
-		return "", nil, nil
+	if u.id == "" {
+		return none, nil
 	}
-	there = map[int]minio.ObjectPart{}
+	u.key, u.there = key, map[int]minio.ObjectPart{}
 	for after, more := 0, true; more; {
-		parts, err := b.core.ListObjectParts(ctx, b.bucket, b.prefix+key, id, after, mostParts/10)
+		parts, err := b.core.ListObjectParts(ctx, b.bucket, b.prefix+key, u.id, after, mostParts/10)
 		if err != nil {
-			return "", nil, b.untold(ctx, err)
+			return none, b.untold(ctx, err)
 		}
 		for _, p := range parts.ObjectParts {
-			there[p.PartNumber] = p
+			u.there[p.PartNumber] = p
 		}
+		u.checks = parts.ChecksumAlgorithm == algorithm
 		more = parts.IsTruncated && parts.NextPartNumberMarker > after
 		after = parts.NextPartNumberMarker
 	}
-	return id, there, nil
+	return u, nil
 }
 
 // untold is nil where a question was refused, and not the whole of S3 is out of reach.
@@ -110,51 +102,58 @@ func (b *s3) untold(ctx context.Context, err error) error {
 	return err
 }
 
-// upload sends the parts that are not there, and completes the object.
-func (b *s3) upload(ctx context.Context, key, id string, there map[int]minio.ObjectPart, r io.ReaderAt, size int64) (o port.Object, err error) {
-	if id == "" {
-		if id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+key, b.putting()); err != nil {
+// upload sends the parts that are not there, and completes the object: where its name is known, once all of it was read and is that.
+func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
+	if u.id == "" {
+		if err := b.begin(ctx, &u); err != nil {
 			return o, err
 		}
 	}
-	each := partSize(size)
-	parts := make([]minio.CompletePart, (size+each-1)/each)
+	each := partSize(u.size)
+	parts := make([]minio.CompletePart, (u.size+each-1)/each)
+	whole := sha256.New()
 	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(abreast)
 	for i := range parts {
 		if within.Err() != nil {
 			break
 		}
+		p := part{number: i + 1, off: int64(i) * each}
+		p.size = min(each, u.size-p.off)
+		if u.name != "" { // in their order, while others are under way
+			if err = p.read(within, u.r, whole); err != nil {
+				break
+			}
+		}
 		g.Go(func() error {
-			off := int64(i) * each
-			n := min(each, size-off)
-			sum, err := summed(within, r, off, n)
-			if err != nil {
-				return err
+			sent, err := b.sendPart(within, u, p)
+			parts[p.number-1] = minio.CompletePart{PartNumber: p.number, ETag: sent.ETag}
+			if u.checks {
+				parts[p.number-1].ChecksumCRC32C = sent.ChecksumCRC32C
 			}
-			part := there[i+1]
-			if part.Size != n || strings.Trim(part.ETag, `"`) != sum.etag() {
-				part, err = b.core.PutObjectPart(within, b.bucket, b.prefix+key, id, i+1, io.NewSectionReader(r, off, n), n,
-					minio.PutObjectPartOptions{Md5Base64: sum.base64(), Sha256Hex: sum.hex(), SSE: b.sse, DisableContentSha256: true})
-			}
-			parts[i] = minio.CompletePart{PartNumber: i + 1, ETag: part.ETag}
 			return err
 		})
 	}
-	if err = g.Wait(); err == nil {
+	if gone := g.Wait(); gone != nil && (err == nil || ctx.Err() == nil && fault.Of(err) == fault.Cancelled) {
+		err = gone
+	}
+	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil && u.name != "" {
+		err = misnamed(u.name, digest.FromSum(whole.Sum(nil)))
+	}
 	if err != nil {
-		if fault.Of(err) == fault.Conflict { // it is not what it was, and never comes again
-			_ = b.core.AbortMultipartUpload(context.WithoutCancel(ctx), b.bucket, b.prefix+key, id)
+		if kind := fault.Of(err); kind == fault.Conflict || kind == fault.Corrupt { // it is not what it was, and never comes again
+			_ = b.core.AbortMultipartUpload(context.WithoutCancel(ctx), b.bucket, b.prefix+u.key, u.id)
 		}
 		return o, err
 	}
-	info, err := b.core.CompleteMultipartUpload(ctx, b.bucket, b.prefix+key, id, parts, minio.PutObjectOptions{})
+	info, err := b.core.CompleteMultipartUpload(ctx, b.bucket, b.prefix+u.key, u.id, parts, minio.PutObjectOptions{})
 	if err != nil {
 		return o, err
 	}
-	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, nil
+	return port.Object{Key: u.key, Size: u.size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, nil
 }
 
 // Tidy gives up the uploads below the prefix that nobody has gone on with for a week.

@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -46,7 +48,7 @@ func S3(o S3Options) (port.Bucket, error) {
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "open s3://%s: %w", o.Bucket, err), "correct the bucket, its endpoint, region and encryption: s3://bucket/prefix, https://host:port")
 	}
-	b := &s3{c: c, creds: creds, core: minio.Core{Client: c}, bucket: o.Bucket}
+	b := &s3{c: c, creds: creds, core: minio.Core{Client: c}, bucket: o.Bucket, alone: secure || dialling.Loopback(c.EndpointURL().Hostname())}
 	for name, v := range o.Access {
 		if b.access == nil {
 			b.access = map[string]string{}
@@ -77,6 +79,8 @@ type s3 struct {
 	bucket, prefix string
 	sse            encrypt.ServerSide
 	access         map[string]string // headers
+	alone          bool              // nobody else writes to the line: it is of TLS, or of this machine
+	plain          atomic.Bool       // the server was seen not to hold parts against their checksums
 }
 
 func (b *s3) name(key string) string { return "s3://" + b.bucket + "/" + b.prefix + key }
@@ -204,7 +208,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 		return fault.WithHint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket, or give others: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the remote's own")
 	case "XMinioStorageFull", "QuotaExceeded", "InsufficientStorage":
 		return fault.WithHint(fault.New(fault.Transient, "%s: the server has no room left", text), "make room there, then run the command again")
-	case "XAmzContentSHA256Mismatch", "BadDigest":
+	case "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "BadDigest":
 		return fault.WithHint(fault.New(fault.Transient, "%s: what arrived was not what was sent", text), "try again; if it stays, look for a proxy that changes what passes, and check the machine's memory")
 	}
 	switch {

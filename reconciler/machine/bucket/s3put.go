@@ -9,10 +9,20 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+	return b.put(ctx, key, r, size, "")
+}
+
+// PutNamed implements port.Holder.
+func (b *s3) PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
+	return b.put(ctx, key, r, size, name)
+}
+
+func (b *s3) put(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
 	ctx = asking(ctx)
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
@@ -24,7 +34,7 @@ func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (po
 	var o port.Object
 	var err error
 	for try := 1; ; try++ {
-		o, err = put(ctx, key, r, size)
+		o, err = put(ctx, key, r, size, name)
 		if try == tries || !garbled(err) {
 			break
 		}
@@ -38,11 +48,14 @@ func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (po
 // garbled tells that other bytes arrived than were sent.
 func garbled(err error) bool {
 	code := minio.ToErrorResponse(err).Code
-	return code == "XAmzContentSHA256Mismatch" || code == "BadDigest"
+	return code == "XAmzContentSHA256Mismatch" || code == "XAmzContentChecksumMismatch" || code == "BadDigest"
 }
 
-func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
+func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
 	sum, err := summed(ctx, r, 0, size)
+	if err == nil && name != "" {
+		err = misnamed(name, digest.FromSum(sum.sha256))
+	}
 	if err != nil {
 		return port.Object{}, err
 	}

@@ -1,0 +1,153 @@
+// One part, and what a server holds its bytes against: a CRC-32C of its own, over a line that nobody else writes to; else its MD5 and SHA-256. A server that
+// did not look at the former is sent the latter.
+
+package bucket
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
+)
+
+// sums are what a server checks bytes by.
+type sums struct{ md5, sha256 []byte }
+
+// summed reads n bytes from off on. Fewer are a Conflict: they change while they are read.
+func summed(ctx context.Context, r io.ReaderAt, off, n int64) (sums, error) {
+	m, s := md5.New(), sha256.New()
+	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, io.NewSectionReader(r, off, n), "copy"))
+	if err == nil && got != n {
+		err = fewer(off+got, off+n)
+	}
+	return sums{m.Sum(nil), s.Sum(nil)}, err
+}
+
+func (s sums) base64() string { return base64.StdEncoding.EncodeToString(s.md5) }
+func (s sums) hex() string    { return hex.EncodeToString(s.sha256) }
+
+// etag is what a part's tag is, but for one that the server encrypts with a key of KMS.
+func (s sums) etag() string { return hex.EncodeToString(s.md5) }
+
+// fewer is a Conflict: bytes change while they are read.
+func fewer(got, want int64) error {
+	return fault.WithHint(fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", got, want), "let nothing write the file meanwhile, and run the command again")
+}
+
+// misnamed is Corrupt where what was read is not what it is named.
+func misnamed(name, is digest.Digest) error {
+	if is == name {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Corrupt, "%s: the bytes that are there by this name are others", name),
+		"restore it from a copy, or run vishwa apply, which makes it again where a step needs it")
+}
+
+// algorithm is that of the checksums that parts have of their own.
+const algorithm = "CRC32C"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// part is a piece of an upload, and its checksum once it was read.
+type part struct {
+	number    int
+	off, size int64
+	checksum  string
+}
+
+// read reads the part, for its checksum and for whatever else is made of its bytes.
+func (p *part) read(ctx context.Context, r io.ReaderAt, also io.Writer) error {
+	crc := crc32.New(castagnoli)
+	n, err := io.Copy(io.MultiWriter(crc, also), ended.Reader(ctx, io.NewSectionReader(r, p.off, p.size), "copy"))
+	if err == nil && n != p.size {
+		err = fewer(p.off+n, p.off+p.size)
+	}
+	p.checksum = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc.Sum32()))
+	return err
+}
+
+// begin begins an upload whose parts have checksums, or one without where the server knows none.
+func (b *s3) begin(ctx context.Context, u *upload) (err error) {
+	o := b.putting()
+	if u.checks = !b.plain.Load(); u.checks {
+		with := o
+		with.UserMetadata = maps.Clone(o.UserMetadata)
+		if with.UserMetadata == nil {
+			with.UserMetadata = map[string]string{}
+		}
+		with.UserMetadata["x-amz-checksum-algorithm"] = algorithm
+		if u.id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+u.key, with); err == nil || !refused(err) {
+			return err
+		}
+		b.plain.Store(true)
+		u.checks = false
+	}
+	u.id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+u.key, o)
+	return err
+}
+
+// refused tells that a server did not take a request as it was.
+func refused(err error) bool {
+	r := minio.ToErrorResponse(err)
+	return (r.StatusCode/100 == 4 || r.StatusCode == http.StatusNotImplemented) && r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusRequestTimeout &&
+		r.Code != minio.NoSuchUpload && !garbled(err)
+}
+
+// sendPart has the server have a part.
+func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectPart, err error) {
+	var sum sums
+	known := false
+	if was := u.there[p.number]; was.Size == p.size {
+		if sum, err = summed(ctx, u.r, p.off, p.size); err != nil {
+			return sent, err
+		}
+		known = true
+		if strings.Trim(was.ETag, `"`) == sum.etag() && (!u.checks || was.ChecksumCRC32C != "") {
+			return was, nil
+		}
+	}
+	put := func(o minio.PutObjectPartOptions) (minio.ObjectPart, error) {
+		o.SSE, o.DisableContentSha256 = b.sse, true
+		return b.core.PutObjectPart(ctx, b.bucket, b.prefix+u.key, u.id, p.number, io.NewSectionReader(u.r, p.off, p.size), p.size, o)
+	}
+	if u.checks && b.alone && !b.plain.Load() {
+		if p.checksum == "" {
+			if err := p.read(ctx, u.r, io.Discard); err != nil {
+				return sent, err
+			}
+		}
+		sent, err = put(minio.PutObjectPartOptions{CustomHeader: http.Header{"X-Amz-Checksum-Crc32c": {p.checksum}}})
+		if err == nil && sent.ChecksumCRC32C == p.checksum || err != nil && !refused(err) {
+			return sent, err
+		}
+		b.plain.Store(true) // it did not look, or takes nothing whose payload is not signed
+	}
+	if !known {
+		if sum, err = summed(ctx, u.r, p.off, p.size); err != nil {
+			return sent, err
+		}
+	}
+	o := minio.PutObjectPartOptions{Md5Base64: sum.base64(), Sha256Hex: sum.hex()}
+	if u.checks { // the server may want those of all parts
+		if p.checksum == "" {
+			if err := p.read(ctx, u.r, io.Discard); err != nil {
+				return sent, err
+			}
+		}
+		o.CustomHeader = http.Header{"X-Amz-Checksum-Crc32c": {p.checksum}}
+	}
+	return put(o)
+}
