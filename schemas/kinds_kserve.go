@@ -2,10 +2,17 @@
 
 package schemas
 
-// KServeTarget is an InferenceService of KServe, in its Standard mode, with the deployment's name. A container before the runtime's brings the model to /mnt/models and verifies it, or a package is mounted there.
+import "fmt"
+
+// KServeKnative is the mode of KServe in which Knative serves.
+const KServeKnative = "knative"
+
+// KServeTarget is an InferenceService of KServe with the deployment's name. A container before the runtime's brings the model to /mnt/models and verifies it, or a package is mounted there.
 type KServeTarget struct {
 	// Cluster is one of the project's clusters.
 	Cluster string `json:"cluster" jsonschema:"required" part:"key"`
+	// Mode is how KServe serves it: by a Deployment, which is its Standard mode (once RawDeployment), or by Knative (once Serverless), which divides requests among releases. KServe changes the mode of none that is there.
+	Mode string `json:"mode,omitempty" jsonschema:"enum=standard,enum=knative,default=standard" part:"key"`
 	// ModelFormat is what the model is, by which KServe finds a runtime, such as sklearn, xgboost or onnx.
 	ModelFormat string `json:"modelFormat" jsonschema:"required,pattern=^[a-z0-9]([-a-z0-9._]{0\\,61}[a-z0-9])?$" part:"key"`
 	// FormatVersion is the version of the format, such as "1".
@@ -64,6 +71,29 @@ func (t *KServeTarget) check(c *checker, d *document) {
 	if t.ReadyPort != 0 && t.Ready == "" {
 		d.problem(field+".readyPort", "is asked nothing without ready; add that, or remove it")
 	}
+	if t.Mode == KServeKnative && d.has(field+".package") {
+		d.problem(field+".package", "is mounted as an image, which Knative does not do; name worker in its place, or remove mode")
+	}
 	pathOfRequests(d, field+".ready", t.Ready)
 	c.serving(d, field, t.Cluster, t.Package == (Ref{}))
+}
+
+// checkDivided refuses what KServe does not divide the requests of.
+func (t *KServeTarget) checkDivided(d *document, r *Rollout) {
+	const way = "; set mode: knative, or remove canary or blueGreen from spec.rollout"
+	if t == nil {
+		return
+	}
+	switch {
+	case t.Mode != KServeKnative:
+		d.problem("spec.target.kserve", "divides no requests in KServe's Standard mode"+way)
+	case r.BlueGreen != nil:
+		d.problem("spec.rollout.blueGreen", "gives a new release all requests while the old one goes on, and Knative ends pods that have none; declare canary in its place")
+	case r.Canary != nil:
+		for i, step := range r.Canary.Steps {
+			if step.SetWeight != nil && *step.SetWeight == 100 {
+				d.problem(fmt.Sprintf("spec.rollout.canary.steps.%d.setWeight", i), "is 100, with which Knative ends the pods of the release that serves, so that nothing could go back at once; remove the step: after the last one the new release has all requests")
+			}
+		}
+	}
 }

@@ -368,6 +368,7 @@ func (s *Deployment) checkDivided(d *document) {
 		d.problem("spec.rollout", "divides the requests among releases step by step, and what others apply from a branch is applied at once; remove canary or blueGreen, or delivery")
 	default:
 		s.Target.Kubernetes.checkDivided(d)
+		s.Target.KServe.checkDivided(d, r)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Analyses)) {
 		if a := r.Analyses[name]; a.Gauge == nil && !a.Pairs() && r.BlueGreen == nil {

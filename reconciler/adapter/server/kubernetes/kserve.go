@@ -1,4 +1,4 @@
-// KServe: an InferenceService of the deployment's name, in the Standard mode, where KServe makes a Deployment of it
+// KServe: an InferenceService of the deployment's name. In the Standard mode KServe makes a Deployment of it
 // whose pods change one by one. What its status says of a generation is that of this Deployment, and while pods of
 // the release before go on it says that all is well: so pods of the release are looked at, and the InferenceService
 // for why there are none.
@@ -32,7 +32,7 @@ const (
 func inference() *shape {
 	return &shape{
 		unit: kube.InferenceServices, bytes: port.BytesVerified, kept: true,
-		check: checkInference, make: (*work).infer, stands: inferenceStands,
+		check: checkInference, make: (*work).infer, begins: beginsKnative, stands: inferenceStands,
 		part: func(r port.Release) (part, bool) {
 			t := r.KServe
 			if t == nil {
@@ -40,7 +40,13 @@ func inference() *shape {
 			}
 			return part{cluster: t.Cluster, adopt: t.Adopt, brings: r.Package == ""}, true
 		},
-		service: func(name string, _ standing) (string, string) { return name + predictor, name + predictor + "-" },
+		service: func(name string, at standing) (string, string) {
+			if at.knative() { // its traffic is asked about
+				return "", ""
+			}
+			return name + predictor, name + predictor + "-"
+		},
+		divides: byPercent(),
 	}
 }
 
@@ -53,6 +59,8 @@ func checkInference(r port.Release) error {
 		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
 	case t.Image != "" && !schemas.ByDigest(t.Image):
 		return wrong("let vishwa image pin write its digest", "image %q is not named by digest", t.Image)
+	case t.Mode == schemas.KServeKnative && r.Package != "":
+		return wrong("remove package, or mode: knative", "a package is mounted as an image, which Knative does not do")
 	case r.Model.Digest == "":
 		return wrong("name a model", "it has no model, and a runtime of KServe serves nothing else")
 	}
@@ -94,7 +102,12 @@ func (w *work) infer(r port.Release) {
 		}
 	}
 	spec["model"], spec["minReplicas"], spec["maxReplicas"] = model, max(1, t.Replicas), max(1, t.Replicas, t.MaxReplicas)
+	mode := "RawDeployment" // as every version knows the Standard mode
 	spec["deploymentStrategy"] = map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": 0, "maxSurge": 1}}
+	if t.Mode == schemas.KServeKnative {
+		mode = knativeMode
+		forKnative(spec, model)
+	}
 	spec = plain(spec)
 	w.Unit = unitOf(r.Name, spec)
 	if r.Package == "" {
@@ -108,7 +121,7 @@ func (w *work) infer(r port.Release) {
 	}
 	notes := map[string]string{
 		noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.server.bytes(w.standing),
-		kserveMode: "RawDeployment", // as every version knows the Standard mode
+		kserveMode: mode,
 	}
 	w.unit = parts{kube.InferenceServices, r.Name, of, notes, map[string]any{"predictor": spec}}.object()
 	w.units = append(w.units, w.unit)
@@ -147,6 +160,9 @@ type inferenceService struct {
 const invalidIn = 10 * time.Second
 
 func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string, at standing) (status.Standing, error) {
+	if at.knative() {
+		return knativeStands(ctx, s, c, name, at)
+	}
 	var is inferenceService
 	if err := c.Get(ctx, kube.InferenceServices, name, &is); err != nil {
 		return status.Standing{}, err
@@ -161,7 +177,7 @@ func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string
 		return status.Standing{}, err
 	}
 	if !taken {
-		st := is.untouched(c.Now().Sub(at.Since), min(invalidIn, s.o.Start))
+		st := is.untouched(c.Now().Sub(at.Since), min(invalidIn, s.o.Start), "RawDeployment", "Standard")
 		for _, p := range r.Pods { // it may go back to what still serves
 			if _, ready := p.Status.Conditions.Get("Ready"); ready && p.Deleted == nil {
 				st.Serving++
@@ -179,13 +195,13 @@ func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string
 	return st, nil
 }
 
-// untouched is one that KServe has made no pods of, since so long.
-func (is inferenceService) untouched(since, invalid time.Duration) status.Standing {
+// untouched is one that KServe has made no pods of, since so long; old and name are what the mode is called that it is to be in.
+func (is inferenceService) untouched(since, invalid time.Duration, old, name string) status.Standing {
 	st := status.Standing{Want: 1, Reason: "KServe has not taken notice of it yet", Cause: notSeenByKServe}
 	said := kube.Cut(strings.TrimSpace(cmp.Or(is.Status.Model.Failure.Message, is.Status.Model.Failure.Reason)))
 	switch mode := is.Status.Mode; {
-	case mode != "" && mode != "RawDeployment" && mode != "Standard":
-		st.Reason, st.Cause, st.Over = fmt.Sprintf("KServe serves it in the mode %s, and Vishwa in Standard alone", kube.Cut(mode)), "", since > invalid
+	case mode != "" && mode != old && mode != name:
+		st.Reason, st.Cause, st.Over = fmt.Sprintf("KServe serves it in the mode %s, and it is to be served in %s", kube.Cut(mode), name), "", since > invalid
 	case is.Status.Model.Transition == "InvalidSpec":
 		st.Reason, st.Cause, st.Over = "KServe cannot serve it: "+cmp.Or(said, "it says no more than InvalidSpec"), notServable, since > invalid
 	}

@@ -269,6 +269,15 @@ func TestAnInferenceServiceHasTheFieldsOfItsCRD(t *testing.T) {
 	if err := schema.Validate(mounts.unit.Body); err != nil {
 		t.Errorf("with a package: %v", err)
 	}
+	r.Package, k.Worker, k.Mode = "", s.worker, schemas.KServeKnative
+	p, _ = server.shapes[port.TargetKServe].part(r)
+	revised, err := server.plan(t.Context(), r, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(withPercent(revised.unit, 10).Body); err != nil {
+		t.Errorf("by Knative: %v", err)
+	}
 	var o any
 	if err := json.Unmarshal(raw, &o); err != nil {
 		t.Fatal(err)

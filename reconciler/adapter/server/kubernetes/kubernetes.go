@@ -232,6 +232,11 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 	if w.Place.Git != nil {
 		return s.deliver(ctx, w, rec, r.Timeout)
 	}
+	if by := w.shape().divides; rec.Tried != nil && by != nil && by.back != nil && rec.Tried.Place.is(w.Place) { // else what is tried would have all requests meanwhile
+		if err := s.untry(ctx, w.kube, w.name, &rec); err != nil {
+			return port.Live{}, err
+		}
+	}
 	err = w.begin(ctx, rec)
 	away := err != nil && fault.Of(err) == fault.Transient // it is gone on with when the cluster, or the store, answers
 	if err == nil {
@@ -243,24 +248,45 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 		}
 		return port.Live{}, err
 	}
+	if err := s.takeOver(ctx, w, rec.Tried != nil); err != nil {
+		return port.Live{}, err
+	}
+	rec.outlives(rec.Tried)
+	rec.Tried = nil
+	return s.succeed(ctx, w, rec)
+}
+
+// takeOver gives w, which is ready, the requests; they may have been divided until now.
+func (s *server) takeOver(ctx context.Context, w *work, divided bool) error {
+	if w.short {
+		made, err := w.hand().Put(ctx, w.unit)
+		if err == nil {
+			err = w.shape().divides.took(ctx, s, w.kube, made, w.standing, whole)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for _, o := range w.fronts { // the Service is the last of them
 		made, err := w.hand().Put(ctx, o)
-		if err == nil && rec.Tried != nil && o.Resource == kube.HTTPRoutes { // what it sent to until now goes next
+		if err == nil && divided && o.Resource == kube.HTTPRoutes { // what it sent to until now goes next
 			err = s.accepted(ctx, w.kube, made)
 		}
 		if err != nil {
-			return port.Live{}, err
+			return err
 		}
 	}
-	rec.Tried = nil
-	return s.succeed(ctx, w, rec)
+	return nil
 }
 
 // succeed records what has the traffic, and takes away what had it before, wherever that stands.
 func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, error) {
 	was, old, made := rec.Places, rec.Served, rec.made(w.Place)
+	if old != nil && old.Place.is(w.Place) {
+		rec.outlives(old)
+	}
 	rec.Served, rec.Places = &w.standing, []place{w.Place}
-	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served}); err != nil {
+	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served, Forget: rec.Forget}); err != nil {
 		return port.Live{}, err
 	}
 	if err := s.reached(ctx, w); err != nil {
@@ -274,10 +300,8 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := h.Prune(ctx, resources, w.all()); err != nil {
 		return port.Live{}, err
 	}
-	if old != nil && old.Place.is(w.Place) && old.Bring.Secret != "" {
-		if err := w.forget(ctx, old.Bring.Secret); err != nil {
-			return port.Live{}, err
-		}
+	if err := w.forgets(ctx, &rec); err != nil {
+		return port.Live{}, err
 	}
 	for _, p := range was {
 		if p.is(w.Place) || w.anew(p) {

@@ -6,6 +6,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -90,6 +91,27 @@ func (w *work) forget(ctx context.Context, secret string) error {
 		return err
 	}
 	return nil
+}
+
+// forgets takes away the Secrets of releases that were, but for that of w.
+func (w *work) forgets(ctx context.Context, rec *record) error {
+	for _, secret := range rec.Forget {
+		if secret == "" {
+			continue
+		}
+		if err := w.forget(ctx, secret); err != nil {
+			return err
+		}
+	}
+	rec.Forget = nil
+	return nil
+}
+
+// outlives notes the Secret of a release that will be no more.
+func (r *record) outlives(at *standing) {
+	if at != nil && at.Bring.Secret != "" && !slices.Contains(r.Forget, at.Bring.Secret) {
+		r.Forget = append(slices.Clone(r.Forget), at.Bring.Secret)
+	}
 }
 
 // secret is what the pods are told by their Secret.

@@ -27,6 +27,8 @@ type record struct {
 	Served *standing `json:"served,omitempty"`
 	// Tried is what is tried next to it, as it is to stand once it serves; how much of the requests it has says the route.
 	Tried *standing `json:"tried,omitempty"`
+	// Forget are Secrets of releases that were, which nothing else takes away: the unit that they belong to goes on.
+	Forget []string `json:"forget,omitempty"`
 	// Wrote is what the file of a branch may hold that we wrote last: what it was before, and what it came to.
 	Wrote []digest.Digest `json:"wrote,omitempty"`
 }

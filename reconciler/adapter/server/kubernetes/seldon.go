@@ -61,7 +61,7 @@ func byExperiment() *divider {
 			}
 			return 0, false
 		},
-		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error {
+		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any, _ standing, _ int) error {
 			return s.routes(ctx, c, experimentRoutes, owned.As[conditioned](carrier).Meta.Name)
 		},
 	}

@@ -135,24 +135,26 @@ func (w *work) failed(st status.Standing, what string) error {
 
 // The causes of systems that serve for others.
 const (
-	notLoaded       status.Cause = "seldon load"
-	notSeenBySeldon status.Cause = "seldon"
-	notServable     status.Cause = "kserve runtime"
-	notSeenByKServe status.Cause = "kserve"
+	notLoaded        status.Cause = "seldon load"
+	notSeenBySeldon  status.Cause = "seldon"
+	notServable      status.Cause = "kserve runtime"
+	notSeenByKServe  status.Cause = "kserve"
+	notMadeByKnative status.Cause = "knative"
 )
 
 // ways are what to do about why pods do not serve.
 var ways = map[status.Cause]string{
-	status.NoImage:  "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)",
-	status.NoModel:  "see that the pods reach the store, and what it says",
-	status.NoLoan:   "see that the pods reach the store, and what it says",
-	status.NoQuota:  "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)",
-	status.NoMemory: "raise spec.target.kubernetes.resources.memory",
-	status.NoNode:   "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
-	status.NoPod:    "change what that rule of the cluster does not allow, or the rule",
-	status.NoAnswer: "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
-	notLoaded:       "see what its servers say, and that one offers spec.target.kubernetes.requirements: kubectl get servers; kubectl logs -l seldon-server-name",
-	notSeenBySeldon: "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
-	notServable:     "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
-	notSeenByKServe: "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
+	status.NoImage:   "see that the image is in the registry, and that the nodes may read it (spec.target.kubernetes.pullSecrets)",
+	status.NoModel:   "see that the pods reach the store, and what it says",
+	status.NoLoan:    "see that the pods reach the store, and what it says",
+	status.NoQuota:   "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)",
+	status.NoMemory:  "raise spec.target.kubernetes.resources.memory",
+	status.NoNode:    "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
+	status.NoPod:     "change what that rule of the cluster does not allow, or the rule",
+	status.NoAnswer:  "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
+	notLoaded:        "see what its servers say, and that one offers spec.target.kubernetes.requirements: kubectl get servers; kubectl logs -l seldon-server-name",
+	notSeenBySeldon:  "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
+	notServable:      "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
+	notMadeByKnative: "see what KServe says (kubectl logs -n kserve deploy/kserve-controller-manager), and that ConfigMap config-features of knative-serving has kubernetes.podspec-init-containers: enabled, and what nodeSelector and tolerations need",
+	notSeenByKServe:  "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
 }

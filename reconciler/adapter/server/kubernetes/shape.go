@@ -27,6 +27,8 @@ type shape struct {
 	check func(r port.Release) error
 	// make fills in the objects of r.
 	make func(w *work, r port.Release)
+	// begins is the unit that a release begins with next to what is there, where that is not the one that it comes to; nil: it is.
+	begins func(w *work, there map[string]any) owned.Object
 	// stands asks how what stands at a place does.
 	stands func(ctx context.Context, s *server, c *kube.Client, name string, at standing) (status.Standing, error)
 	// service has the requests for name, from the pods that begin so; empty where no Service does.

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
@@ -64,7 +65,7 @@ func (s *server) divides(r port.Release, part port.Part, rec record) error {
 	}
 	by := s.shapes[r.Target()].divides
 	if by.refuse != nil {
-		if err := by.refuse(r); err != nil {
+		if err := by.refuse(r, part.Weight); err != nil {
 			return err
 		}
 	}
@@ -106,6 +107,9 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 		}
 	}
 	fresh := rec.Tried == nil
+	if !fresh {
+		w.Since = rec.Tried.Since
+	}
 	fronts := w.server.fronts(w.name, w.standing)
 	if err := w.hand().Refuse(ctx, append(w.all(), fronts...), w.field()+".adopt"); err != nil {
 		return err
@@ -115,18 +119,7 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 	if err := s.writeRecord(w.name, *rec); err != nil {
 		return err
 	}
-	err = w.begin(ctx, *rec)
-	if err == nil {
-		err = s.settle(ctx, w, r.Timeout)
-	}
-	for _, front := range fronts {
-		if err == nil {
-			_, err = w.hand().Put(ctx, front)
-		}
-		if err == nil {
-			err = s.sends(ctx, w.kube, front.Name, w.Unit+"-")
-		}
-	}
+	err = s.startBeside(ctx, w, *rec, fronts, r.Timeout)
 	if err != nil && fresh && fault.Of(err) != fault.Transient {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), owned.EndWithin)
 		defer cancel()
@@ -141,6 +134,27 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 		return err
 	}
 	return s.weigh(ctx, w.kube, w.name, *rec, weight)
+}
+
+// startBeside has w serve next to what serves, reached by its fronts alone.
+func (s *server) startBeside(ctx context.Context, w *work, rec record, fronts []owned.Object, within time.Duration) (err error) {
+	if w.shape().kept {
+		err = w.beginBeside(ctx, rec)
+	} else {
+		err = w.begin(ctx, rec)
+	}
+	if err == nil {
+		err = s.settle(ctx, w, within)
+	}
+	for _, front := range fronts {
+		if err == nil {
+			_, err = w.hand().Put(ctx, front)
+		}
+		if err == nil {
+			err = s.sends(ctx, w.kube, front.Name, w.Unit+"-")
+		}
+	}
+	return err
 }
 
 // fronts are what leads to a release that is tried alone, where its target has such a thing: a Service of its pods.
@@ -160,26 +174,62 @@ func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec rec
 	if err != nil {
 		return err
 	}
-	return by.took(ctx, s, c, made)
+	return by.took(ctx, s, c, made, *rec.Tried, weight)
+}
+
+// beginBeside has what is tried there, without requests of its own, where it has no unit of its own but the carrier; or with those that it has.
+func (w *work) beginBeside(ctx context.Context, rec record) error {
+	by := w.shape().divides
+	o := rec.Served.find(by.carrier)
+	there, _, err := w.hand().Find(ctx, *o)
+	if err != nil {
+		return err
+	}
+	weight, _ := by.weight(there, w.standing)
+	made, err := w.hand().Put(ctx, by.divided(*rec.Served, w.standing, weight))
+	if err != nil {
+		return err
+	}
+	meta := owned.As[conditioned](made).Meta
+	if w.Since.IsZero() {
+		w.Since = w.kube.Now().UTC().Truncate(time.Second)
+	}
+	return w.lend(ctx, meta.UID)
 }
 
 // untry gives all requests to what serves, and takes away what is tried.
 func (s *server) untry(ctx context.Context, c *kube.Client, name string, rec *record) error {
-	h, by := s.hand(c, name), s.shape(*rec.Served).divides
-	made, err := h.Put(ctx, *rec.Served.find(by.carrier))
-	if err != nil {
-		return err
-	}
-	if err := by.took(ctx, s, c, made); err != nil {
-		return err
+	h, by, tried := s.hand(c, name), s.shape(*rec.Served).divides, *rec.Tried
+	if by.back != nil {
+		if err := by.back(ctx, s, c, name, rec); err != nil {
+			return err
+		}
+	} else {
+		made, err := h.Put(ctx, *rec.Served.find(by.carrier))
+		if err != nil {
+			return err
+		}
+		if err := by.took(ctx, s, c, made, *rec.Served, whole); err != nil {
+			return err
+		}
 	}
 	h.Made = rec.made(rec.Served.Place)
 	if err := h.Prune(ctx, resources, rec.Served.Objects); err != nil {
 		return err
 	}
-	s.swept(ctx, name, *rec.Tried, rec.Served.Laid)
+	rec.outlives(&tried)
+	if err := (&work{standing: *rec.Served, server: s, kube: c, name: name}).forgets(ctx, rec); err != nil {
+		return err
+	}
+	s.swept(ctx, name, tried, rec.Served.Laid)
 	rec.Tried = nil
-	return s.writeRecord(name, *rec)
+	if err := s.writeRecord(name, *rec); err != nil || by.rest == nil {
+		return err
+	}
+	if err := by.rest(ctx, s, c, name, rec); err != nil {
+		s.o.Env.Log.Warn("what serves has all requests again, and more pods than it needs until the next change", "deployment", name, "error", err)
+	}
+	return nil
 }
 
 // Join ends what is tried under name.
@@ -215,7 +265,11 @@ func (s *server) Join(ctx context.Context, name string, of port.Trial, promote b
 		h.Made = rec.made(rec.Served.Place)
 		err = h.Prune(ctx, resources, rec.Served.Objects)
 		if err == nil {
+			err = (&work{standing: *rec.Served, server: s, kube: c, name: name}).forgets(ctx, &rec)
+		}
+		if err == nil {
 			s.swept(ctx, name, *rec.Served, rec.Served.Laid)
+			err = s.writeRecord(name, rec)
 		}
 	default:
 		return s.promote(ctx, c, name, rec)
@@ -244,7 +298,8 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 	if st.Serving == 0 {
 		return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "the release that is tried as %s does not answer: %s", name, st.Reason), "see vishwa rollout status; vishwa rollout abort gives it up")
 	}
-	if err := s.writeRecord(name, record{Places: rec.Places, Served: &w.standing}); err != nil {
+	rec.outlives(rec.Served)
+	if err := s.writeRecord(name, record{Places: rec.Places, Served: &w.standing, Forget: rec.Forget}); err != nil {
 		return port.Live{}, err
 	}
 	// The Service first: both that the route divides the requests between lead to the same pods then.
@@ -253,8 +308,8 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 		if err == nil && o.Resource == kube.Services {
 			err = s.reached(ctx, w)
 		}
-		if err == nil && o.Resource == kube.HTTPRoutes {
-			err = s.accepted(ctx, c, made)
+		if by := w.shape().divides; err == nil && o.Resource == by.carrier && w.shape().routed == nil { // else it is waited for next
+			err = by.took(ctx, s, c, made, w.standing, whole)
 		}
 		if err != nil {
 			return port.Live{}, err
@@ -273,12 +328,14 @@ func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *r
 	if err := c.Get(ctx, by.carrier, served.find(by.carrier).Name, &live); err != nil && fault.Of(err) != fault.Missing {
 		return nil, err
 	}
+	served.Objects = slices.Clone(served.Objects)
 	if weight, named := by.weight(live, *t); named && weight >= 0 && weight <= whole {
 		out.Weight = weight
-		served.Objects = slices.Clone(served.Objects)
 		*served.find(by.carrier) = by.divided(*rec.Served, *t, weight)
-		rec.Served = &served
+	} else if by.held != nil {
+		*served.find(by.carrier) = by.held(*served.find(by.carrier))
 	}
+	rec.Served = &served
 	drift, err := s.differs(ctx, c, name, append(unitsOf(*t), s.fronts(name, *t)...))
 	if err != nil {
 		return nil, err

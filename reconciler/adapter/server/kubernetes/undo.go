@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
@@ -31,6 +32,11 @@ func (w *work) putNoting(ctx context.Context, o owned.Object) (map[string]any, e
 		}
 	}
 	w.begun = append(w.begun, was)
+	if begins := w.shape().begins; begins != nil && o.Resource == w.shape().unit {
+		first := begins(w, former)
+		w.short = !reflect.DeepEqual(first.Body, o.Body)
+		o = first
+	}
 	return w.hand().Put(ctx, o)
 }
 

@@ -17,21 +17,26 @@ import (
 type divider struct {
 	// carrier is the object under the deployment's name that has the weights.
 	carrier kube.Resource
-	// refuse tells why requests for r cannot be divided; nil where all can.
-	refuse func(r port.Release) error
+	// refuse tells why r cannot be given so much of the requests; nil where it always can.
+	refuse func(r port.Release, weight int) error
 	// divided is the carrier of what serves, with a part of the requests for what is tried.
 	divided func(served, tried standing, weight int) owned.Object
 	// weight is the part that a carrier gives what is tried; false where it does not name it.
 	weight func(carrier map[string]any, tried standing) (weight int, named bool)
-	// took returns when whoever divides the requests has taken over a carrier.
-	took func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error
+	// took returns when whoever divides the requests has taken over a carrier, by which at has so much of them.
+	took func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any, at standing, weight int) error
+	// held is the carrier of what serves while something is tried that it does not name; nil: as it is without that.
+	held func(carrier owned.Object) owned.Object
+	// back gives all requests to what serves, where the carrier as it was before is not enough, and notes in rec how it stands then;
+	// rest does what takes longer, once it is recorded that nothing is tried.
+	back, rest func(ctx context.Context, s *server, c *kube.Client, name string, rec *record) error
 }
 
 // byRoute divides requests for pods, of those that come by an HTTPRoute.
 func byRoute() *divider {
 	return &divider{
 		carrier: kube.HTTPRoutes,
-		refuse: func(r port.Release) error {
+		refuse: func(r port.Release, _ int) error {
 			if r.Kubernetes.Route == nil {
 				return wrong("declare spec.target.kubernetes.route", "it has no route that could divide its requests")
 			}
@@ -41,7 +46,7 @@ func byRoute() *divider {
 			return divided(*served.find(kube.HTTPRoutes), tried.Unit, weight)
 		},
 		weight: func(carrier map[string]any, tried standing) (int, bool) { return weightOf(carrier, tried.Unit) },
-		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any) error {
+		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any, _ standing, _ int) error {
 			return s.accepted(ctx, c, carrier)
 		},
 	}

@@ -34,6 +34,7 @@ type work struct {
 	served bool           // it has the traffic already
 	begun  []step         // what was made or changed, in order
 	fresh  bool           // the folder that it is read from was empty before
+	short  bool           // its unit was begun without all requests
 	least  int            // pods to begin with, where something scales them; else zero
 }
 

@@ -226,11 +226,15 @@ func (c *Cluster) forbids(p corev1.Pod) string {
 	}
 	yes := func(b *bool) bool { return b != nil && *b }
 	var wrong []string
-	if s := p.Spec.SecurityContext; s == nil || !yes(s.RunAsNonRoot) || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
-		wrong = append(wrong, "runAsNonRoot != true or seccompProfile")
+	apart := func(nonRoot *bool, seccomp *corev1.SeccompProfile) bool {
+		return yes(nonRoot) && seccomp != nil && seccomp.Type == corev1.SeccompProfileTypeRuntimeDefault
 	}
+	whole := p.Spec.SecurityContext != nil && apart(p.Spec.SecurityContext.RunAsNonRoot, p.Spec.SecurityContext.SeccompProfile)
 	for _, k := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
 		s := k.SecurityContext
+		if !whole && (s == nil || !apart(s.RunAsNonRoot, s.SeccompProfile)) {
+			wrong = append(wrong, "runAsNonRoot != true or seccompProfile (pod or container "+k.Name+")")
+		}
 		if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.Capabilities == nil || !slices.Contains(s.Capabilities.Drop, "ALL") {
 			wrong = append(wrong, "allowPrivilegeEscalation != false or unrestricted capabilities (container "+k.Name+")")
 		}

@@ -48,6 +48,7 @@ type predictorSpec struct {
 	Labels      map[string]string          `json:"labels,omitempty"`
 	Annotations map[string]string          `json:"annotations,omitempty"`
 	Strategy    *appsv1.DeploymentStrategy `json:"deploymentStrategy,omitempty"`
+	Canary      *int64                     `json:"canaryTrafficPercent,omitempty"`
 }
 
 // runtimeOf is the runtime that serves a model, or why there is none.
@@ -79,6 +80,7 @@ func (c *Cluster) inferenceServices() {
 		child := is.Name + "-predictor"
 		_, there := c.store.objects["deployments/"+child]
 		if is.DeletionTimestamp != nil {
+			c.knativeEnds(is.Name)
 			c.remove("deployments", child)
 			c.remove("services", child)
 			if !there {
@@ -102,6 +104,9 @@ func (c *Cluster) inference(is *inferenceService, child string) object {
 	if reason != "" {
 		said["modelStatus"] = object{"transitionStatus": "InvalidSpec", "lastFailureInfo": object{"reason": reason, "message": message}}
 		return said
+	}
+	if is.Annotations["serving.kserve.io/deploymentMode"] == "Serverless" {
+		return c.knative(is, child, runtime, said)
 	}
 	c.makes(is, child, runtime)
 	d := known[appsv1.Deployment](c, "deployments/"+child)
@@ -130,22 +135,9 @@ func (c *Cluster) inference(is *inferenceService, child string) object {
 
 // makes has the Deployment and the Service of an InferenceService there.
 func (c *Cluster) makes(is *inferenceService, child string, runtime Runtime) {
+	labels, pod := c.podOf(is, runtime)
+	labels["app"] = "isvc." + child
 	p := is.Spec.Predictor
-	labels := maps.Clone(is.Labels)
-	maps.Copy(labels, p.Labels)
-	labels["serving.kserve.io/inferenceservice"], labels["app"] = is.Name, "isvc."+child
-	k := p.Model.Container
-	k.Name = "kserve-container"
-	k.Command = runtime.Command
-	if k.Image == "" {
-		k.Image = runtime.Image
-	}
-	if k.ReadinessProbe == nil {
-		k.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/v2/health/ready"}}}
-	}
-	k.Env = append(slices.Clip(k.Env), corev1.EnvVar{Name: "MODEL_DIR", Value: "/mnt/models"}, corev1.EnvVar{Name: "VISHWA_PORT", Value: "8080"})
-	pod := p.PodSpec
-	pod.RestartPolicy, pod.Containers = corev1.RestartPolicyAlways, []corev1.Container{k}
 	owner := []any{object{"apiVersion": groups["inferenceservices"], "kind": "InferenceService", "name": is.Name, "uid": string(is.UID)}}
 	meta := func() object {
 		m := object{"name": child, "labels": labels, "ownerReferences": owner}
@@ -159,6 +151,27 @@ func (c *Cluster) makes(is *inferenceService, child string, runtime Runtime) {
 	o["apiVersion"], o["kind"], o["metadata"] = groups["deployments"], "Deployment", meta()
 	c.keepMade("deployments", o)
 	c.keepMade("services", object{"apiVersion": "v1", "kind": "Service", "metadata": meta(), "spec": object{"selector": object{"app": "isvc." + child}}})
+}
+
+// podOf is what a pod of an InferenceService is, and its labels.
+func (c *Cluster) podOf(is *inferenceService, runtime Runtime) (map[string]string, corev1.PodSpec) {
+	p := is.Spec.Predictor
+	labels := maps.Clone(is.Labels)
+	maps.Copy(labels, p.Labels)
+	labels["serving.kserve.io/inferenceservice"] = is.Name
+	k := p.Model.Container
+	k.Name = "kserve-container"
+	k.Command = runtime.Command
+	if k.Image == "" {
+		k.Image = runtime.Image
+	}
+	if k.ReadinessProbe == nil {
+		k.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/v2/health/ready"}}}
+	}
+	k.Env = append(slices.Clip(k.Env), corev1.EnvVar{Name: "MODEL_DIR", Value: "/mnt/models"}, corev1.EnvVar{Name: "VISHWA_PORT", Value: "8080"})
+	pod := p.PodSpec
+	pod.RestartPolicy, pod.Containers = corev1.RestartPolicyAlways, []corev1.Container{k}
+	return labels, pod
 }
 
 // keepMade has an object that a controller makes as it is to be.

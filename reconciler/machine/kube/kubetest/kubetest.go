@@ -39,6 +39,7 @@ type Options struct {
 	Packages map[string]string  // images of data that pods mount, each the folder that is in it
 	Lacks    []string           // resources that the cluster does not have
 	Runtimes map[string]Runtime // of KServe, by name
+	NoInit   bool               // Knative takes no containers that run before the others, as it is set up at first
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
 	Seldon func(storageURI string, requirements []string) (state, why string)
 	Page   int // of a list; zero is 3, so that few objects are several pages
@@ -59,6 +60,7 @@ type Cluster struct {
 	nodes kubelet
 
 	stopped  map[string]bool // controllers
+	ksvcs    map[string]*knativeService
 	cordoned bool
 	quota    string // of the namespace, where its quota of pods is used up
 	used     map[string]bool
