@@ -3,6 +3,7 @@
 It is one process, which has what the service depends on in it: bentoml serve begins several, that find each other by ports of their own.
 """
 import importlib.util
+import logging
 import os
 import sys
 
@@ -14,7 +15,28 @@ host, program, name = sys.argv[1:]
 sys.path[:0] = [os.getcwd(), os.path.dirname(os.path.abspath(program))]  # the declared code
 
 import bentoml
+import pydantic
 import uvicorn
+from bentoml.exceptions import BentoMLException
+
+
+class Unsaid(logging.Filter):
+    """A request that is refused is told without what was asked, which its error repeats: whoever reads the log may not be who may read that."""
+
+    def filter(self, record):
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, pydantic.ValidationError):
+            why = "it does not validate as %s, errors: %d" % (error.title, error.error_count())
+        elif isinstance(error, BentoMLException) and error.error_code < 500:
+            why = type(error).__name__
+        else:
+            return True
+        record.msg, record.args = record.getMessage() + " was refused: " + why, ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
+logging.getLogger("bentoml._internal.server.http_app").addFilter(Unsaid())
 
 spec = importlib.util.spec_from_file_location(os.path.splitext(os.path.basename(program))[0], program)
 module = importlib.util.module_from_spec(spec)
