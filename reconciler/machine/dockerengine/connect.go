@@ -113,6 +113,9 @@ func Connect(r Reach) (*Engine, error) {
 				e.Keys = filepath.Join(home, ".ssh")
 			}
 		}
+		if e.Keys == "" {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is reached over SSH, and there is no home with known_hosts and a key", at.Redacted()), "set HOME to the home of the user that Vishwa is")
+		}
 		if e.tunnel, e.Host, err = tunnelTo(at, e.Keys); err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ import (
 // keyFiles are what a user of SSH has, the first that is there and needs no password.
 var keyFiles = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
 
-// shakeWithin is how long a machine may take until it has let us in.
+// shakeWithin is how long a machine may take until it has let us in, and through.
 const shakeWithin = 15 * time.Second
 
 // tunnel is one connection to a machine, for as long as anything goes through it.
@@ -40,6 +40,8 @@ type tunnel struct {
 	folder string // of known_hosts and keys
 	socket string // of the engine, there
 	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	turn chan struct{} // has room for the one who connects
 
 	mu   sync.Mutex
 	ssh  *ssh.Client
@@ -70,7 +72,7 @@ func tunnelTo(at *url.URL, folder string) (*tunnel, string, error) {
 		socket = usual[0]
 	}
 	t := &tunnel{
-		user: name, addr: net.JoinHostPort(at.Hostname(), port), folder: folder, socket: socket,
+		user: name, addr: net.JoinHostPort(at.Hostname(), port), folder: folder, socket: socket, turn: make(chan struct{}, 1),
 		dialer: (&net.Dialer{Timeout: shakeWithin, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext,
 	}
 	whole := url.URL{Scheme: "ssh", User: url.User(name), Host: t.addr, Path: at.Path}
@@ -83,44 +85,71 @@ func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // reach connects to what the machine itself reaches at addr.
-func (t *tunnel) reach(ctx context.Context, network, addr string) (net.Conn, error) {
+func (t *tunnel) reach(whole context.Context, network, addr string) (net.Conn, error) {
+	ctx, enough := context.WithTimeout(whole, shakeWithin)
+	defer enough()
 	for again := false; ; again = true {
 		c, err := t.up(ctx)
-		if err != nil {
-			return nil, err
-		}
-		conn, err := c.DialContext(ctx, network, addr)
 		if err == nil {
-			return &carried{Conn: conn, done: sync.OnceFunc(func() { t.down(c, false) })}, nil
+			var conn net.Conn
+			if conn, err = c.DialContext(ctx, network, addr); err == nil {
+				return &carried{Conn: conn, done: sync.OnceFunc(func() { t.down(c, false) })}, nil
+			}
+			var refused *ssh.OpenChannelError
+			is := errors.As(err, &refused)
+			t.down(c, !is && ctx.Err() == nil)
+			if is {
+				return nil, fault.WithHint(fault.New(fault.Transient, "reach %s on %s: %s", addr, t.addr, harmless.Line(refused.Message)),
+					"see that it is there, that user %s may use it, and that sshd lets it be forwarded (AllowTcpForwarding, AllowStreamLocalForwarding)", t.user)
+			}
+			if !again && ctx.Err() == nil {
+				continue // the connection had ended, and nobody noticed: another is made
+			}
 		}
-		var refused *ssh.OpenChannelError
-		is := errors.As(err, &refused)
-		t.down(c, !is && ctx.Err() == nil)
+		var known *fault.Error
 		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case is:
-			return nil, fault.WithHint(fault.New(fault.Transient, "reach %s on %s: %s", addr, t.addr, harmless.Line(refused.Message)),
-				"see that it is there, that user %s may use it, and that sshd lets it be forwarded (AllowTcpForwarding, AllowStreamLocalForwarding)", t.user)
-		case again:
-			return nil, fault.WithHint(fault.New(fault.Transient, "reach %s on %s: %s", addr, t.addr, harmless.Line(err.Error())), "see that the machine runs, and try again")
-		} // the connection had ended, and nobody noticed: another is made
+		case whole.Err() != nil:
+			return nil, whole.Err()
+		case errors.As(err, &known):
+			return nil, err
+		default:
+			return nil, fault.WithHint(fault.New(fault.Transient, "%s does not answer over SSH: %s", t.addr, harmless.Line(err.Error())), "see that the machine runs and is reached, and try again")
+		}
 	}
 }
 
-// up is the connection, for one more that goes through it.
+// up is the connection, for one more that goes through it. One connects, and who waits for that waits no longer than it may.
 func (t *tunnel) up(ctx context.Context) (*ssh.Client, error) {
+	if c := t.joined(nil); c != nil {
+		return c, nil
+	}
+	select {
+	case t.turn <- struct{}{}:
+		defer func() { <-t.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if c := t.joined(nil); c != nil { // who was before us connected
+		return c, nil
+	}
+	c, err := t.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t.joined(c), nil
+}
+
+// joined is the connection for one more, where there is one, or it is fresh.
+func (t *tunnel) joined(fresh *ssh.Client) *ssh.Client {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ssh == nil {
-		c, err := t.connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		t.ssh, t.open = c, 0
+	if fresh != nil {
+		t.ssh, t.open = fresh, 0
 	}
-	t.open++
-	return t.ssh, nil
+	if t.ssh != nil {
+		t.open++
+	}
+	return t.ssh
 }
 
 // down is told when something that went through c has ended; the last one ends c.
@@ -154,12 +183,10 @@ func (t *tunnel) connect(ctx context.Context) (*ssh.Client, error) {
 		}
 		return nil, fault.WithHint(fault.New(fault.Transient, "reach %s over SSH: %s", t.addr, why), "see that the machine runs, and that its name and port are right")
 	}
-	limit := time.AfterFunc(shakeWithin, func() { conn.Close() })
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c, channels, requests, err := ssh.NewClientConn(conn, t.addr, &ssh.ClientConfig{
 		User: t.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: known, HostKeyAlgorithms: algorithms,
 	})
-	limit.Stop()
 	stop()
 	if err != nil {
 		conn.Close()

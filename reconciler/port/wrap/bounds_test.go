@@ -13,7 +13,7 @@ import (
 )
 
 func shared() *Reach {
-	return &Reach{Runners: []string{"unix:///run/team.sock"}, Bounds: Bounds{
+	return &Reach{Runners: []string{"unix:///run/team.sock", "ssh://ml@gpu-box"}, Bounds: Bounds{
 		Own: []string{"WEBHOOK_SECRET", "VISHWA_SOURCE_OURS"}, Apart: true,
 		Variables: &[]string{"HF_TOKEN", "WEBHOOK_SECRET"},
 		Tokens:    &map[string][]string{"VISHWA_SOURCE_API": {"https://api.example.com/v1"}, "VISHWA_SOURCE_OURS": {"https://api.example.com"}},
@@ -98,6 +98,12 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 		"an engine of its own":     {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/team.sock"}}, true},
 		"the controller's engine":  {port.Release{Docker: &port.DockerRelease{}}, true},
 		"another's engine":         {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/payroll.sock"}}, false},
+		"a machine of its own":     {port.Release{Docker: &port.DockerRelease{Host: "ssh://ml@gpu-box"}}, true},
+		"another user of it":       {port.Release{Docker: &port.DockerRelease{Host: "ssh://root@gpu-box"}}, false},
+		"no user of it":            {port.Release{Docker: &port.DockerRelease{Host: "ssh://gpu-box"}}, false},
+		"another port of it":       {port.Release{Docker: &port.DockerRelease{Host: "ssh://ml@gpu-box:2222"}}, false},
+		"its engine without SSH":   {port.Release{Docker: &port.DockerRelease{Host: "tcp://gpu-box:2376"}}, false},
+		"another machine":          {port.Release{Docker: &port.DockerRelease{Host: "ssh://ml@gpu-box.evil.example"}}, false},
 		"a log in its bucket":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/churn/log"}})}, true},
 		"a log in another's":       {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{S3: &schemas.S3{URL: "s3://acme/payroll"}})}, false},
 		"a log in its folder":      {port.Release{Local: &port.LocalRelease{}, Log: log(schemas.PredictionLog{Dir: "/srv/churn/log"})}, true},

@@ -54,6 +54,13 @@ func (w *Way) Close() {
 	w.Cut()
 }
 
+// Connections is how many there are, or were since the last cut.
+func (w *Way) Connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.conns)
+}
+
 // Reached is what was asked for by SSH.
 func (w *Way) Reached() []string {
 	w.mu.Lock()

@@ -1,0 +1,132 @@
+// The way over SSH, to a server in the test's process.
+
+package dockerengine_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+func over(t *testing.T, host, keys string) *dockerengine.Engine {
+	t.Helper()
+	e, err := dockerengine.Connect(dockerengine.Reach{Host: host, Keys: keys, Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// The engine and what its containers publish are reached by one connection, which ends when nothing needs it and is made again when it was cut.
+func TestOneConnectionCarriesAll(t *testing.T) {
+	w := dockertest.SSH(t, dockertest.New(t).Socket)
+	e := over(t, w.Host, w.Folder)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "answers") }))
+	t.Cleanup(site.Close)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := e.Info(t.Context(), client.InfoOptions{}); err != nil {
+				t.Errorf("ask the engine: %v", err)
+			}
+			c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return e.Reach(ctx, strings.TrimPrefix(site.URL, "http://"))
+			}}}
+			resp, err := c.Get("http://container/")
+			if err != nil {
+				t.Errorf("ask what is published: %v", err)
+				return
+			}
+			defer resp.Body.Close()
+			if raw, err := io.ReadAll(resp.Body); err != nil || string(raw) != "answers" {
+				t.Errorf("it answers %q, %v", raw, err)
+			}
+		})
+	}
+	all.Wait()
+	if n := w.Connections(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	w.Cut()
+	if _, err := e.Info(t.Context(), client.InfoOptions{}); err != nil {
+		if _, err = e.Info(t.Context(), client.InfoOptions{}); err != nil { // the one in flight may be lost
+			t.Errorf("after a cut: %v", err)
+		}
+	}
+	if _, err := e.Reach(t.Context(), "127.0.0.1:1"); fault.Of(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "AllowTcpForwarding") {
+		t.Errorf("where nothing listens: %v, %q", err, fault.HintOf(err))
+	}
+}
+
+// A machine that says nothing keeps nobody for longer than they wait.
+func TestAMachineThatSaysNothingKeepsNobody(t *testing.T) {
+	w := dockertest.SSH(t, dockertest.New(t).Socket)
+	w.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	known, err := os.ReadFile(filepath.Join(w.Folder, "known_hosts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, key, _ := strings.Cut(string(known), " ")
+	_, at, _ := net.SplitHostPort(l.Addr().String())
+	if err := os.WriteFile(filepath.Join(w.Folder, "known_hosts"), []byte("[127.0.0.1]:"+at+" "+key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := over(t, "ssh://tester@"+l.Addr().String(), w.Folder)
+	begun := time.Now()
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			if _, err := e.Reach(ctx, "127.0.0.1:80"); err == nil {
+				t.Error("it was reached")
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("ten who wait 200ms waited %s", took)
+	}
+}
+
+func TestAnAddressOverSSHIsWhole(t *testing.T) {
+	for host, want := range map[string]string{
+		"ssh://ml@box": "ssh://ml@box:22",
+		"ssh://ml@box:2222/run/user/7/docker.sock": "ssh://ml@box:2222/run/user/7/docker.sock",
+		"ssh://ml@[2001:db8::1]/run/podman.sock":   "ssh://ml@[2001:db8::1]:22/run/podman.sock",
+		"ssh://ml:secret@box":                      "",
+		"ssh://":                                   "",
+		"ssh://ml@":                                "",
+	} {
+		e, err := dockerengine.Connect(dockerengine.Reach{Host: host, Keys: "/none", Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}})
+		switch {
+		case want == "":
+			if fault.Of(err) != fault.Invalid || err == nil || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s: %v", host, err)
+			}
+		case err != nil || e.Host != want || e.Socket != "":
+			t.Errorf("%s: %+v, %v", host, e, err)
+		}
+	}
+}
