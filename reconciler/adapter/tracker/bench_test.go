@@ -30,7 +30,20 @@ import (
 type benched struct {
 	b                   *testing.B
 	venv, url, endpoint string
+	store               *minio.Client
 	n                   int // of works so far: each has an experiment of its own
+}
+
+// emptied takes away what the works so far have put: many large models would need a large disk.
+func (s *benched) emptied() {
+	for o := range s.store.ListObjects(s.b.Context(), "mlflow", minio.ListObjectsOptions{Recursive: true}) {
+		if o.Err == nil {
+			o.Err = s.store.RemoveObject(s.b.Context(), "mlflow", o.Key, minio.RemoveObjectOptions{})
+		}
+		if o.Err != nil {
+			s.b.Fatal(o.Err)
+		}
+	}
 }
 
 func newBenched(b *testing.B) *benched {
@@ -46,6 +59,7 @@ func newBenched(b *testing.B) *benched {
 	if err != nil {
 		b.Fatal(err)
 	}
+	s.store = c
 	s.url, _ = mlflowtest.Start(b, venv, "--default-artifact-root", "s3://mlflow/root", "--no-serve-artifacts")
 	version, err := exec.Command(filepath.Join(venv, "bin", "mlflow"), "--version").Output()
 	if err != nil {
@@ -57,7 +71,7 @@ func newBenched(b *testing.B) *benched {
 
 // client is MLflow's own, which measures its work alone: not that Python begins, nor that packages are imported.
 func (s *benched) client(name, script string, args ...string) beside.Side {
-	return beside.Side{Name: name, Run: func() beside.Cost {
+	return beside.Side{Name: name, Before: s.emptied, Run: func() beside.Cost {
 		s.n++
 		cmd := exec.Command(filepath.Join(s.venv, "bin", "python"), append([]string{"-c", around[0] + script + around[1], s.url, fmt.Sprint("theirs-", s.n)}, args...)...)
 		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=minioadmin", "AWS_SECRET_ACCESS_KEY=minioadmin", "MLFLOW_S3_ENDPOINT_URL="+s.endpoint, "MLFLOW_DISABLE_TELEMETRY=true")
@@ -98,7 +112,7 @@ func (s *benched) tracker(models bool) port.Tracker {
 // ours is a recording of p by a tracker that knows nothing of it.
 func (s *benched) ours(models bool, p func(n int) port.Projection) beside.Side {
 	var t port.Tracker
-	return beside.Side{Name: "vishwa", Before: func() { t = s.tracker(models) }, Run: func() beside.Cost {
+	return beside.Side{Name: "vishwa", Before: func() { s.emptied(); t = s.tracker(models) }, Run: func() beside.Cost {
 		return beside.Self(func() {
 			if r, err := t.Record(s.b.Context(), p(s.n), false); err != nil || r.Writes == 0 {
 				s.b.Fatal(r, err)

@@ -201,7 +201,7 @@ func (f *files) database(p string, held *pool) ([]*mlrun, error) {
 			continue
 		}
 		if i, err := fs.Stat(f.fsys, p+left); err != nil || i.Size() > 0 {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "it was being written when the run ended: %s is not empty", path.Base(p)+left), "let the run end by itself")
+			return nil, fault.WithHint(fault.New(fault.Invalid, "it was being written when the run ended: %s is not empty", path.Base(p)+left), "have the script wait for the processes that it begins, and end its run of MLflow, before it ends itself")
 		}
 	}
 	return tables(db, held)
