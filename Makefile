@@ -185,7 +185,7 @@ test-kfp: $(TOOLS)/kfp/bin/kfp ## what is written for Kubeflow Pipelines, by its
 	VISHWA_KFP=$(TOOLS)/kfp $(GO) test -count=1 -timeout 10m -run '^TestKFPItself' -v ./templates ./reconciler/format/pipeline
 
 test-mlflow: $(TOOLS)/mlflow/bin/mlflow $(TOOLS)/bin/minio ## what shows runs in MLflow, on a real server and with its models in a real MinIO, and scripts that log by the real MLflow, W&B, DVCLive and TensorBoard (1 GB)
-	VISHWA_REAL=1 VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./cmd/vishwa
+	VISHWA_REAL=1 VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 20m -run '^TestMLflowItself' -v ./reconciler/adapter/tracker ./reconciler/controller ./cmd/vishwa
 
 test-wandb: $(TOOLS)/mlflow/bin/mlflow ## runs as runs of W&B that are offline, uploaded by the real wandb to a double of its server (1 GB)
 	VISHWA_MLFLOW=$(TOOLS)/mlflow $(GO) test -count=1 -timeout 10m -run '^TestWandBItself' -v ./reconciler/adapter/tracker/wandb
