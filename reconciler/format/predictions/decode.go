@@ -174,7 +174,7 @@ func (p Policy) cells(asked, answered *frame, i int) []Cell {
 // veil leaves out what is personal, or hashes it. Of columns without a name it cannot be told.
 // Nor can it of a text that is JSON of its own.
 func (p Policy) veil(column, name string, v Value, unnamed bool) (Value, bool) {
-	if len(p.Personal) == 0 || !unnamed && !v.whole && !personal(p.Personal, name) {
+	if len(p.Personal) == 0 || !unnamed && !v.whole && !Personal(p.Personal, name) {
 		return v, true
 	}
 	if p.Hash == nil || v.Kind == Null {
@@ -183,9 +183,9 @@ func (p Policy) veil(column, name string, v Value, unnamed bool) (Value, bool) {
 	return TextOf(p.Hash(column, v.String())), true
 }
 
-// personal tells whether a column is one of those named, is part of one, or is called so within
+// Personal tells whether a column is one of those named, is part of one, or is called so within
 // an object. Letter case does not matter: what a client writes otherwise is the same person.
-func personal(columns []string, name string) bool {
+func Personal(columns []string, name string) bool {
 	name = "." + strings.ToLower(name) + "."
 	return slices.ContainsFunc(columns, func(c string) bool { return strings.Contains(name, "."+strings.ToLower(c)+".") })
 }

@@ -300,6 +300,8 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 	switch {
 	case !by.base.Has(name):
 		return without(drift.Fault, "the reference has no such column")
+	case s.veiled(name, by.now) != "":
+		return without(drift.Unsupported, s.veiled(name, by.now))
 	case typ == "text" || typ == "time":
 		return without(drift.Unsupported, "a column of "+typ+" is not compared")
 	case !by.now.Has(name) && by.now.Rows > 0:
