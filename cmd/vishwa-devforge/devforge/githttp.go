@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"net/http/cgi"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // hookScripts are put into every repository. They read the protection from the
@@ -60,7 +60,7 @@ cat >"${DEVFORGE_PUSHED:-/dev/null}"
 `,
 }
 
-var gitPath = regexp.MustCompile(`^/([^/]+)/([^/]+)\.git(/.*)$`)
+var gitPath = lazyregexp.New(`^/([^/]+)/([^/]+)\.git(/.*)$`)
 
 // serveGit answers one request of the Git protocol.
 func (f *Forge) serveGit(w http.ResponseWriter, r *http.Request, who actor) {

@@ -11,12 +11,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"unicode"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 type repo struct {
@@ -49,7 +50,7 @@ type repo struct {
 func (r *repo) full() string { return r.owner + "/" + r.name }
 
 // branchName is what Git and its configuration take as a branch.
-var branchName = regexp.MustCompile(`^[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*$`)
+var branchName = lazyregexp.New(`^[^\x00-\x20\x7f~^:?*\[\\/.-][^\x00-\x20\x7f~^:?*\[\\]*$`)
 
 func checkBranch(name string) error {
 	if !branchName.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "@{") || strings.Contains(name, "//") {
@@ -58,7 +59,7 @@ func checkBranch(name string) error {
 	return nil
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
+var plainName = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$`)
 
 // CreateRepo makes an empty private repository whose default branch is main.
 func (f *Forge) CreateRepo(owner, name string) error {

@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 type logged struct {
@@ -35,7 +36,7 @@ func (s *Server) shownModel(m *logged) map[string]any {
 		"artifact_uri": s.root(m.experiment) + "/models/" + m.id + "/artifacts", "tags": listed(m.tags)}, "data": map[string]any{"params": listed(m.params)}}
 }
 
-var notInLogged = regexp.MustCompile(`[/:.%"']`)
+var notInLogged = lazyregexp.New(`[/:.%"']`)
 
 func (s *Server) ofLogged(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {

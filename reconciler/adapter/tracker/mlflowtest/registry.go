@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-var byName = regexp.MustCompile(`^name='([^']*)'$`)
+var byName = lazyregexp.New(`^name='([^']*)'$`)
 
 func (s *Server) ofModel(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	name := text(body, "name")

@@ -8,10 +8,11 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 type tag struct {
@@ -200,7 +201,7 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 	return s.ofModel(verb+" "+path, body)
 }
 
-var byTag = regexp.MustCompile("^tags\\.`([^`]+)` = '([^']*)'$")
+var byTag = lazyregexp.New("^tags\\.`([^`]+)` = '([^']*)'$")
 
 func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	if what == "create" {
@@ -288,7 +289,7 @@ func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]an
 }
 
 // known is a name as MLflow takes it.
-var known = regexp.MustCompile(`^[A-Za-z0-9_\-. :/]{1,250}$`)
+var known = lazyregexp.New(`^[A-Za-z0-9_\-. :/]{1,250}$`)
 
 func named(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {

@@ -13,13 +13,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // Loader loads a version from its folder: what answers for it, until end is called.
@@ -140,12 +141,12 @@ type config struct {
 }
 
 var (
-	configs  = regexp.MustCompile(`config\s*:?\s*\{`)
-	named    = regexp.MustCompile(`\bname\s*:\s*["']([^"']*)["']`)
-	based    = regexp.MustCompile(`\bbase_path\s*:\s*["']([^"']*)["']`)
-	numbered = regexp.MustCompile(`\bversions\s*:\s*(\d+)`)
-	labelled = regexp.MustCompile(`version_labels\s*:?\s*\{\s*key\s*:\s*["']([^"']*)["']\s*value\s*:\s*(\d+)\s*\}`)
-	comment  = regexp.MustCompile(`#[^\n]*`)
+	configs  = lazyregexp.New(`config\s*:?\s*\{`)
+	named    = lazyregexp.New(`\bname\s*:\s*["']([^"']*)["']`)
+	based    = lazyregexp.New(`\bbase_path\s*:\s*["']([^"']*)["']`)
+	numbered = lazyregexp.New(`\bversions\s*:\s*(\d+)`)
+	labelled = lazyregexp.New(`version_labels\s*:?\s*\{\s*key\s*:\s*["']([^"']*)["']\s*value\s*:\s*(\d+)\s*\}`)
+	comment  = lazyregexp.New(`#[^\n]*`)
 )
 
 // readConfig reads the file in a way of its own, and not with what is tested.
@@ -286,7 +287,7 @@ func (s *Server) begin(v *version, gone chan struct{}) {
 	v.state, v.code, v.answer, v.end = "AVAILABLE", "OK", answer, end
 }
 
-var asked = regexp.MustCompile(`^/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(:predict)?$`)
+var asked = lazyregexp.New(`^/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(:predict)?$`)
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := asked.FindStringSubmatch(r.URL.Path)
