@@ -5,6 +5,7 @@ package lazyregexp
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -16,8 +17,9 @@ type Regexp struct {
 	re   *regexp.Regexp
 }
 
-// inTests: there all expressions are compiled at once, so that one that cannot be is found by any test.
-var inTests = len(os.Args) > 0 && strings.HasSuffix(os.Args[0], ".test")
+// inTests: there all expressions are compiled at once, so that one that cannot be is found by any test. What a test begins
+// of itself, as another program, is none: go test has words of its own for those.
+var inTests = len(os.Args) > 0 && strings.HasSuffix(os.Args[0], ".test") && slices.ContainsFunc(os.Args[1:], func(arg string) bool { return strings.HasPrefix(arg, "-test.") })
 
 // New is regexp.MustCompile, later: an expression that cannot be compiled panics when it is asked, and in tests at once.
 func New(text string) *Regexp {

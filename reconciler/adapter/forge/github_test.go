@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/forge"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -130,6 +132,11 @@ func suite(as string, token func(*devforge.Forge) string) func(t *testing.T) por
 			Break: func(status, times int) { f.Break(devforge.Fault{Status: status, Times: times}) },
 			Limit: func() {
 				f.Break(devforge.Fault{Status: 403, RetryAfter: time.Second, Times: 1})
+			},
+			Any: func(t *testing.T, law func([]string)) {
+				rapid.Check(t, func(r *rapid.T) {
+					law(rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,5}`), 1, 4).Draw(r, "says"))
+				})
 			},
 		}
 	}

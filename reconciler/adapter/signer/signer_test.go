@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+	"pgregory.net/rapid"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -95,7 +96,13 @@ var shared struct {
 func TestKeysKeepThePromises(t *testing.T) {
 	k, v := open(t)
 	_, theirs := keys(t)
-	porttest.Signer(t, porttest.Signing{Name: "main", Signer: k, Verifier: v, Foreign: Open(theirs, password)})
+	porttest.Signer(t, porttest.Signing{Name: "main", Signer: k, Verifier: v, Foreign: Open(theirs, password), Any: func(t *testing.T, n int, law func(int) error) {
+		rapid.Check(t, func(r *rapid.T) {
+			if err := law(rapid.IntRange(0, n-1).Draw(r, "n")); err != nil {
+				r.Fatal(err)
+			}
+		})
+	}})
 }
 
 // TestKeysAreForTheirOwnerAlone: modes, formats, and nothing in the clear.
