@@ -194,12 +194,19 @@ const (
 // Packaged is the package that is served by its digest; none where the model is read from the store.
 func (t *Target) Packaged() Ref {
 	switch {
+	case t.Docker != nil:
+		return t.Docker.Package
 	case t.Kubernetes != nil:
 		return t.Kubernetes.Package
 	case t.KServe != nil:
 		return t.KServe.Package
 	}
 	return Ref{}
+}
+
+// Contained tells that the image of a package serves, which has the model, the code and the command.
+func (t *Target) Contained() bool {
+	return t.Docker != nil && t.Docker.Package != (Ref{}) || t.Kubernetes != nil && t.Kubernetes.contained()
 }
 
 // bytes is the class of what a target serves.
@@ -242,6 +249,7 @@ func (t *Target) ByRuntime() *Runtime {
 // Imaged is the image of a container that serves; a process of this machine has none.
 func (s *Deployment) Imaged() (string, string) {
 	switch {
+	case s.Target.Contained():
 	case s.Target.Docker != nil:
 		return s.Target.Docker.Image, "spec.target.docker.image"
 	case s.Target.Kubernetes != nil:
@@ -266,7 +274,8 @@ func (s *Deployment) Serves() Service {
 	out.Delivery, out.Package = s.Delivery.ByGit(), s.Target.Packaged()
 	switch t := s.Target; {
 	case t.Kubernetes != nil:
-		out.Cluster, out.Worker, out.Fetches = t.Kubernetes.Cluster, t.Kubernetes.Worker, true
+		out.Cluster, out.Worker = t.Kubernetes.Cluster, t.Kubernetes.Worker
+		out.Fetches = !t.Contained() || len(s.Needs)+len(t.Kubernetes.Env.Pass) > 0
 	case t.KServe != nil:
 		out.Cluster, out.Worker, out.Fetches = t.KServe.Cluster, t.KServe.Worker, t.KServe.Package == (Ref{})
 	case t.Seldon != nil:

@@ -87,3 +87,54 @@ spec:
 		}
 	}
 }
+
+// TestThePackagesOwnImageSaysWhatServes: what is declared beside it would be ignored.
+func TestThePackagesOwnImageSaysWhatServes(t *testing.T) {
+	image := "reg.example.com/base@sha256:" + strings.Repeat("0", 64)
+	rest := `apiVersion: vishwa.dev/v1alpha1
+kind: Package
+metadata: {name: plain}
+spec: {model: model/m, oci: {repository: registry.example.com/team/plain}}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Package
+metadata: {name: serves}
+spec: {model: model/m, oci: {repository: registry.example.com/team/serves}, image: {base: "` + image + `", run: [x]}}
+---
+apiVersion: vishwa.dev/v1alpha1
+kind: Deployment
+metadata: {name: d}
+spec:
+  model: model/m
+  environment: staging
+`
+	for name, c := range map[string]struct{ target, says string }{
+		"docker":                  {"{docker: {package: package/serves}}", ""},
+		"kubernetes":              {"{kubernetes: {cluster: prod, package: package/serves}}", ""},
+		"its model alone":         {"{kubernetes: {cluster: far, package: package/plain, image: '" + image + "', run: [x]}}", ""},
+		"neither":                 {"{docker: {run: [x]}}", "spec.target.docker.image: is missing"},
+		"neither, in pods":        {"{kubernetes: {cluster: prod, run: [x]}}", "spec.target.kubernetes.image: is missing"},
+		"both":                    {"{docker: {package: package/serves, image: '" + image + "'}}", "spec.target.docker.package: and image are both given"},
+		"one without an image":    {"{docker: {package: package/plain}}", "spec.target.docker.package: package/plain has no image that serves"},
+		"a command beside it":     {"{docker: {package: package/serves, run: [x]}}", "spec.target.docker.run: is what the image of package/serves says"},
+		"parameters beside it":    {"{kubernetes: {cluster: prod, package: package/serves, params: {a: 1}}}", "spec.target.kubernetes.params: is what the image"},
+		"an environment there":    {"{kubernetes: {cluster: prod, package: package/serves, env: {requirements: r.lock}}}", "spec.target.kubernetes.env.requirements: is what the image"},
+		"a variable of a Secret":  {"{kubernetes: {cluster: prod, package: package/serves, env: {pass: [A]}}}", "spec.store.s3"},
+		"one of another model's":  {"{docker: {package: package/none}}", "package/none"},
+		"an image by a tag alone": {"{docker: {image: reg.example.com/base:1, run: [x]}}", "no digest is given"},
+	} {
+		_, problems := Load(t.Context(), repo(map[string]string{
+			"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: p}\nspec:\n  store: {dir: /srv/store}\n  clusters: {prod: {namespace: served}, far: {namespace: far}}\n  environments: {staging: {}}\n" +
+				"---\napiVersion: vishwa.dev/v1alpha1\nkind: Model\nmetadata: {name: m}\nspec: {from: training/t, select: {metric: auc, goal: maximize}}\n" +
+				"---\napiVersion: vishwa.dev/v1alpha1\nkind: Training\nmetadata: {name: t}\nspec: {run: [x]}\n",
+			"vishwa/d.yaml": rest + "  target: " + c.target + "\n",
+		}))
+		var all []string
+		for _, p := range problems {
+			all = append(all, p.Error())
+		}
+		if text := strings.Join(all, "\n"); c.says != "" && !strings.Contains(text, c.says) || c.says == "" && strings.Contains(text, "spec.target.") && name != "its model alone" || strings.Contains(text, "spec.target.kubernetes.image") && name == "its model alone" {
+			t.Errorf("%s: want %q in\n%s", name, c.says, text)
+		}
+	}
+}

@@ -323,9 +323,11 @@ type LocalTarget struct {
 
 // DockerTarget is a container of a Docker Engine. It finds the model, read-only, at VISHWA_MODEL_DIR and listens on every address of its own at VISHWA_PORT.
 type DockerTarget struct {
-	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
-	Image string `json:"image" jsonschema:"required" part:"key"`
+	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it. Either it or package is given.
+	Image string `json:"image,omitempty" part:"key"`
 	Work
+	// Package has the image of a package serve, by its digest: the package's image says what is run. Nobody checks a signature where it serves then.
+	Package Ref `json:"package,omitzero" part:"key"`
 	// Host is the engine's address: a socket such as unix:///var/run/docker.sock, or another machine's engine such as ssh://user@host or tcp://host:2376, which is sent the files of a release; without it, DOCKER_HOST, or the usual socket.
 	Host string `json:"host,omitempty" part:"key"`
 	// ContainerPort is where the container listens, inside; it is its VISHWA_PORT.

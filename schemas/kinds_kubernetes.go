@@ -3,6 +3,7 @@
 package schemas
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,12 +14,12 @@ import (
 type KubernetesTarget struct {
 	// Cluster is one of the project's clusters.
 	Cluster string `json:"cluster" jsonschema:"required" part:"key"`
-	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it.
-	Image string `json:"image" jsonschema:"required" part:"key"`
+	// Image is the container image that it runs in, by digest, as registry.example.com/base@sha256:...; vishwa image pin writes it. Without it, the image of package serves.
+	Image string `json:"image,omitempty" part:"key"`
 	Work
 	// Runtime serves in place of a command: a program of the image, for which Vishwa writes the settings.
 	Runtime *Runtime `json:"runtime,omitempty" part:"key"`
-	// Package has pods mount the model from a package of it, by its digest, as an image volume (Kubernetes 1.33 or newer): the registry is read, and not the store. Nobody checks a signature where it serves then.
+	// Package has pods mount the model from a package of it, by its digest, as an image volume (Kubernetes 1.33 or newer): the registry is read, and not the store. Without image, pods are of the package's own image, which says what is run. Nobody checks a signature where it serves then.
 	Package Ref `json:"package,omitzero" part:"key"`
 	// ContainerPort is where the pods listen; it is their VISHWA_PORT.
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
@@ -104,7 +105,7 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	}
 	image(d, field+".image", t.Image, d.decl.Ref().String())
 	t.Pods.check(d, field)
-	if d.has(field + ".env.requirements") {
+	if d.has(field+".env.requirements") && !t.contained() {
 		d.problem(field+".env.requirements", "is not installed into a pod; have the packages in the image, and remove it")
 	}
 	onCluster(d)
@@ -129,8 +130,11 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
 		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
-	c.serving(d, field, t.Cluster, true)
-	c.packaged(d, field+".package", t.Package)
+	of := c.packaged(d, field+".package", t.Package)
+	if t.contained() {
+		c.contained(d, field, t.Package, of)
+	}
+	c.serving(d, field, t.Cluster, !t.contained() || t.Env.Pass != nil || d.has("spec.needs"))
 }
 
 // check reports what is wrong with what is said of the pods.
@@ -178,19 +182,46 @@ func (c *checker) serving(d *document, field, cluster string, reads bool) {
 	}
 }
 
-// packaged reports a package that does not have what is served.
-func (c *checker) packaged(d *document, field string, ref Ref) {
+// contained tells that the package's own image serves.
+func (t *KubernetesTarget) contained() bool { return t.Image == "" && t.Package != (Ref{}) }
+
+// packaged reports a package that does not have what is served, and gives the package.
+func (c *checker) packaged(d *document, field string, ref Ref) *document {
 	if !d.has(field) {
-		return
+		return nil
 	}
 	of := c.ref(d, field, ref, func(t Traits) bool { return t.Packs })
 	if of == nil {
-		return
+		return nil
 	}
 	is, packs := of.decl.Spec.(Packs)
 	s, serves := d.decl.Spec.(Serves)
 	if packs && serves && is.Packs().Model != s.Serves().Model && is.Packs().Model != (Ref{}) && s.Serves().Model != (Ref{}) {
 		d.problem(field, "%s packs %s, and this one serves %s; name a package of the same model", ref, is.Packs().Model, s.Serves().Model)
+	}
+	return of
+}
+
+// contained reports what is said of a process that the image of a package says already; of is that package, where it is known.
+func (c *checker) contained(d *document, field string, ref Ref, of *document) {
+	for _, name := range []string{"run", "runtime", "code", "params", "env.requirements"} {
+		if d.has(field + "." + name) {
+			d.problem(field+"."+name, "is what the image of %s says; remove it, or name an image", ref)
+		}
+	}
+	if of == nil {
+		return
+	}
+	if is, packs := of.decl.Spec.(Packs); packs && is.Packs().Image == nil {
+		d.problem(field+".package", "%s has no image that serves; declare image in it, or name an image here", ref)
+	}
+}
+
+// inImage reports a target without an image, and without a package that may have one.
+func inImage(d *document, field string) {
+	misspelt := slices.ContainsFunc(d.problems, func(p Problem) bool { return strings.HasPrefix(p.Field, field+".") && strings.HasSuffix(p.Message, "did you mean image?") })
+	if !d.has(field+".image") && !d.wrong(field+".image") && !d.has(field+".package") && !misspelt {
+		d.problem(field+".image", "is missing; add it: a container image by digest, or package, whose image serves")
 	}
 }
 

@@ -153,6 +153,11 @@ func (t *Target) check(c *checker, d *document) {
 	case len(given) == 0 && d.has("spec.target") && !d.wrong("spec.target"):
 		d.problem("spec.target", "names none; give one of %s", strings.Join(targets, ", "))
 	}
+	for _, name := range []string{"docker", "kubernetes"} { // also where other fields of it are wrong
+		if d.has("spec.target." + name) {
+			inImage(d, "spec.target."+name)
+		}
+	}
 	t.KServe.check(c, d)
 	t.Seldon.check(c, d)
 	t.TFServing.check(c, d)
@@ -165,12 +170,12 @@ func (t *Target) check(c *checker, d *document) {
 		if d.has(field + ".run") {
 			d.problem(field+".runtime", "and run are both given, but one of them serves; remove one of them")
 		}
-	} else if !d.has(field + ".runtime") {
+	} else if !d.has(field+".runtime") && !t.Contained() {
 		c.command(d, field, nil)
 	}
 	c.work(d, field, *w)
 	c.duration(d, field+".readyTimeout", ready.ReadyTimeout)
-	t.Docker.check(d, field)
+	t.Docker.check(c, d, field)
 	t.Kubernetes.check(c, d, field)
 	_, hosted, _ := t.Hosted()
 	if hosted == nil {
@@ -187,15 +192,21 @@ func (t *Target) check(c *checker, d *document) {
 	c.ports[hosted.Port] = d.decl.Ref()
 }
 
-func (t *DockerTarget) check(d *document, field string) {
+func (t *DockerTarget) check(c *checker, d *document, field string) {
 	if t == nil {
 		return
 	}
 	image(d, field+".image", t.Image, d.decl.Ref().String())
+	if of := c.packaged(d, field+".package", t.Package); d.has(field + ".package") {
+		c.contained(d, field, t.Package, of)
+		if d.has(field + ".image") {
+			d.problem(field+".package", "and image are both given, but one of them serves; remove one of them")
+		}
+	}
 	address(d, field+".host", t.Host, "unix", "tcp", "ssh")
 	cores(d, field+".resources.cpu", t.Resources.CPU)
 	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
-	if d.has(field + ".env.requirements") {
+	if d.has(field+".env.requirements") && !d.has(field+".package") {
 		d.problem(field+".env.requirements", "is not installed into a container; have the packages in the image, and remove it")
 	}
 }

@@ -4,6 +4,7 @@ package pass
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -19,7 +20,11 @@ func (packer) Inspect(context.Context, port.Registry, port.Packed, []string) (po
 }
 
 func (packer) Push(_ context.Context, p port.Package) (port.Packed, error) {
-	return port.Packed{Repository: p.At.Repository, Digest: packedOf(p.Model.Digest), ModelPack: p.Model.Digest}, nil
+	out := port.Packed{Repository: p.At.Repository, Digest: packedOf(p.Model.Digest), ModelPack: p.Model.Digest}
+	if p.Image != nil {
+		out.Serving = &port.PackedImage{Platform: p.Image.Platform, Digest: digest.Of([]byte(p.Image.Code.Digest() + p.Model.Digest)), Base: p.Image.Base}
+	}
+	return out, nil
 }
 
 func (packer) Publish(_ context.Context, _ port.Registry, p port.Packed, _ [][]byte, _ port.PackageTags) (port.Packed, error) {
@@ -59,5 +64,35 @@ func TestADeploymentServesThePackageOfItsModelAlsoAfterARollback(t *testing.T) {
 	}
 	if e := serves("rolled back"); e.Model.Artifact.Digest != first.Model.Artifact.Digest {
 		t.Errorf("it serves the model %s", e.Model.Artifact.Digest)
+	}
+}
+
+// TestARollbackGoesToTheImageThatServedThen: of one model there may be several, with other code.
+func TestARollbackGoesToTheImageThatServedThen(t *testing.T) {
+	serving := replaced("target: {local: {run: [python, s.py], code: [s.py]}}", "target: {docker: {package: package/m}}")
+	packs := with("vishwa/package.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Package\nmetadata: {name: m}\nspec:\n  model: model/m\n  oci: {repository: registry.example.com/team/m}\n"+
+		"  image: {base: 'registry.example.com/python@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', run: [python3, s.py], code: [s.py], params: {k: 1}}\n")
+	h, w := newHouse(tree(serving, packs))
+	h.Packager, h.Signer.Statement = packer{}, notary{}.Sign
+	apply(t, h)
+	first := w.served["s"]
+	if d := first.Docker; d == nil || !first.Contained || !strings.HasPrefix(d.Image, "registry.example.com/team/m@sha256:") || strings.Join(d.Command, " ") != "python3 s.py" || first.Params["k"] == nil || len(d.Code) > 0 {
+		t.Fatalf("it serves %+v of %+v", first, first.Docker)
+	}
+	facts, err := w.Facts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := facts.Latest[ref("deployment/s")]
+	h.commit(w, two, tree(serving, packs, with("s.py", "# other\n")))
+	apply(t, h)
+	if now := w.served["s"]; now.Docker.Image == first.Docker.Image || now.Model.Digest != first.Model.Digest {
+		t.Fatal("other code is the same image")
+	}
+	if out, err := h.Rollback(t.Context(), Rollback{To: to, Reason: "wrong"}); err != nil || out.Err() != nil {
+		t.Fatal(err, out.Err())
+	}
+	if back := w.served["s"]; back.Docker.Image != first.Docker.Image {
+		t.Errorf("it serves %s again, and served %s", back.Docker.Image, first.Docker.Image)
 	}
 }

@@ -221,6 +221,13 @@ func packageThen(in *Intent, facts *ledger.Facts, e *ledger.Entry) *ledger.Entry
 	if !ok || spec.Serves().Package == (schemas.Ref{}) {
 		return nil
 	}
+	if e.Recipe != nil { // of one model there may be several, with other code
+		for p := range facts.Packages(spec.Serves().Package) {
+			if p.Key == e.Recipe.Inputs["package"] {
+				return p
+			}
+		}
+	}
 	return facts.PackageOf(spec.Serves().Package, e.Model.Artifact.Digest)
 }
 

@@ -34,6 +34,9 @@ type Release struct {
 	// the store; empty: none does.
 	Package string `json:"package,omitempty"`
 
+	// Contained tells that the image that serves has the model, the code and the parameters: it is that of Package.
+	Contained bool `json:"contained,omitempty"`
+
 	// Signature is of the model's files, by its digest in the store; what serves elsewhere than here checks it there.
 	Signature digest.Digest `json:"signature,omitempty"`
 

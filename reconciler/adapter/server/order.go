@@ -5,6 +5,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,11 +55,12 @@ type order struct {
 	Starter string          `json:"starter,omitempty"`
 	Run     []string        `json:"run,omitempty"`
 	Settled json.RawMessage `json:"settled,omitempty"`
+	Bytes   string          `json:"bytes,omitempty"` // the class of what it serves; empty is verified
 }
 
 // live is how the order looks to who asks; Health is for the caller to fill.
 func (o order) live() port.Live {
-	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since, Bytes: port.BytesVerified}
+	return port.Live{Key: o.Key, Model: o.Model, URL: fmt.Sprintf("http://127.0.0.1:%d", o.Port), Since: o.Since, Bytes: cmp.Or(o.Bytes, port.BytesVerified)}
 }
 
 // environ is the served process's environment, but for its private port. What a starter begins has

@@ -65,14 +65,20 @@ func (s *local) order(r port.Release) (order, error) {
 		return o, err
 	}
 	o.Starter, o.Run, o.Command = target, o.Command, nil
+	if r.Contained {
+		o.Bytes = port.BytesByDigest
+	}
 	o.Settled, err = begins.Settle(r)
 	return o, err
 }
 
-// model is r's model as a folder: one that is a single file is served from a
+// model is r's model as a folder, unless the image that serves has it: one that is a single file is served from a
 // folder that holds it, so that VISHWA_MODEL_DIR is always a folder.
 func model(r port.Release) port.Artifact {
 	m := r.Model
+	if r.Contained {
+		return port.Artifact{}
+	}
 	if m.Digest == "" || m.Files != nil {
 		return m
 	}

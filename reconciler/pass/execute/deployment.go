@@ -73,6 +73,9 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 			return r, fault.WithHint(fault.New(fault.Missing, "%s: %s never had the model %s", j.Ref, ref, r.Model.Digest.Short()), "release a model that was packed, or take package out of %s", field)
 		}
 		r.Package = packed.Package.Reference()
+		if err := contain(&r, &spec.Target, packed); err != nil {
+			return r, err
+		}
 	}
 	if err := runtimes.Begin(ctx, a.Store, &r, &spec.Target); err != nil {
 		return r, err
@@ -99,6 +102,25 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 		r.Inputs[need.Name] = raw
 	}
 	return r, nil
+}
+
+// contain has the image of a package serve, where the target says so: what it runs is recorded with the package.
+func contain(r *port.Release, by *schemas.Target, packed *ledger.Entry) error {
+	if !by.Contained() {
+		return nil
+	}
+	if packed.Package.Serving == nil || packed.Recipe == nil {
+		return fault.WithHint(fault.New(fault.Missing, "%s: entry %d packed no image that serves", packed.Ref, packed.Seq), "release a model that was packed with one")
+	}
+	image := packed.Package.Repository + "@" + string(packed.Package.Serving.Digest)
+	r.Contained, r.Params = true, packed.Recipe.Params
+	if r.Docker != nil {
+		r.Docker.Image, r.Docker.Command = image, packed.Recipe.Command
+	}
+	if r.Kubernetes != nil {
+		r.Kubernetes.Image, r.Kubernetes.Run = image, packed.Recipe.Command
+	}
+	return nil
 }
 
 // servedBy gives r the part that is its target's own.

@@ -173,6 +173,9 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 		if !c.at.here() {
 			break
 		}
+		if sub == "code" && c.at.Contained { // nothing is laid over the image's own
+			continue
+		}
 		from := filepath.Join(start.Dir, sub)
 		if _, err := os.Lstat(from); os.IsNotExist(err) {
 			continue

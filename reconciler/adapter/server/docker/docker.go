@@ -51,7 +51,8 @@ type settled struct {
 	Image         string `json:"image"`           // by its whole name and its digest
 	ContainerPort uint16 `json:"containerPort"`
 	Millicores    int64  `json:"millicores,omitempty"`
-	Memory        int64  `json:"memory,omitempty"` // bytes
+	Memory        int64  `json:"memory,omitempty"`    // bytes
+	Contained     bool   `json:"contained,omitempty"` // the image has the code and the model
 }
 
 func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
@@ -70,7 +71,7 @@ func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
 		return nil, err
 	}
 	defer engine.Close()
-	out := settled{Engine: engine.Host, Certs: engine.Certs, Keys: engine.Keys, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort)}
+	out := settled{Engine: engine.Host, Certs: engine.Certs, Keys: engine.Keys, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort), Contained: r.Contained}
 	out.Millicores, _ = schemas.Millicores(d.CPU)
 	out.Memory, _ = schemas.Bytes(d.Memory)
 	return json.Marshal(out)

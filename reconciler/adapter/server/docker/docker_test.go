@@ -74,6 +74,26 @@ func the(t *testing.T, e *dockertest.Engine, name string) *dockertest.Box {
 	return found[0]
 }
 
+func TestAContainerOfThePackagesOwnImageHasNothingLaidOverIt(t *testing.T) {
+	s, e := onDouble(t)
+	r := s.release("one", "1")
+	r.Contained = true
+	if l := s.apply(r); l.Bytes != port.BytesByDigest {
+		t.Errorf("its class is %s", l.Bytes)
+	}
+	b := the(t, e, "one")
+	raw, err := json.Marshal(b.Host["Mounts"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(raw); strings.Contains(text, "/vishwa/code") || strings.Contains(text, "/vishwa/model") || !strings.Contains(text, "/vishwa/params.json") {
+		t.Errorf("it has %s", text)
+	}
+	if raw, err = json.Marshal(b.Config["Env"]); err != nil || strings.Contains(string(raw), "VISHWA_MODEL_DIR") {
+		t.Errorf("its variables are %s, %v", raw, err)
+	}
+}
+
 func TestAContainerIsGivenNothingToUseAgainstItsMachine(t *testing.T) {
 	s, e := onDouble(t)
 	t.Setenv("DECLARED", "yes")

@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -31,7 +32,7 @@ import (
 func (c *serving) elsewhere(ctx context.Context, config *container.Config, host *container.HostConfig) error {
 	who := strconv.Itoa(User)
 	config.User = who + ":" + who
-	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: inside, VolumeOptions: &mount.VolumeOptions{NoCopy: true}})
+	host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: c.at.brought(), VolumeOptions: &mount.VolumeOptions{NoCopy: true}})
 	at, err := c.api.Machine(ctx)
 	if err != nil {
 		return err
@@ -52,16 +53,33 @@ func (c *serving) elsewhere(ctx context.Context, config *container.Config, host 
 	return nil
 }
 
+// brought is the folder of a container elsewhere that is sent what it lacks: of an image that has the rest, its inputs.
+func (at settled) brought() string {
+	if at.Contained {
+		return inside + "/inputs"
+	}
+	return inside
+}
+
 // bring sends the release's files into the container, which has not begun. They are root's there, and what serves is not root.
 func (c *serving) bring(ctx context.Context, start port.Start) error {
+	dir, files, also := start.Dir, start.Files, "code" // where it begins
+	if c.at.Contained {
+		dir, files, also = filepath.Join(dir, "inputs"), nil, "."
+		for _, f := range start.Files {
+			if name, is := strings.CutPrefix(f.Path, "inputs/"); is {
+				files = append(files, digest.File{Path: name, Digest: f.Digest, Size: f.Size})
+			}
+		}
+	}
 	out, in := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := pack(in, start.Dir, start.Files)
+		err := pack(in, dir, files, also)
 		in.CloseWithError(err) // with the reason, or the archive ends
 		packed <- err
 	}()
-	_, err := c.api.CopyToContainer(ctx, c.id, client.CopyToContainerOptions{DestinationPath: inside, Content: out})
+	_, err := c.api.CopyToContainer(ctx, c.id, client.CopyToContainerOptions{DestinationPath: c.at.brought(), Content: out})
 	out.Close()
 	if wrong := <-packed; wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
 		return wrong
@@ -72,8 +90,8 @@ func (c *serving) bring(ctx context.Context, start port.Start) error {
 	return nil
 }
 
-// pack writes the files of dir as an archive: each is what its digest says, or the archive does not end.
-func pack(to io.Writer, dir string, files digest.Manifest) error {
+// pack writes the files of dir as an archive, and a folder that may hold none of them: each is what its digest says, or the archive does not end.
+func pack(to io.Writer, dir string, files digest.Manifest, also string) error {
 	tw := tar.NewWriter(to)
 	made := map[string]bool{".": true}
 	for _, f := range files {
@@ -84,7 +102,7 @@ func pack(to io.Writer, dir string, files digest.Manifest) error {
 			return err
 		}
 	}
-	if err := folders(tw, "code", made); err != nil { // where it begins
+	if err := folders(tw, also, made); err != nil {
 		return err
 	}
 	return tw.Close()

@@ -117,14 +117,14 @@ func TestAChangedFileIsNotSent(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if err := pack(&out, dir, digest.Manifest{file}); (err == nil) != good || !good && fault.Of(err) != fault.Corrupt {
+		if err := pack(&out, dir, digest.Manifest{file}, "code"); (err == nil) != good || !good && fault.Of(err) != fault.Corrupt {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	if err := errors.Join(os.Remove(filepath.Join(dir, "model", "model.json")), os.Symlink("/etc/hostname", filepath.Join(dir, "model", "model.json"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := pack(&bytes.Buffer{}, dir, digest.Manifest{file}); fault.Of(err) != fault.Corrupt || err == nil {
+	if err := pack(&bytes.Buffer{}, dir, digest.Manifest{file}, "code"); fault.Of(err) != fault.Corrupt || err == nil {
 		t.Errorf("a link: %v", err)
 	}
 }

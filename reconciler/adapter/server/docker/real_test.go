@@ -4,6 +4,8 @@ package docker
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +130,41 @@ func TestDockerEngineShowsWhatServesTheReleaseAlone(t *testing.T) {
 	}
 	if strings.Contains(said, "user 0\n") || t.Failed() {
 		t.Errorf("inside:\n%s", said)
+	}
+}
+
+// TestDockerEngineServesByThePackagesOwnImage: nothing of this machine is laid over what is in it, here and on another machine.
+func TestDockerEngineServesByThePackagesOwnImage(t *testing.T) {
+	for _, where := range append(slices.Sorted(maps.Keys(ways)), "here") {
+		t.Run(where, func(t *testing.T) {
+			var s *stage
+			if where == "here" {
+				s, _, _ = onEngine(t)
+			} else {
+				s, _ = onEngineElsewhere(t, where)
+			}
+			image := enginetest.Push(t, "team/price", enginetest.Image{
+				Base:  enginetest.PythonImage(t),
+				Files: map[string]string{"/vishwa/code/src/serve.py": serveCode, "/models/model.json": "packed weights\n", "/vishwa/params.json": "{\n  \"limit\": 3\n}\n"},
+				Env:   []string{"VISHWA_MODEL_DIR=/models", "VISHWA_PARAMS=/vishwa/params.json"},
+			})
+			r := s.release("one", "1")
+			r.Docker.Image, r.Docker.Code, r.Contained, r.Package = image, nil, true, image
+			r.Inputs, r.Params = map[string][]byte{"serving": []byte("{}")}, map[string]any{"limit": 3}
+			l := s.apply(r)
+			said := s.ask(l, "/inside")
+			for _, want := range []string{"model packed weights\n", "input {}\n", "\"limit\": 3", "write model cannot", "write root cannot"} {
+				if !strings.Contains(said, want) {
+					t.Errorf("not %q in\n%s", want, said)
+				}
+			}
+			if l.Bytes != port.BytesByDigest || s.observe("one").Bytes != port.BytesByDigest {
+				t.Errorf("its class is %s, then %s", l.Bytes, s.observe("one").Bytes)
+			}
+			if l := s.apply(s.release("one", "2")); l.Bytes != port.BytesVerified || s.ask(l, "/") != "2" {
+				t.Errorf("then the class of files of this machine is %s", l.Bytes)
+			}
+		})
 	}
 }
 

@@ -89,7 +89,9 @@ func (w *work) make(r port.Release) {
 	t := r.Kubernetes
 	template := w.template(r)
 	w.Unit = unitOf(r.Name, template)
-	w.Bring.Secret = w.server.secretOf(w.Unit)
+	if len(w.Bring.Release) > 0 {
+		w.Bring.Secret = w.server.secretOf(w.Unit)
+	}
 	of := w.server.labels(r.Name)
 	unit := with(of, labelUnit, w.Unit)
 	w.complete(template, unit)

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,6 +117,45 @@ func TestAMountedPackageThatIsDeliveredNeedsNoRightToWrite(t *testing.T) {
 	s.apply(port.Release{Name: "one"})
 	if b.at(deliveredTo) != "" {
 		t.Errorf("the branch has %s", b.at(deliveredTo))
+	}
+}
+
+// TestPodsOfThePackagesOwnImageAreBroughtNothing: neither from the store nor from a Secret, unless the declaration passes something on.
+func TestPodsOfThePackagesOwnImageAreBroughtNothing(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	r := s.release("one", "1")
+	r.Package, r.Contained, r.Kubernetes.Code = packageOf("1"), true, nil
+	rendered := func() string {
+		t.Helper()
+		of, _ := pods().part(r)
+		w, err := s.server.(*server).plan(t.Context(), r, of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Bytes != port.BytesByDigest {
+			t.Errorf("its class is %q", w.Bytes)
+		}
+		raw, err := json.Marshal(w.Objects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	text := rendered()
+	for _, unwanted := range []string{"initContainers", "vishwa-ticket", "vishwa-release", "vishwa-package", "VISHWA_MODEL_DIR", "VISHWA_PARAMS", "secretName"} {
+		if strings.Contains(text, unwanted) {
+			t.Errorf("they have %s: %s", unwanted, text)
+		}
+	}
+	for _, want := range []string{`"workingDir":"/vishwa/code"`, `"vishwa-tmp"`, `"readOnlyRootFilesystem":true`, `"image":"` + r.Kubernetes.Image + `"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("they lack %s: %s", want, text)
+		}
+	}
+	r.Inputs = map[string][]byte{"serving": []byte("{}")}
+	if text = rendered(); !strings.Contains(text, "initContainers") || !strings.Contains(text, "VISHWA_INPUT_SERVING") || strings.Contains(text, "VISHWA_MODEL_DIR") {
+		t.Errorf("with an input they are %s", text)
 	}
 }
 

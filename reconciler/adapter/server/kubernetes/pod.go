@@ -26,6 +26,8 @@ const (
 	inside = "/vishwa/release" // where a release's files are, in its pods
 	packed = "/vishwa/package" // where the model is that is mounted from a package
 
+	contained = "/vishwa/code" // where the code is of an image that has it
+
 	packedBelow = "models" // the folder of a package that has the model's files
 	drain       = 5        // seconds that a pod goes on after it was told to end, until nobody asks it
 	grace       = 30       // seconds that it has to end, besides
@@ -36,7 +38,14 @@ func containerPort(t *port.KubernetesRelease) int { return cmp.Or(t.ContainerPor
 
 // template is what the pods are made of, but for what is named after it.
 func (w *work) template(r port.Release) map[string]any {
-	spec := w.podSpec(r.Kubernetes.Pods, r.Kubernetes.Image, r.Package)
+	mounts := r.Package
+	if r.Contained {
+		mounts = ""
+	}
+	spec := w.podSpec(r.Kubernetes.Pods, r.Kubernetes.Image, mounts)
+	if len(w.Bring.Release) == 0 {
+		spec["volumes"] = []any{scratch, shared}
+	}
 	spec["containers"], spec["restartPolicy"] = []any{w.serverContainer(r)}, "Always"
 	return plain(map[string]any{"metadata": map[string]any{}, "spec": spec})
 }
@@ -56,9 +65,9 @@ func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 		volumes = []any{
 			map[string]any{"name": "vishwa-ticket", "secret": map[string]any{"secretName": "", "defaultMode": 0o440, "items": w.items()}},
 			map[string]any{"name": "vishwa-release", "emptyDir": map[string]any{"sizeLimit": strconv.FormatInt(room>>20+1, 10) + "Mi"}},
-			map[string]any{"name": "vishwa-tmp", "emptyDir": map[string]any{"sizeLimit": "512Mi"}},
+			scratch,
 			map[string]any{"name": "vishwa-begin", "emptyDir": map[string]any{"sizeLimit": "128Mi"}},
-			map[string]any{"name": "vishwa-shm", "emptyDir": map[string]any{"medium": "Memory"}},
+			shared,
 		}
 	}
 	if packed != "" {
@@ -90,6 +99,12 @@ func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 	return spec
 }
 
+// Volumes of every pod that serves by a command, beside what it is brought.
+var (
+	scratch = map[string]any{"name": "vishwa-tmp", "emptyDir": map[string]any{"sizeLimit": "512Mi"}}
+	shared  = map[string]any{"name": "vishwa-shm", "emptyDir": map[string]any{"medium": "Memory"}}
+)
+
 // packageMount has the model's files of a package at a place.
 func packageMount(at string) map[string]any {
 	out := mount("vishwa-package", at, true)
@@ -101,6 +116,9 @@ func packageMount(at string) map[string]any {
 func (w *work) complete(template map[string]any, labels map[string]string) {
 	template["metadata"] = plain(map[string]any{"labels": labels})
 	spec := template["spec"].(map[string]any)
+	if w.Bring.Secret == "" {
+		return
+	}
 	w.bind(spec)
 	env := spec["containers"].([]any)[0].(map[string]any)["env"].([]any)
 	for _, v := range env {
@@ -152,14 +170,20 @@ func (w *work) fetcher(t schemas.Pods, of string) map[string]any {
 // serverContainer is the container that serves.
 func (w *work) serverContainer(r port.Release) map[string]any {
 	t := r.Kubernetes
-	at, models := containerPort(t), inside+"/model"
+	at, models, folder := containerPort(t), inside+"/model", inside+"/code"
 	mounts := []any{mount("vishwa-release", inside, true), mount("vishwa-tmp", "/tmp", false), mount("vishwa-shm", "/dev/shm", false)}
-	if r.Package != "" {
+	env := []any{variable("VISHWA_PORT", strconv.Itoa(at)), variable("HOME", "/tmp"), variable("TMPDIR", "/tmp"), variable("PYTHONDONTWRITEBYTECODE", "1")}
+	switch {
+	case r.Contained: // its image says where the model and the parameters are
+		folder = contained
+		if len(w.Bring.Release) == 0 {
+			mounts = mounts[1:]
+		}
+	case r.Package != "":
 		models, mounts = packed, append(mounts, packageMount(packed))
-	}
-	env := []any{
-		variable("VISHWA_PORT", strconv.Itoa(at)), variable("HOME", "/tmp"), variable("TMPDIR", "/tmp"), variable("PYTHONDONTWRITEBYTECODE", "1"),
-		variable("VISHWA_MODEL_DIR", models), variable("VISHWA_PARAMS", inside+"/"+served.ParamsFile),
+		fallthrough
+	default:
+		env = append(env, variable("VISHWA_MODEL_DIR", models), variable("VISHWA_PARAMS", inside+"/"+served.ParamsFile))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Inputs)) {
 		v := sandbox.VarName(name)
@@ -169,7 +193,7 @@ func (w *work) serverContainer(r port.Release) map[string]any {
 		env = append(env, map[string]any{"name": name, "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "", "key": passKey + name, "optional": true}}})
 	}
 	return map[string]any{
-		"name": status.Serves, "image": t.Image, "command": escaped(t.Run), "imagePullPolicy": "IfNotPresent", "workingDir": inside + "/code",
+		"name": status.Serves, "image": t.Image, "command": escaped(t.Run), "imagePullPolicy": "IfNotPresent", "workingDir": folder,
 		"terminationMessagePolicy": "FallbackToLogsOnError", "securityContext": security(), "resources": given(t.Resources, true), "env": env,
 		"ports":          []any{map[string]any{"name": "http", "containerPort": at, "protocol": "TCP"}},
 		"readinessProbe": map[string]any{"httpGet": map[string]any{"path": r.Ready, "port": at}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3},

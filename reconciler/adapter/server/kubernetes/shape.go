@@ -116,7 +116,8 @@ func pods() *shape {
 			if t == nil {
 				return part{}, false
 			}
-			return part{t.Cluster, t.Adopt, true, t.Worker == "", t.Code, t.Env.Pass}, true
+			brings := !r.Contained || len(r.Inputs)+len(t.Env.Pass) > 0 // an image that has everything is brought nothing
+			return part{t.Cluster, t.Adopt, brings, brings && t.Worker == "", t.Code, t.Env.Pass}, true
 		},
 		service: func(name string, at standing) (string, string) { return name, at.Unit + "-" },
 		divides: byRoute(),
