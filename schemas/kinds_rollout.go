@@ -355,10 +355,17 @@ func (s *Deployment) Rolls() *Rollout { return s.Rollout }
 // For is how long a must have been served.
 func (a *After) For() time.Duration { return a.Soak.Or(0) }
 
-// checkDivided refuses to try releases on a cluster where nothing divides their requests, or nothing counts what analyses ask for.
+// checkDivided refuses to try releases where nothing divides their requests, or nothing counts what analyses ask for.
 func (s *Deployment) checkDivided(d *document) {
 	r := s.Rollout
-	if !r.Tries() || s.Serves().Cluster == "" {
+	if !r.Tries() {
+		return
+	}
+	if s.Target.TFServing != nil {
+		s.Target.TFServing.checkDivided(d, r)
+		return
+	}
+	if s.Serves().Cluster == "" {
 		return
 	}
 	switch {

@@ -58,6 +58,16 @@ func (t *TFServingTarget) check(c *checker, d *document) {
 	d.problem(field+".server", "%s is none of the project's modelServers%s", short(t.Server), meantOr(t.Server, names, "declare it in "+Root+" below spec.modelServers"))
 }
 
+// checkDivided refuses what a label does not do: it leads to one version.
+func (t *TFServingTarget) checkDivided(d *document, r *Rollout) {
+	switch {
+	case r.Shadow != nil:
+		d.problem("spec.rollout.shadow", "compares answers, and a model server does not; remove it, or serve by target local or docker")
+	case r.Canary != nil:
+		d.problem("spec.rollout.canary", "gives a part of the requests, and TensorFlow Serving divides none: its label leads to one version; declare blueGreen in its place")
+	}
+}
+
 // modelServers checks those of a project.
 func modelServers(d *document, all map[string]ModelServer) {
 	taken := map[string]string{}

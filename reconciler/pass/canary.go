@@ -74,7 +74,7 @@ func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) 
 		}
 		out = append(out, ledger.Finding{Rule: "rollout/target", Level: ledger.Denied, Ref: s.Ref,
 			Message: "its releases are to be tried next to the one that serves, and target " + spec.Serves().Target + " serves one release at a time",
-			Hint:    "remove shadow, canary or blueGreen from spec.rollout, or name a target that serves two side by side: local, docker, kubernetes, kserve and seldon do"})
+			Hint:    "remove shadow, canary or blueGreen from spec.rollout, or name a target that serves two side by side: docs/rollouts.md lists what each does"})
 	}
 	return out
 }

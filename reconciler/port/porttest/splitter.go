@@ -3,6 +3,7 @@
 package porttest
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"strings"
@@ -29,10 +30,29 @@ type Splitting struct {
 	Changes func(each func()) (end func())
 	// Most is the most that a release may be given next to another; zero is 100.
 	Most int
+	// Part is the weight that can be given in place of another; nil: each.
+	Part func(weight int) int
+	// Fails is what is said of a Broken release; empty: "no such column".
+	Fails string
+}
+
+func (s Splitting) at(weight int) int {
+	if s.Part == nil {
+		return weight
+	}
+	return s.Part(weight)
+}
+
+// parts are what hundred requests are answered by while what is tried is to have a weight.
+func (s Splitting) parts(serves, tried string, weight int) map[string]int {
+	out := map[string]int{serves: 100 - s.at(weight), tried: s.at(weight)}
+	maps.DeleteFunc(out, func(_ string, n int) bool { return n == 0 })
+	return out
 }
 
 func (s Splitting) split(t *testing.T, by port.Server, r port.Release, weight int) {
 	t.Helper()
+	weight = s.at(weight)
 	l, err := by.(port.Splitter).Split(t.Context(), r, port.Part{Weight: weight})
 	if err != nil {
 		t.Fatalf("split %d: %v (%s)", weight, err, fault.HintOf(err))
@@ -94,17 +114,15 @@ func releaseHasItsPart(t *testing.T, s Splitting) {
 	s.split(t, s.Server, two, 0)
 	s.answers(t, "none of the requests", map[string]int{"1": 100})
 	s.split(t, s.Server, two, 20)
-	s.answers(t, "20 per cent", map[string]int{"1": 80, "2": 20})
+	s.answers(t, "20 per cent", s.parts("1", "2", 20))
 
 	other := s.Another() // goes on with the weights as they are
-	if b := Look(t, other, "one").Beside; b == nil || b.Key != two.Key || b.Weight != 20 || b.Health != port.Ready {
+	if b := Look(t, other, "one").Beside; b == nil || b.Key != two.Key || b.Weight != s.at(20) || b.Health != port.Ready {
 		t.Fatalf("after a kill: %+v", b)
 	}
-	s.answers(t, "after a kill", map[string]int{"1": 80, "2": 20})
+	s.answers(t, "after a kill", s.parts("1", "2", 20))
 	s.split(t, other, two, s.most())
-	want := map[string]int{"1": 100 - s.most(), "2": s.most()}
-	maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
-	s.answers(t, "the most", want)
+	s.answers(t, "the most", s.parts("1", "2", s.most()))
 
 	began := time.Now()
 	if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, false); err != nil {
@@ -143,15 +161,15 @@ func untriableChangesNothing(t *testing.T, s Splitting) {
 			t.Errorf("%v (%v; %s): want %v with %q", err, fault.Of(err), fault.HintOf(err), kind, words)
 		}
 	}
-	refused(one, port.Part{Weight: 10}, fault.Missing, "nothing serves")
+	refused(one, port.Part{Weight: s.at(10)}, fault.Missing, "nothing serves")
 	Serve(t, s.Server, one)
-	refused(one, port.Part{Weight: 10}, fault.Conflict, "serves already")
+	refused(one, port.Part{Weight: s.at(10)}, fault.Conflict, "serves already")
 	refused(s.Good("2"), port.Part{Weight: 101}, fault.Invalid, "101 is not a weight")
 	refused(s.Good("2"), port.Part{Weight: -1}, fault.Invalid, "-1 is not a weight")
 	again := one
 	again.Key = digest.Of([]byte("the same again"))
-	refused(again, port.Part{Weight: 10}, fault.Invalid, "there is nothing to compare")
-	refused(s.Broken("2"), port.Part{Weight: 10}, fault.Invalid, "no such column")
+	refused(again, port.Part{Weight: s.at(10)}, fault.Invalid, "there is nothing to compare")
+	refused(s.Broken("2"), port.Part{Weight: s.at(10)}, fault.Invalid, cmp.Or(s.Fails, "no such column"))
 	s.alone(t, s.Server, "1")
 }
 
@@ -160,7 +178,7 @@ func replacedLeavesNothing(t *testing.T, s Splitting) {
 	Serve(t, s.Server, s.Good("1"))
 	s.split(t, s.Server, s.Good("2"), 30)
 	s.split(t, s.Server, s.Good("3"), 10)
-	s.answers(t, "another is tried", map[string]int{"1": 90, "3": 10})
+	s.answers(t, "another is tried", s.parts("1", "3", 10))
 	Until(t, time.Minute, "the first trial is gone", func() bool { return s.Releases() == 2 }, nil)
 	Serve(t, s.Server, s.Good("4"))
 	s.alone(t, s.Server, "4")
@@ -183,10 +201,10 @@ func broughtBackWithWeights(t *testing.T, s Splitting) {
 	if !can {
 		t.Skip("it brings nothing back")
 	}
-	if l, err := by.Revive(t.Context(), "one", one.Key); err != nil || l.Health != port.Ready || l.Beside == nil || l.Beside.Weight != 30 {
+	if l, err := by.Revive(t.Context(), "one", one.Key); err != nil || l.Health != port.Ready || l.Beside == nil || l.Beside.Weight != s.at(30) {
 		t.Errorf("brought back: %+v, %v", l, err)
 	}
-	s.answers(t, "brought back", map[string]int{"1": 70, "2": 30})
+	s.answers(t, "brought back", s.parts("1", "2", 30))
 }
 
 // killedAt is a trial and its promotion by a controller that is killed at its nth change of the world: what serves goes on, and the next one
@@ -203,7 +221,7 @@ func killedAt(t *testing.T, s Splitting, n int) (done bool) {
 		}
 	})
 	try := s.Server.(port.Splitter)
-	_, err := try.Split(ctx, two, port.Part{Weight: 30})
+	_, err := try.Split(ctx, two, port.Part{Weight: s.at(30)})
 	if err == nil {
 		_, err = try.Join(ctx, "one", port.Trial{Key: two.Key}, true)
 	}
@@ -227,7 +245,7 @@ func killedAt(t *testing.T, s Splitting, n int) (done bool) {
 			t.Fatalf("killed at change %d: what serves is %s: %s", n, live.Health, live.Message)
 		}
 		s.split(t, other, two, 30)
-		s.answers(t, "gone on with", map[string]int{"1": 70, "2": 30})
+		s.answers(t, "gone on with", s.parts("1", "2", 30))
 		if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, true); err != nil {
 			t.Fatalf("killed at change %d: %v", n, err)
 		}

@@ -5,9 +5,9 @@ package tfserving
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -57,7 +57,12 @@ func (s *server) observe(ctx context.Context, name string, all known) (port.Live
 	} else {
 		rec.Served = at
 	}
-	if l.Message = s.drift(ctx, root, name, p, rec); l.Message != "" {
+	w := &work{server: s, name: name, place: p, root: root, rec: rec}
+	if rec.Tried != nil {
+		err := w.observeBoth(ctx, &l)
+		return l, err
+	}
+	if l.Message = w.drift(ctx); l.Message != "" {
 		l.Message += again
 		return l, nil
 	}
@@ -81,22 +86,62 @@ func (s *server) observe(ctx context.Context, name string, all known) (port.Live
 	return l, nil
 }
 
+// observeBoth fills in how what serves stands while another is tried, and how that does. A server that does not answer tells of neither.
+func (w *work) observeBoth(ctx context.Context, l *port.Live) error {
+	at := w.rec.Served
+	seen, err := w.server.ask(ctx, address(w.place.At.URL, w.name, ""))
+	if ctx.Err() != nil {
+		return fault.New(fault.Cancelled, "look at %s: %w", w.name, ctx.Err())
+	}
+	if err != nil {
+		l.Message = err.Error() + "; " + fault.HintOf(err)
+		return nil
+	}
+	led, err := w.server.ask(ctx, l.URL)
+	if err != nil {
+		l.Message = err.Error() + "; " + fault.HintOf(err)
+		return nil
+	}
+	weight, leads := 0, len(led) == 1 && (led[0].Number == at.Version || led[0].Number == w.rec.Tried.Version)
+	if leads && led[0].Number == w.rec.Tried.Version { // whatever it was told
+		weight = whole
+	}
+	l.Beside = w.beside(ctx, seen, weight)
+	drift := w.drift(ctx)
+	switch {
+	case drift != "": // what is declared is not what serves: it is brought back as it was recorded
+		l.Health, l.Message = port.Down, drift+again
+	case !leads:
+		l.Health, l.Message = port.Down, "label "+at.Label+" leads to neither of its versions"+again
+	case !of(seen, at.Version).available():
+		l.Message = strings.TrimSpace("the server has not loaded version " + strconv.FormatInt(at.Version, 10) + " " + of(seen, at.Version).failed())
+	default:
+		l.Health = port.Ready
+	}
+	return nil
+}
+
 // drift tells what of ours in the folder is not as it was left.
-func (s *server) drift(ctx context.Context, root *os.Root, name string, p place, rec record) string {
-	there, err := readConfig(root)
+func (w *work) drift(ctx context.Context) string {
+	there, err := readConfig(w.root)
 	if err != nil {
 		return err.Error()
 	}
-	at := rec.Served
-	want := tfconfig.Model{Name: name, BasePath: s.base(p, name), Versions: []int64{at.Version}, Labels: map[string]int64{at.Label: at.Version}}
-	if there.Text(name) == "" {
+	w.there = there
+	at := w.rec.Served
+	says := false
+	if t := w.rec.Tried; t != nil {
+		_, says = w.leadsTo(*at, *t)
+	} else {
+		says = there.Says(tfconfig.Model{Name: w.name, BasePath: w.server.base(w.place, w.name), Versions: []int64{at.Version}, Labels: map[string]int64{at.Label: at.Version}})
+	}
+	if there.Text(w.name) == "" {
 		return "models.config has it no more"
 	}
-	if !there.Says(want) {
+	if !says {
 		return "its config in models.config was changed"
 	}
-	w := &work{server: s, name: name, place: p, root: root}
-	found, err := w.differs(ctx, at.Version, rec.Versions[at.Version].Files, false)
+	found, err := w.differs(ctx, at.Version, w.rec.Versions[at.Version].Files, false)
 	if err != nil {
 		return "the files of version " + strconv.FormatInt(at.Version, 10) + " cannot be looked at: " + err.Error()
 	}
@@ -139,7 +184,12 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 		if w.there, err = readConfig(root); err != nil {
 			return port.Live{}, err
 		}
-		if err := w.change(ctx); err != nil {
+		if rec.Tried != nil {
+			err = w.again(ctx)
+		} else {
+			err = w.change(ctx)
+		}
+		if err != nil {
 			return port.Live{}, err
 		}
 		all.Served = w.rec.Served

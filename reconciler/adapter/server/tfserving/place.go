@@ -48,6 +48,7 @@ type record struct {
 	Versions map[int64]laid `json:"versions,omitempty"` // that we wrote, or began to
 	Last     int64          `json:"last,omitempty"`     // the largest number that was ever given
 	Served   *standing      `json:"served,omitempty"`
+	Tried    *standing      `json:"tried,omitempty"`  // what is tried next to it; whether it has the requests says models.config
 	Former   string         `json:"former,omitempty"` // the config of somebody else's that makes way
 }
 

@@ -90,6 +90,7 @@ func (w *work) change(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.rec.Tried = nil // it ends with this
 	stays, labels := w.stays(seen)
 	if err := w.choose(ctx, seen); err != nil {
 		return err
