@@ -166,10 +166,12 @@ func knativeStands(ctx context.Context, s *server, c *kube.Client, name string, 
 func byPercent() *divider {
 	return &divider{
 		carrier: kube.InferenceServices,
-		refuse: func(r port.Release, weight int) error {
+		refuse: func(r port.Release, weight int, served standing) error {
 			switch {
 			case r.KServe.Mode != schemas.KServeKnative:
 				return wrong("set mode: knative in spec.target.kserve, or remove canary or blueGreen from spec.rollout", "KServe divides no requests in its Standard mode")
+			case !served.knative():
+				return wrong("give the deployment another name, or remove it first: KServe changes the mode of none that is there", "what serves is in KServe's Standard mode")
 			case weight == whole:
 				return wrong("remove that step: the new release has all requests after the last one", "with 100 %% Knative would end the pods of the release that serves, and nothing could go back at once")
 			}

@@ -85,6 +85,9 @@ func TestKnativeIsAskedForNothingThatItRefuses(t *testing.T) {
 	s.refused(r, fault.Invalid, "KServe has not taken notice of it yet", "kubernetes.podspec-init-containers: enabled")
 	s = onDouble(t)
 	s.apply(s.infers("one", "1"))
+	if _, err := s.server.(port.Splitter).Split(t.Context(), s.revises("one", "2"), port.Part{Weight: 10}); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "Standard mode") {
+		t.Errorf("next to one of the other mode: %v", err)
+	}
 	if _, err := s.server.(port.Splitter).Split(t.Context(), s.infers("one", "2"), port.Part{Weight: 10}); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "mode: knative") {
 		t.Errorf("in the Standard mode: %v (%s)", err, fault.HintOf(err))
 	}

@@ -65,7 +65,7 @@ func (s *server) divides(r port.Release, part port.Part, rec record) error {
 	}
 	by := s.shapes[r.Target()].divides
 	if by.refuse != nil {
-		if err := by.refuse(r, part.Weight); err != nil {
+		if err := by.refuse(r, part.Weight, *rec.Served); err != nil {
 			return err
 		}
 	}
@@ -170,11 +170,25 @@ func (s *server) fronts(name string, at standing) []owned.Object {
 // weigh gives what is tried its weight, and returns when the requests are divided so.
 func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
 	by := s.shape(*rec.Served).divides
+	if err := s.carries(ctx, c, name, *rec.Served); err != nil {
+		return err
+	}
 	made, err := s.hand(c, name).Put(ctx, by.divided(*rec.Served, *rec.Tried, weight))
 	if err != nil {
 		return err
 	}
 	return by.took(ctx, s, c, made, *rec.Tried, weight)
+}
+
+// carries refuses to change a carrier that is somebody else's by now: nobody but its owner says who has the requests.
+func (s *server) carries(ctx context.Context, c *kube.Client, name string, served standing) error {
+	o := served.find(s.shape(served).divides.carrier)
+	there, ours, err := s.hand(c, name).Find(ctx, *o)
+	if err != nil || there == nil || ours {
+		return err
+	}
+	return fault.WithHint(fault.New(fault.Denied, "%s %s of namespace %s divides the requests, and is not Vishwa's any more", owned.Kinds[o.Resource.Name], o.Name, c.Namespace),
+		"see whose it is: kubectl -n %s describe %s %s; give it back its labels, or delete it", c.Namespace, o.Resource, o.Name)
 }
 
 // beginBeside has what is tried there, without requests of its own, where it has no unit of its own but the carrier; or with those that it has.
@@ -200,6 +214,9 @@ func (w *work) beginBeside(ctx context.Context, rec record) error {
 // untry gives all requests to what serves, and takes away what is tried.
 func (s *server) untry(ctx context.Context, c *kube.Client, name string, rec *record) error {
 	h, by, tried := s.hand(c, name), s.shape(*rec.Served).divides, *rec.Tried
+	if err := s.carries(ctx, c, name, *rec.Served); err != nil {
+		return err
+	}
 	if by.back != nil {
 		if err := by.back(ctx, s, c, name, rec); err != nil {
 			return err
@@ -297,6 +314,9 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 	}
 	if st.Serving == 0 {
 		return port.Live{}, fault.WithHint(fault.New(fault.Conflict, "the release that is tried as %s does not answer: %s", name, st.Reason), "see vishwa rollout status; vishwa rollout abort gives it up")
+	}
+	if err := s.carries(ctx, c, name, *rec.Served); err != nil {
+		return port.Live{}, err
 	}
 	rec.outlives(rec.Served)
 	if err := s.writeRecord(name, record{Places: rec.Places, Served: &w.standing, Forget: rec.Forget}); err != nil {

@@ -182,3 +182,42 @@ func TestATrialWithoutAGatewayIsNoTrial(t *testing.T) {
 	end()
 	s.split(s.routed("2"), 30)
 }
+
+// TestWhatDividesRequestsAndIsSomebodyElsesIsLeftAlone: whoever took it over says who has the requests, whatever a rollout wants.
+func TestWhatDividesRequestsAndIsSomebodyElsesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for of, c := range map[string]struct {
+		on   func(t *testing.T, options ...func(*kubetest.Options)) *stage
+		make func(s *stage, version string) port.Release
+	}{
+		"httproutes":        {onDouble, func(s *stage, version string) port.Release { return s.routed(version) }},
+		"experiments":       {onSeldon, func(s *stage, version string) port.Release { return s.loads("one", version) }},
+		"inferenceservices": {onKnative, func(s *stage, version string) port.Release { return s.revises("one", version) }},
+	} {
+		s := c.on(t)
+		two := c.make(s, "2")
+		s.apply(c.make(s, "1"))
+		s.split(two, 30)
+		s.double.Edit(of, "one", "another-team", "", func(o map[string]any) {
+			o["metadata"].(map[string]any)["labels"] = map[string]any{"team": "b"}
+		})
+		was := s.double.Objects(of)["one"]
+		spec := func(raw string) string {
+			_, after, _ := strings.Cut(raw, `"spec":`)
+			before, _, _ := strings.Cut(after, `"status":`)
+			return before
+		}
+		try := s.server.(port.Splitter)
+		if _, err := try.Split(t.Context(), two, port.Part{Weight: 50}); err == nil || fault.Of(err) != fault.Conflict {
+			t.Errorf("%s: another weight: %v", of, err)
+		}
+		for _, promote := range []bool{false, true} {
+			if _, err := try.Join(t.Context(), "one", port.Trial{Key: two.Key}, promote); err == nil || fault.Of(err) != fault.Denied || !strings.Contains(err.Error(), "not Vishwa's any more") {
+				t.Errorf("%s: ended (promoted: %v): %v", of, promote, err)
+			}
+		}
+		if now := s.double.Objects(of)["one"]; spec(now) != spec(was) || !strings.Contains(now, `"labels":{"team":"b"}`) {
+			t.Errorf("%s: it is %s, and was %s", of, now, was)
+		}
+	}
+}

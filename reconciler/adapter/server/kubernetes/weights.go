@@ -17,8 +17,8 @@ import (
 type divider struct {
 	// carrier is the object under the deployment's name that has the weights.
 	carrier kube.Resource
-	// refuse tells why r cannot be given so much of the requests; nil where it always can.
-	refuse func(r port.Release, weight int) error
+	// refuse tells why r cannot be given so much of the requests for what serves; nil where it always can.
+	refuse func(r port.Release, weight int, served standing) error
 	// divided is the carrier of what serves, with a part of the requests for what is tried.
 	divided func(served, tried standing, weight int) owned.Object
 	// weight is the part that a carrier gives what is tried; false where it does not name it.
@@ -36,7 +36,7 @@ type divider struct {
 func byRoute() *divider {
 	return &divider{
 		carrier: kube.HTTPRoutes,
-		refuse: func(r port.Release, _ int) error {
+		refuse: func(r port.Release, _ int, _ standing) error {
 			if r.Kubernetes.Route == nil {
 				return wrong("declare spec.target.kubernetes.route", "it has no route that could divide its requests")
 			}
