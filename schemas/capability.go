@@ -84,6 +84,7 @@ type Service struct {
 	Address     string       // of all that may stand in its way; "" takes what is free
 	Cluster     string       // of the project, that serves it; "" for none
 	ModelServer string       // of the project, that serves it; "" for none
+	Engine      string       // of Docker, by its address, that has its container; "" for none, and where none is named
 	Worker      string       // the image that brings the worker there; "" where the model's does
 	Package     Ref          // that is served by its digest; none where the model is read
 	Fetches     bool         // what serves on the cluster reads the store
@@ -273,6 +274,8 @@ func (s *Deployment) Serves() Service {
 	}
 	out.Delivery, out.Package = s.Delivery.ByGit(), s.Target.Packaged()
 	switch t := s.Target; {
+	case t.Docker != nil:
+		out.Engine = t.Docker.Host
 	case t.Kubernetes != nil:
 		out.Cluster, out.Worker = t.Kubernetes.Cluster, t.Kubernetes.Worker
 		out.Fetches = !t.Contained() || len(s.Needs)+len(t.Kubernetes.Env.Pass) > 0

@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
+	"github.com/vishwaops/vishwa/reconciler/adapter/server/docker"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/kubernetes"
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -45,6 +46,15 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 				return err
 			}
 			return tfserving.Ready(at.ModelServer, declared)
+		}
+		if at.Engine != "" {
+			if err := o.Reach.Runner(nil, schemas.Runner{Docker: &schemas.DockerRunner{Host: at.Engine}}); err != nil || o.Isolation != nil {
+				return err
+			}
+			if err := docker.Ready(at.Engine, o.Env); err != nil {
+				return fault.WithHint(fault.New(fault.Missing, "%w", err), "%s", fault.HintOf(err))
+			}
+			return nil
 		}
 		declared, ok := project.Runners[at.Runner]
 		if !ok {

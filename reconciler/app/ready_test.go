@@ -87,7 +87,7 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(worked, "vishwa-worker-linux-arm64"), nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	vars := map[string]string{"KUBECONFIG": config, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", token.FolderVariable: dir}
+	vars := map[string]string{"KUBECONFIG": config, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", token.FolderVariable: dir, "HOME": dir}
 	s3 := &schemas.Store{S3: &schemas.S3{URL: "s3://bucket/x", Region: "r"}}
 	oci := &schemas.Store{OCI: &schemas.OCI{URL: "oci://registry.example.com/team/store"}}
 	project := &schemas.Project{
@@ -119,6 +119,10 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 		"a deployment without a worker":       {at: pass.Place{Cluster: "prod"}, away: s3, self: dir, says: "the worker's program for"},
 		"a folder as store":                   {at: pass.Place{Runner: "pods"}, self: worked, says: "cannot reach the store"},
 		"a token that is not there":           {at: pass.Place{Runner: "ray"}, away: s3, self: worked, says: "read the token for Ray", hints: "put it there"},
+		"an engine over SSH":                  {at: pass.Place{Engine: "ssh://ml@gpu-box"}, says: "nobody knows whether it is that machine", hints: "connect once by hand"},
+		"an engine without certificates":      {at: pass.Place{Engine: "tcp://gpu-box:2376"}, says: "there are no certificates to know it by", hints: "DOCKER_CERT_PATH"},
+		"an engine of this machine":           {at: pass.Place{Engine: "unix:///run/team.sock"}},
+		"one of a pull request":               {at: pass.Place{Engine: "ssh://ml@gpu-box"}, isol: true},
 		"what is declared wrongly":            {at: pass.Place{Runner: "typo"}, away: s3, self: worked},
 		"a pull request, which is told of no": {at: pass.Place{Runner: "lost"}, away: s3, self: dir, isol: true},
 	} {

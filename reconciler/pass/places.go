@@ -12,13 +12,14 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Place is where a step is carried out: a runner, or a cluster or a model server that a deployment is served on.
+// Place is where a step is carried out: a runner, or a cluster, a model server or an engine of Docker that a deployment is served on.
 type Place struct {
 	Runner, Cluster string
 	ModelServer     string
-	External        bool // work of the team's, which has no worker
-	Brought         bool // a deployment whose worker an image brings, or that has none
-	Apart           bool // a deployment that reads nothing of the store
+	Engine          string // its address
+	External        bool   // work of the team's, which has no worker
+	Brought         bool   // a deployment whose worker an image brings, or that has none
+	Apart           bool   // a deployment that reads nothing of the store
 }
 
 // placeOf is where a step of w is carried out; the zero Place is this machine.
@@ -34,7 +35,7 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 	switch spec := n.Decl.Spec.(type) {
 	case schemas.Serves:
 		is := spec.Serves()
-		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted, Apart: is.Cluster != "" && !is.Fetches}
+		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Engine: is.Engine, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted, Apart: is.Cluster != "" && !is.Fetches}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}
@@ -115,6 +116,9 @@ func (p Place) words() string {
 	}
 	if p.ModelServer != "" {
 		return "model server " + p.ModelServer
+	}
+	if p.Engine != "" {
+		return "the engine at " + p.Engine
 	}
 	return "runner " + p.Runner
 }

@@ -95,32 +95,25 @@ func Connect(r Reach) (*Engine, error) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q is none", host), "write it as unix:///var/run/docker.sock or tcp://host:2376")
 	}
 	e := &Engine{Host: host}
-	opts := []client.Opt{client.WithHost(host), client.WithUserAgent("vishwa")}
+	opts := []client.Opt{client.WithUserAgent("vishwa")}
 	switch at.Scheme {
 	case "unix":
 		if e.Socket = at.Path; !filepath.IsAbs(e.Socket) {
 			return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q has no absolute path", host), "write it as unix:///var/run/docker.sock")
 		}
+		opts = append(opts, client.WithHost(host))
 	case "tcp":
 		more, err := e.direct(at, r, lookup)
 		if err != nil {
 			return nil, err
 		}
-		opts = append(opts, more...)
+		opts = append(append(opts, client.WithHost(host)), more...)
 	case "ssh":
-		if e.Keys = r.Keys; e.Keys == "" {
-			if home := lookup("HOME"); home != "" {
-				e.Keys = filepath.Join(home, ".ssh")
-			}
-		}
-		if e.Keys == "" {
-			return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is reached over SSH, and there is no home with known_hosts and a key", at.Redacted()), "set HOME to the home of the user that Vishwa is")
-		}
-		if e.tunnel, e.Host, err = tunnelTo(at, e.Keys); err != nil {
+		more, err := e.overSSH(at, r, lookup)
+		if err != nil {
 			return nil, err
 		}
-		// As of a socket here: no proxy for the web stands in between.
-		opts = append(opts, client.WithHost("unix://"+e.tunnel.socket), client.WithDialContext(e.tunnel.dial))
+		opts = append(opts, more...)
 	default:
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q is of a kind that is not spoken here", host), "reach it by unix://, tcp:// or ssh://")
 	}
@@ -131,6 +124,23 @@ func Connect(r Reach) (*Engine, error) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "reach the engine at %s: %w", host, err), "write the host as unix:///var/run/docker.sock, ssh://USER@HOST or tcp://HOST:PORT, in the declaration or in DOCKER_HOST")
 	}
 	return e, nil
+}
+
+// overSSH is the way through another machine's sshd.
+func (e *Engine) overSSH(at *url.URL, r Reach, lookup func(string) string) (opts []client.Opt, err error) {
+	if e.Keys = r.Keys; e.Keys == "" {
+		if home := lookup("HOME"); home != "" {
+			e.Keys = filepath.Join(home, ".ssh")
+		}
+	}
+	if e.Keys == "" {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine at %s is reached over SSH, and there is no home with known_hosts and a key", at.Redacted()), "set HOME to the home of the user that Vishwa is")
+	}
+	if e.tunnel, e.Host, err = tunnelTo(at, e.Keys); err != nil {
+		return nil, err
+	}
+	// As of a socket here: no proxy for the web stands in between.
+	return []client.Opt{client.WithHost("unix://" + e.tunnel.socket), client.WithDialContext(e.tunnel.dial)}, nil
 }
 
 // direct is the way over the network. Tickets and what is served go this way. So TLS is always verified, whatever DOCKER_TLS_VERIFY says.

@@ -220,6 +220,18 @@ func (t *tunnel) unmet(ctx context.Context, err error) error {
 		"add the public key of %s to ~/.ssh/authorized_keys of that user there", t.folder)
 }
 
+// Ready tells whether what the engine is reached with is there: over SSH, the machine is known and there is a key. Nothing is asked.
+func (e *Engine) Ready() error {
+	if e.tunnel == nil {
+		return nil
+	}
+	if _, _, err := e.tunnel.known(); err != nil {
+		return err
+	}
+	_, err := e.tunnel.key()
+	return err
+}
+
 // known is how the machine is known, and the kinds of keys that it is known by.
 func (t *tunnel) known() (ssh.HostKeyCallback, []string, error) {
 	var files []string
@@ -229,7 +241,7 @@ func (t *tunnel) known() (ssh.HostKeyCallback, []string, error) {
 		}
 	}
 	strange := fault.WithHint(fault.New(fault.Denied, "%s is not in %s, so that nobody knows whether it is that machine", t.addr, filepath.Join(t.folder, "known_hosts")),
-		"connect once by hand as the controller's user (ssh %s@%s), and compare the key that it shows", t.user, t.addr)
+		"connect once by hand as the controller's user (ssh %s), and compare the key that it shows", t.byHand())
 	if len(files) == 0 {
 		return nil, nil, strange
 	}
@@ -260,6 +272,15 @@ func (t *tunnel) known() (ssh.HostKeyCallback, []string, error) {
 	}
 	slices.Sort(algorithms)
 	return known, slices.Compact(algorithms), nil
+}
+
+// byHand is what people say to their own SSH.
+func (t *tunnel) byHand() string {
+	host, port, _ := net.SplitHostPort(t.addr)
+	if port == "22" {
+		return t.user + "@" + host
+	}
+	return "-p " + port + " " + t.user + "@" + host
 }
 
 // key is the user's.

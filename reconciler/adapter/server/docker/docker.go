@@ -99,6 +99,16 @@ func (s *starter) engine(raw json.RawMessage) (settled, *dockerengine.Engine, er
 	return at, e, err
 }
 
+// Ready tells whether this machine has what an engine at that address is reached with. The engine is not asked.
+func Ready(host string, env port.Env) error {
+	e, err := dockerengine.Connect(dockerengine.Reach{Host: host, Env: env})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	return e.Ready()
+}
+
 // Fetch has the engine have the image, for its own machine.
 func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
 	at, api, err := s.engine(raw)
