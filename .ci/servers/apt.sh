@@ -3,7 +3,7 @@
 # who is not root is told what to install, and the target fails.
 set -eu
 case ${1:-} in
-docker) wanted="docker.io:dockerd iptables:iptables iproute2:ip python3:python3" ;;
+docker) wanted="docker.io:dockerd iptables:iptables iproute2:ip python3:python3 openssh-server:sshd" ;;
 kubernetes) wanted="runc:runc containernetworking-plugins:/usr/lib/cni/bridge iptables:iptables iproute2:ip python3:python3" ;;
 skopeo) wanted="skopeo:skopeo" ;;
 torch) wanted="python3-torch:/usr/lib/python3/dist-packages/torch/__init__.py" ;;

@@ -98,6 +98,13 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 			"ray": {Ray: &schemas.RayRunner{URL: "http://127.0.0.1:1", Token: filepath.Join(dir, "nothing")}},
 		},
 	}
+	env := port.Env{Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
+	for _, isolated := range []*Isolation{nil, {}} { // also of a pull request
+		err := (&Repository{}).ready(Options{Env: env, Reach: &wrap.Reach{Runners: []string{"ssh://ml@gpu-box"}}, Isolation: isolated}, StoreRef{}, runner.RemoteConfig{})(t.Context(), project, pass.Place{Engine: "ssh://root@gpu-box"})
+		if fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.HintOf(err), "runners of this repository") {
+			t.Errorf("an engine that is not listed: %v", err)
+		}
+	}
 	for name, c := range map[string]struct {
 		at    pass.Place
 		away  *schemas.Store

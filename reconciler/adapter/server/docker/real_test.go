@@ -13,7 +13,6 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
-	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
@@ -47,15 +46,16 @@ func TestDockerEngineKeepsTheServersPromises(t *testing.T) {
 	})
 }
 
-// onEngineElsewhere is a stage on the same engine as another machine's: by its own TLS, or by a server of SSH before its socket.
+// realWays lead to a real engine as another machine's: through Debian's own sshd, and by the engine's own TLS.
+var realWays = []string{"ssh", "tls"}
+
 func onEngineElsewhere(t *testing.T, way string) (*stage, *client.Client) {
 	t.Helper()
 	engine := enginetest.Docker(t)
 	host, vars := engine.TLS, map[string]string{"DOCKER_CERT_PATH": engine.Certs}
 	if way == "ssh" {
-		var w *dockertest.Way
-		w, vars = ways[way](t, engine.Socket)
-		host = w.Host
+		at, home := engine.SSH(t)
+		host, vars = at, map[string]string{"HOME": home}
 	}
 	s := newStage(t, host, enginetest.Python(t), scripted)
 	s.vars = vars
@@ -64,7 +64,7 @@ func onEngineElsewhere(t *testing.T, way string) (*stage, *client.Client) {
 }
 
 func TestDockerEngineOfAnotherMachineKeepsTheServersPromises(t *testing.T) {
-	for way := range ways {
+	for _, way := range realWays {
 		t.Run(way, func(t *testing.T) {
 			porttest.Server(t, func(t *testing.T) porttest.Serving {
 				s, _ := onEngineElsewhere(t, way)
@@ -77,7 +77,7 @@ func TestDockerEngineOfAnotherMachineKeepsTheServersPromises(t *testing.T) {
 // TestDockerEngineOfAnotherMachineShowsWhatServesTheReleaseAlone: the files are there, and cannot be changed by what serves; with the
 // container they go.
 func TestDockerEngineOfAnotherMachineShowsWhatServesTheReleaseAlone(t *testing.T) {
-	for way := range ways {
+	for _, way := range realWays {
 		t.Run(way, func(t *testing.T) {
 			s, c := onEngineElsewhere(t, way)
 			t.Setenv("DECLARED", "yes")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -102,6 +103,55 @@ func (d *DockerEngine) start() (err error) {
 			return fmt.Errorf("ping: %s", resp.Status)
 		}
 		return nil
+	})
+}
+
+// SSH is the engine's address as a user of another machine has it, through Debian's own sshd, and the home of that user.
+func (d *DockerEngine) SSH(t testing.TB) (host, home string) {
+	t.Helper()
+	home = filepath.Join(d.node.dir, "home")
+	begun(t, "sshd", func() error { return d.startSSH(filepath.Join(home, ".ssh")) })
+	return "ssh://root@127.0.0.1:" + sshPort + d.Socket, home
+}
+
+// sshPort is where sshd listens; the network namespace is the test's own.
+const sshPort = "2222"
+
+func (d *DockerEngine) startSSH(keys string) error {
+	program, err := debian("sshd", "openssh-server")
+	if err != nil {
+		return err
+	}
+	own := filepath.Join(d.node.dir, "ssh_host")
+	err = os.MkdirAll(keys, 0o700)
+	for _, file := range []string{own, filepath.Join(keys, "id_ed25519")} {
+		if err == nil {
+			err = exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).Run()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("make keys for SSH: %w", err)
+	}
+	public, err := os.ReadFile(own + ".pub")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(keys, "known_hosts"), append([]byte("[127.0.0.1]:"+sshPort+" "), public...), 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	// It wants an empty folder at /run/sshd, which is the node's own.
+	sshd, err := d.node.start("sshd", "/bin/sh", "-c", `mkdir -p /run/sshd && exec "$0" "$@"`, program, "-D", "-e", "-f", "/dev/null", "-o", "ListenAddress=127.0.0.1:"+sshPort, "-o", "HostKey="+own,
+		"-o", "AuthorizedKeysFile="+filepath.Join(keys, "id_ed25519.pub"), "-o", "StrictModes=no", "-o", "UsePAM=no", "-o", "PidFile=none",
+		"-o", "PermitRootLogin=prohibit-password", "-o", "PasswordAuthentication=no")
+	if err != nil {
+		return err
+	}
+	return sshd.await(10*time.Second, func() error {
+		c, err := net.Dial("tcp", "127.0.0.1:"+sshPort)
+		if err == nil {
+			c.Close()
+		}
+		return err
 	})
 }
 
