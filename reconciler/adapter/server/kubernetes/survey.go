@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
@@ -20,9 +21,13 @@ import (
 // survey is one look.
 type survey struct {
 	*server
-	mu sync.Mutex
-	at map[spot]*led
+	begun time.Time
+	mu    sync.Mutex
+	at    map[spot]*led
 }
+
+// coarse is how far the times of files may lag behind.
+const coarse = 2 * time.Second
 
 // spot is a place that is asked once.
 type spot struct {
@@ -39,11 +44,16 @@ type led struct {
 }
 
 // Survey observes by what is asked once for all names.
-func (s *server) Survey() port.Observer { return &survey{server: s, at: map[spot]*led{}} }
+func (s *server) Survey() port.Observer {
+	return &survey{server: s, begun: s.o.Env.Now(), at: map[spot]*led{}}
+}
 
+// Observe tells of a name by what was asked for all. What was recorded of it since, or about then, is held against what is there now: what
+// was asked before would be called a change by hand.
 func (v *survey) Observe(ctx context.Context, name string) (port.Live, error) {
-	if v.unknown(name) {
-		return port.Live{}, nil
+	info, err := os.Stat(v.file(filepath.Base(name)))
+	if err != nil || info.ModTime().After(v.begun.Add(-coarse)) {
+		return v.server.Observe(ctx, name)
 	}
 	rec, err := v.readRecord(name)
 	if err != nil {

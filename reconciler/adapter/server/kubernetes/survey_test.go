@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -48,6 +49,7 @@ func TestALookAtManyFindsWhatALookAtEachDoes(t *testing.T) {
 	names := []string{"fine", "scaled", "deleted", "strange", "given", "led", "noted", "well"}
 	for _, name := range names {
 		s.apply(s.release(name, "1"))
+		s.settled(name)
 	}
 	// Another process, which was told nothing, asks once for a kind beyond the first few, and no cluster what it would make of anything.
 	s.server = New(s.o)
@@ -122,6 +124,39 @@ func TestALookAtManyFindsWhatALookAtEachDoes(t *testing.T) {
 	s.apply(port.Release{Name: "fine"})
 	if left, err := filepath.Glob(filepath.Join(s.o.Dir, "fine.*")); err != nil || len(left) != 1 { // its lock
 		t.Errorf("%v are left: %v", left, err)
+	}
+}
+
+// A release that comes during a look is not held against what was there before.
+func TestAReleaseDuringALookIsNoDrift(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for _, name := range names {
+		s.apply(s.release(name, "1"))
+		s.settled(name)
+	}
+	look := s.server.(port.Surveyor).Survey()
+	for _, name := range names[:6] {
+		if l, err := look.Observe(t.Context(), name); err != nil || l.Health != port.Ready {
+			t.Fatalf("%s: observed %+v, %v", name, l, err)
+		}
+	}
+	r := s.release("g", "2")
+	s.apply(r)
+	for _, name := range names[6:] {
+		if l, err := look.Observe(t.Context(), name); err != nil || l.Health != port.Ready || l.Message != "" || name == "g" && l.Key != r.Key {
+			t.Errorf("%s: observed %+v, %v", name, l, err)
+		}
+	}
+}
+
+// settled has a name's record be of some time ago.
+func (s *stage) settled(name string) {
+	s.t.Helper()
+	before := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(filepath.Join(s.o.Dir, name+".json"), before, before); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
