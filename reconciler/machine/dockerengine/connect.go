@@ -59,7 +59,10 @@ func (e *Engine) Machine(ctx context.Context) (netip.Addr, error) {
 	if err != nil || len(all) == 0 {
 		return netip.Addr{}, fault.WithHint(fault.New(fault.Transient, "look up the engine's machine %s: %w", e.machine, err), "correct the engine's address, or see that its name can be looked up")
 	}
-	return all[0].Unmap(), nil
+	if at := all[0].Unmap(); !at.IsLoopback() {
+		return at, nil
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 }
 
 // Reach connects to what a container publishes.

@@ -81,11 +81,13 @@ func (c *serving) bring(ctx context.Context, start port.Start) error {
 	}()
 	_, err := c.api.CopyToContainer(ctx, c.id, client.CopyToContainerOptions{DestinationPath: c.at.brought(), Content: out})
 	out.Close()
-	if wrong := <-packed; wrong != nil && !errors.Is(wrong, io.ErrClosedPipe) {
+	switch wrong := <-packed; {
+	case wrong != nil && !errors.Is(wrong, io.ErrClosedPipe):
 		return wrong
-	}
-	if err != nil {
+	case err != nil:
 		return dockerengine.Classed(ctx, "send the release's files to its engine", err)
+	case wrong != nil:
+		return fault.WithHint(fault.New(fault.Transient, "send the release's files to its engine: it took a part of them, and said that this was all"), "read the engine's own log, and what is between it and this machine, then try again")
 	}
 	return nil
 }

@@ -129,6 +129,26 @@ func TestAChangedFileIsNotSent(t *testing.T) {
 	}
 }
 
+// What an engine did not take does not begin, whatever it says.
+func TestAPartOfAReleaseDoesNotBegin(t *testing.T) {
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			s, e, _ := elsewhere(t, way)
+			e.Mu.Lock()
+			e.Careless = true
+			e.Mu.Unlock()
+			r := s.release("one", "1")
+			r.Inputs = map[string][]byte{"serving": bytes.Repeat([]byte("a"), 64<<20)} // more than is on its way at once
+			if _, err := s.server.Apply(t.Context(), r); fault.Of(err) != fault.Transient || err == nil {
+				t.Errorf("applied: %v", err)
+			}
+			if left := e.Names(); len(left) > 0 {
+				t.Errorf("left are %q", left)
+			}
+		})
+	}
+}
+
 // A machine that is not known, or that does not know us, is told of, and given nothing.
 func TestAStrangeMachineIsGivenNothing(t *testing.T) {
 	other := func(t *testing.T, way string) *dockertest.Way {

@@ -99,7 +99,7 @@ func (e *Engine) container(w http.ResponseWriter, r *http.Request, b *Box, what 
 			answer(w, 403, Object{"message": "container rootfs is marked read-only"})
 			return
 		}
-		for tr := tar.NewReader(r.Body); ; {
+		for tr := tar.NewReader(r.Body); !e.Careless; {
 			h, err := tr.Next()
 			if err != nil {
 				return

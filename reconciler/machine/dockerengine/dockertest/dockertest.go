@@ -51,6 +51,7 @@ type Engine struct {
 	gone        map[string]chan struct{} // by container, closed when it ends
 	Streams     int                      // of events that were begun
 	StartError  string
+	Careless    bool // it says that it has unpacked an archive that it did not read
 	server      *httptest.Server
 }
 
