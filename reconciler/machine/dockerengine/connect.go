@@ -94,8 +94,11 @@ func Connect(r Reach) (*Engine, error) {
 		}
 	}
 	at, err := url.Parse(host)
-	if err != nil || at.Scheme == "" {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address %q is none", host), "write it as unix:///var/run/docker.sock or tcp://host:2376")
+	if err != nil || at.Scheme == "" { // it is not repeated, nor why: it may hold what is nobody's to read
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address is none"), "write it as unix:///var/run/docker.sock, ssh://USER@HOST or tcp://host:2376, in the declaration or in DOCKER_HOST")
+	}
+	if _, secret := at.User.Password(); secret || at.RawQuery != "" || at.Fragment != "" {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address holds a password, or more than an address"), "remove that; an engine knows Vishwa by a key for SSH, or by a certificate")
 	}
 	e := &Engine{Host: host}
 	opts := []client.Opt{client.WithUserAgent("vishwa")}

@@ -51,9 +51,6 @@ type tunnel struct {
 // tunnelTo is the way to ssh://USER@HOST:PORT/PATH; nothing is asked yet.
 func tunnelTo(at *url.URL, folder string) (*tunnel, string, error) {
 	name, port := at.User.Username(), at.Port()
-	if _, secret := at.User.Password(); secret {
-		return nil, "", fault.WithHint(fault.New(fault.Invalid, "the engine's address holds a password"), "remove it; the controller's user has a key, in ~/.ssh")
-	}
 	if name == "" {
 		me, err := user.Current()
 		if err != nil {

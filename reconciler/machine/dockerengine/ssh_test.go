@@ -117,6 +117,9 @@ func TestAnAddressOverSSHIsWhole(t *testing.T) {
 		"ssh://ml@[2001:db8::1]/run/podman.sock":   "ssh://ml@[2001:db8::1]:22/run/podman.sock",
 		"ssh://ml:secret@box":                      "",
 		"ssh://":                                   "",
+		"tcp://ml:secret@127.0.0.1:2375":           "",
+		"ssh://ml:secret @box":                     "",
+		"ssh://ml@box?token=secret":                "",
 		"ssh://ml@":                                "",
 	} {
 		e, err := dockerengine.Connect(dockerengine.Reach{Host: host, Keys: "/none", Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}})
