@@ -128,6 +128,8 @@ type MonitorLabels struct {
 	Key string `json:"key,omitempty" jsonschema:"default=id" part:"placement"`
 	// Label is the outcome's column; without it, label.
 	Label string `json:"label,omitempty" jsonschema:"default=label" part:"placement"`
+	// At is its column with the time at which an outcome became known: of several outcomes of a row the last before the deadline counts, and how late they come is shown. Without it, outcomes of one row that differ are left out.
+	At string `json:"at,omitempty" part:"placement"`
 	// Within is how long an outcome may take to come: rows that are younger are not missed.
 	Within Duration `json:"within,omitempty" part:"placement"`
 	// MinCoverage is for which share of the rows the outcome must have come before metrics are judged.

@@ -8,6 +8,7 @@ import (
 	"html"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/drift"
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
@@ -108,9 +109,32 @@ func span(d watch.Data) string {
 	return ", from " + d.First.UTC().Format(form) + " to " + d.Last.UTC().Format(form) + " UTC"
 }
 
+// lagged tells how late outcomes come, and which ones do not count.
+func lagged(l watch.Lag) string {
+	var out []string
+	if l.Tail > 0 {
+		out = append(out, fmt.Sprintf("Half of them came within %s, nine of ten within %s", l.Median.Round(time.Second), l.Tail.Round(time.Second)))
+	}
+	for _, of := range []struct {
+		n   int64
+		why string
+	}{{l.Late, "after the deadline"}, {l.Early, "from before their prediction"}, {l.Changed, "changed, of which the last counts"}} {
+		if of.n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", of.n, of.why))
+		}
+	}
+	if len(out) == 0 {
+		return "None of them tells how late it came."
+	}
+	return strings.Join(out, "; ") + "."
+}
+
 func monitorFoot(e watch.Evidence) (out []string) {
 	if c := e.Labels; c != nil {
 		out = append(out, fmt.Sprintf("Outcomes: %d of %s (%.0f %%), %d of other rows, %s given twice.", c.Labelled, plural.Of(c.Rows, "row"), 100*c.Share, c.Unmatched, plural.Of(c.Duplicates, "id")))
+		if l := c.Lag; l != nil {
+			out = append(out, lagged(*l))
+		}
 	}
 	for _, list := range []struct {
 		how string

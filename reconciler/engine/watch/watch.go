@@ -74,6 +74,17 @@ type Coverage struct {
 	// and else gates wait for it.
 	Least   float64 `json:"least,omitempty"`
 	Overdue bool    `json:"overdue,omitempty"`
+	// Lag is how late outcomes come that tell when they became known.
+	Lag *Lag `json:"lag,omitempty"`
+}
+
+// Lag is how late outcomes come, and what of them does not count.
+type Lag struct {
+	Median  time.Duration `json:"median"`            // from prediction to outcome
+	Tail    time.Duration `json:"ninetieth"`         // nine of ten come within it
+	Late    int64         `json:"late,omitempty"`    // after the deadline
+	Early   int64         `json:"early,omitempty"`   // before their prediction
+	Changed int64         `json:"changed,omitempty"` // before the deadline: the last counts
 }
 
 // lacking says that too few outcomes have come; "" where nothing waits for them.

@@ -82,24 +82,24 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	l := s.spec.Labels
 	cover := watch.Coverage{Duplicates: len(now.twice)}
 	e.Labels = &cover
-	came, changed, err := s.outcomesOf(ctx, now, &cover)
+	all, err := s.outcomesOf(ctx, now, &cover)
 	if err != nil {
 		return nil, err
 	}
-	cover.Duplicates += len(changed)
 	var known []watch.Case
 	for _, id := range slices.Sorted(maps.Keys(now.cases)) {
 		row := now.cases[id]
-		out, there := came[id]
-		if there && !changed[id] && !now.twice[id] {
-			row.Outcome, row.Labelled = now.classOf([]byte(out)), true
-			row.Missed = now.missed(row.said, []byte(out))
+		if out, there := all.of(id, row.at, s.now); there && !now.twice[id] {
+			row.Outcome, row.Labelled = now.classOf(out), true
+			row.Missed = now.missed(row.said, out)
 			known = append(known, row.Case)
 		}
 		if row.Labelled || l.Within == "" || row.at.IsZero() || !row.at.Add(l.Within.Or(0)).After(s.now) {
 			cover.Rows++
 		}
 	}
+	cover.Duplicates += len(all.changed)
+	cover.Lag = all.lag()
 	cover.Labelled = len(known)
 	if cover.Rows > 0 {
 		cover.Share = float64(cover.Labelled) / float64(cover.Rows)
@@ -115,45 +115,39 @@ func (s *session) outcomes(ctx context.Context, e *watch.Evidence, now *rows) ([
 	return known, nil
 }
 
-// outcomesOf reads the outcome of each row by its id, and which ids were given several that differ.
-func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Coverage) (came map[string]string, changed map[string]bool, err error) {
+// outcomesOf reads the outcomes of the window's rows.
+func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Coverage) (*outcomes, error) {
 	l := s.spec.Labels
 	a, err := s.made(l.From)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	key, column := cmp.Or(l.Key, "id"), cmp.Or(l.Label, "label")
-	came, changed = map[string]string{}, map[string]bool{}
+	out := &outcomes{spec: l, came: map[string]string{}, changed: map[string]bool{}}
+	if l.At != "" {
+		out.timed = predictions.NewLabels(l.Within.Or(0))
+	}
 	var side sample.Side
 	lacks := ""
 	reader := &rows{session: s}
 	if err := reader.each(ctx, l.From, a, func(t table.Reader) error {
 		err := side.Read(t, func(string) bool { return false }, func(cell func(string) []byte) (bool, error) {
-			id, out := predictions.ID(cell(key)), cell(column)
-			if id == "" || out == nil {
-				return false, nil
-			}
-			if _, there := now.cases[id]; !there {
+			stray, err := out.takeOutcome(cell, func(id string) bool { _, there := now.cases[id]; return there })
+			if stray {
 				cover.Unmatched++
-				return false, nil
 			}
-			if was, there := came[id]; there && nameOf([]byte(was)) != nameOf(out) {
-				changed[id] = true // whichever is right: this row is not judged by a guess
-			}
-			came[id] = string(out)
-			return false, nil
+			return false, err
 		}, ctx.Err)
-		for _, name := range []string{key, column} {
+		for _, name := range out.columns() {
 			if there := t.Columns(); err == nil && len(there) > 0 && !slices.Contains(there, name) {
 				lacks = name
 			}
 		}
 		return err
 	}); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if lacks != "" && len(came) == 0 && cover.Unmatched == 0 {
-		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids and of outcomes in spec.labels.key and spec.labels.label")
+	if lacks != "" && len(out.came) == 0 && cover.Unmatched == 0 {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids, of outcomes and of their times in spec.labels.key, spec.labels.label and spec.labels.at")
 	}
-	return came, changed, nil
+	return out, nil
 }
