@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/sagemaker"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -127,7 +128,7 @@ func (a *cli) writeBaseline(b sagemaker.Baseline, name, deployment string) error
 	if err := writeNew(r.Dir(), declared, []byte(b.Declare(name, data, deployment))); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "Wrote %s (%d rows of %d columns) and %s.\n", data, b.Rows(), len(b.Columns), declared)
+	fmt.Fprintf(a.out, "Wrote %s (%s of %s) and %s.\n", data, plural.Of(b.Rows(), "row"), plural.Of(len(b.Columns), "column"), declared)
 	for _, note := range b.Notes {
 		fmt.Fprintf(a.out, "Note: %s.\n", note)
 	}

@@ -305,7 +305,7 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 	case typ == "text" || typ == "time":
 		return without(drift.Unsupported, "a column of "+typ+" is not compared")
 	case !by.now.Has(name) && by.now.Rows > 0:
-		return without(drift.Fault, "the window has no such column")
+		return without(drift.Fault, s.missing(by.now))
 	case typ == "":
 		return without(drift.Fault, "the reference: "+reason(nil))
 	}
@@ -348,6 +348,14 @@ func (s *session) column(name string, by compared) (c drift.Column, notes []stri
 		c.Shape = nil // it shows values
 	}
 	return c, notes, nil
+}
+
+// missing says that a window lacks a column. A log never has what the model is to predict, which the data that it was trained on has.
+func (s *session) missing(now *sample.Side) string {
+	if now.Log && s.baseline == nil && len(s.spec.Columns) == 0 {
+		return "the window has no such column; if it is what the model predicts, list the columns to compare in spec.columns"
+	}
+	return "the window has no such column"
 }
 
 // typeOf is what a column is compared as: as declared, or as the reference has it.

@@ -49,7 +49,7 @@ func TestAPersonalColumnOfTheLogIsNoFault(t *testing.T) {
 		"hashed on both sides":             {"owner", hashed, "hash", homes, schemas.Ref{}, true, "", ""},
 		"hashed in the reference, too":     {"owner", hashed, "hash", logged, schemas.Ref{}, false, "", ""},
 		"as it is, in a log of others":     {"owner", base, "drop", homes, schemas.Ref{}, false, "", ""},
-		"another column that is not there": {"Post", hashed, "none", homes, schemas.Ref{}, false, drift.Fault, "no such column"},
+		"another column that is not there": {"Post", hashed, "none", homes, schemas.Ref{}, false, drift.Fault, "no such column; if it is what the model predicts, list the columns"},
 		"missing from a dataset":           {"owner", without, "drop", homes, homes, false, drift.Fault, "no such column"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,9 @@ func TestAPersonalColumnOfTheLogIsNoFault(t *testing.T) {
 			if c.baseline {
 				s.baseline = &ledger.Baseline{}
 			}
-			got, _, err := s.column(c.column, compared{base: sideOf(t, base), now: sideOf(t, c.window)})
+			now := sideOf(t, c.window)
+			now.Log = c.current == schemas.Ref{}
+			got, _, err := s.column(c.column, compared{base: sideOf(t, base), now: now})
 			if err != nil || (c.want == drift.Unsupported || c.want == drift.Fault) && (got.Verdict != c.want || !strings.Contains(got.Why, c.says)) || c.want == "" && (got.Verdict == drift.Unsupported || got.Verdict == drift.Fault) {
 				t.Errorf("%s: %s, %v", got.Verdict, got.Why, err)
 			}
