@@ -57,18 +57,21 @@ UNWATCHED := golang.org/x/crypto/scrypt golang.org/x/crypto/blowfish golang.org/
   $(addprefix crypto/internal/fips140/,edwards25519 edwards25519/field nistec bigmod) go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6 github.com/asaskevich/govalidator \
   github.com/hashicorp/hcl/v2/hclsyntax github.com/apparentlymart/go-textseg/v15/textseg \
   $(addprefix github.com/vishwaops/vishwa/reconciler/format/,archive model table)
+# What debuggers are told of is left out, as it is of the programs that are linked: a tenth of a compiler's time, a quarter of its cache.
+LEAN := -gcflags=all=-dwarf=false
 # The compiler collects its garbage less often: a fifth less of a processor's time, for some memory.
-RACE := '-toolexec=env GOGC=400'
+RACE := '-toolexec=env GOGC=400' $(LEAN)
 # The race detector needs a C compiler. What comes with it, a look at each use of unsafe, is left out of reflect: it is not ours to
 # test, and a tenth of what a test that reads and writes JSON costs. JSON's package looks at each byte in a function of its own: what
 # it reads of values it reads through reflect, which is watched, and what it shares is in a sync.Map, which is too where it is not inlined.
 ifeq ($(shell $(GO) env CGO_ENABLED),1)
-RACE := -race $(RACE) $(foreach p,$(UNWATCHED),-gcflags=$(p)=-race=false) '-gcflags=encoding/json=-race=false -l' -gcflags=reflect=-d=checkptr=0
+RACE := -race $(RACE) $(foreach p,$(UNWATCHED),'-gcflags=$(p)=-race=false -dwarf=false') '-gcflags=encoding/json=-race=false -l -dwarf=false' '-gcflags=reflect=-d=checkptr=0 -dwarf=false'
 endif
 # So do the compilers of the tools, which have no C either: what they share with the programs that the tests build is compiled once.
 COMPILED := $(addprefix $(TOOLS)/bin/,cosign staticcheck act actionlint tofu)
 $(COMPILED): export GOGC := 400
 $(COMPILED): export CGO_ENABLED := 0
+$(COMPILED): export GOFLAGS := $(GOFLAGS) $(LEAN)
 # One after another, also where make works on several targets: each uses what the one before it compiled.
 $(TOOLS)/bin/act: | $(TOOLS)/bin/cosign
 $(TOOLS)/bin/actionlint: | $(TOOLS)/bin/act
@@ -93,8 +96,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/vishwa, bin/vishwa-worker and bin/vishwa-devforge
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
-	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/vishwa-worker ./cmd/vishwa-worker
+	CGO_ENABLED=0 $(GO) build -trimpath $(LEAN) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/ ./cmd/vishwa ./cmd/vishwa-devforge
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath $(LEAN) -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/vishwa-worker ./cmd/vishwa-worker
 
 release: $(TOOLS)/bin/cyclonedx-gomod ## build for linux and darwin into dist/, with sums, SBOMs and a signature (VISHWA_KEYS, VISHWA_KEY_PASSWORD)
 	$(GO) run ./cmd/vishwa-release build --version $(VERSION) --commit '$(COMMIT)' --sbom $(TOOLS)/bin/cyclonedx-gomod --out $(DIST)
@@ -114,7 +117,7 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 # Without vet, which lint runs whole. A package's tests wait for programs and for the clock a third of their time: another's run meanwhile.
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
-	CGO_ENABLED=0 GOGC=400 $(GO) build -trimpath ./cmd/vishwa ./cmd/vishwa-worker
+	CGO_ENABLED=0 GOGC=400 $(GO) build -trimpath $(LEAN) ./cmd/vishwa ./cmd/vishwa-worker
 	$(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
@@ -238,7 +241,7 @@ bench-tables: ## the tables of docs/benchmarks.md, written anew from the results
 
 # With the packages that tests of the program itself build, which is why it has their flags.
 bench-guard: ## what commands cost, counted, against cmd/vishwa/testdata/costs.json (UPDATE=-update writes it)
-	VISHWA_BENCH_GUARD=1 CGO_ENABLED=0 $(GO) test -trimpath -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
+	VISHWA_BENCH_GUARD=1 CGO_ENABLED=0 $(GO) test -trimpath $(LEAN) -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
 
 bench-data: build $(addprefix $(TOOLS)/bin/,dvc model_signing minio s5cmd frames) ## data's tables, beside DVC, s5cmd, sums, model_signing, pandas and polars (ROWS=, SCALE=, PAIRS=; BENCH_DIR= is best in memory)
 	$(BENCH) $(or $(ROWS),data)
@@ -308,7 +311,7 @@ $(TOOLS)/bin/tofu:
 	$(GO) mod download -json github.com/opentofu/opentofu@$(TOFU) > $(TOOLS)/src/opentofu.json
 	@grep -qF '"Sum": "$(TOFU_SUM)"' $(TOOLS)/src/opentofu.json || { echo "what was downloaded as OpenTofu $(TOFU) has another sum than the Makefile names"; exit 1; }
 	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/opentofu.json)" $(TOOLS)/src/opentofu && chmod -R u+w $(TOOLS)/src
-	cd $(TOOLS)/src/opentofu && GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(TOOLS)/src/tofu ./cmd/tofu
+	cd $(TOOLS)/src/opentofu && GOFLAGS='-mod=readonly $(LEAN)' GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(TOOLS)/src/tofu ./cmd/tofu
 	mv $(TOOLS)/src/tofu $@ && rm -rf $(TOOLS)/src
 
 $(TOOLS)/bin/staticcheck:

@@ -36,7 +36,7 @@ type build struct {
 // program builds the program for p at path.
 func (b build) program(ctx context.Context, p platform, path string) error {
 	stamp := fmt.Sprintf("-s -w -buildid= -X main.version=%s -X main.builtFrom=%s", b.version, b.commit)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", path, "./cmd/"+p.program)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", "-ldflags", stamp, "-o", path, "./cmd/"+p.program)
 	cmd.Dir = b.dir
 	// Settings of the machine that would change what is built.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOWORK=off")
