@@ -104,13 +104,21 @@ func (s *Shape) Value(doc any, shared *Shared) (ast.Value, error) {
 // What most fields of most documents are.
 var null, none = []byte("null"), []byte("[]")
 
-// encode is the JSON of a field.
-func encode(v reflect.Value) ([]byte, error) {
+// bare is the JSON of a field that holds nothing; nil: it holds something.
+func bare(v reflect.Value) []byte {
 	switch kind := v.Kind(); {
 	case (kind == reflect.Pointer || kind == reflect.Slice) && v.IsNil():
-		return null, nil
+		return null
 	case kind == reflect.Slice && v.Len() == 0:
-		return none, nil
+		return none
+	}
+	return nil
+}
+
+// encode is the JSON of a field.
+func encode(v reflect.Value) ([]byte, error) {
+	if raw := bare(v); raw != nil {
+		return raw, nil
 	}
 	return json.Marshal(v.Interface())
 }
@@ -119,7 +127,8 @@ func (s *Shape) large() error { return fmt.Errorf("it is larger than %d MiB", s.
 
 // term is the field f, which is v, as OPA has it, and the size of its JSON, at most most.
 func (s *Shape) term(f *field, v reflect.Value, most int, shared *Shared) (*ast.Term, int, error) {
-	if f.own {
+	own := f.own && bare(v) == nil // what holds nothing is the same for all
+	if own {
 		if p := (plainly{}); p.value(v) {
 			if p.size > most {
 				return nil, 0, s.large()
@@ -135,7 +144,7 @@ func (s *Shape) term(f *field, v reflect.Value, most int, shared *Shared) (*ast.
 	if len(raw) > most {
 		return nil, 0, s.large()
 	}
-	if f.own {
+	if own {
 		t, err := s.decode(f.name, raw)
 		return t, len(raw), err
 	}
