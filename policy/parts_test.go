@@ -112,7 +112,11 @@ func TestRulesThatSpeakOfOursAreNotParted(t *testing.T) {
 	for text, own := range map[string]bool{
 		"deny contains input.step.ref if helpers[input.step.kind]\nhelpers contains \"model\"":                        true,
 		"import data.team.lists\ndeny contains lists.name if data.team.lists[\"a\"][input.step.ref]":                  true,
-		"deny contains \"x\" if input.data.vishwa == 1":                                                               true,
+		"x.y[data.vishwa.model.deny[_].rule].z := 1 if true\ndeny contains \"x\" if x.y":                              false,
+		"x[data.vishwa.step.changes].b := 1 if true\ndeny contains \"x\" if x":                                        false,
+		"x.y[data[p].a].z := 1 if p := \"vishwa\"\ndeny contains \"x\" if x":                                          false,
+		"deny contains \"x\" if input.metadata.name == \"dataset\"":                                                   true,
+		"deny contains \"x\" if input.data.owner == 1":                                                                true,
 		"import data.vishwa.step\ndeny contains step.ref if true":                                                     false,
 		"deny contains x if some x in data.vishwa.model.deny":                                                         false,
 		"deny contains x if some x in data[\"vishwa\"].model.deny":                                                    false,
@@ -165,5 +169,16 @@ func TestPartsSayWhatTheWholeSays(t *testing.T) {
 	}
 	if _, err := e.Judge(t.Context(), plan.Plan{Steps: append(p.Steps[:1:1], plan.Step{Ref: schemas.Ref{Kind: "infrastructure", Name: "x"}})}, ev); err != nil || !e.whole.done.Load() {
 		t.Errorf("steps of two parts are not judged by all rules: %v", err)
+	}
+}
+
+// TestADenialThatReadsOursInAHeadIsNotLost: what a part does not have is no error of Rego's, and would deny nothing.
+func TestADenialThatReadsOursInAHeadIsNotLost(t *testing.T) {
+	e := engine(t, map[string]string{"policy/a.rego": "package team\n\nseen[data.vishwa.terraform.deny].here := true\n\nknown := count(seen)\n\ndeny contains \"seen\" if known > 0\n"})
+	p, ev := many(t, 8)
+	p.Steps = p.Steps[:1] // whose own part does not have that package
+	found, err := e.Judge(t.Context(), p, ev)
+	if err != nil || len(found) != 1 || found[0].Message != "seen" {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }

@@ -3,6 +3,7 @@
 package parts
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -74,6 +75,37 @@ func Split(files map[string][]byte) []Part {
 	}
 	return out
 }
+
+// Reaches tells whether rules may read what is not their team's: where the word data is not followed, at once, by a dot and a
+// name that is not ours. In text and in what is said of rules it counts as well.
+func Reaches(text []byte) bool {
+	const word = "data"
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(word))
+		if i < 0 {
+			return false
+		}
+		from := at + i
+		at = from + len(word)
+		if from > 0 && isLetter(text[from-1]) || at < len(text) && isWord(text[at]) {
+			continue // a longer word
+		}
+		name, end := "", at+1
+		for at < len(text) && text[at] == '.' && end < len(text) && isWord(text[end]) {
+			end++
+		}
+		if end > at+1 {
+			name = string(text[at+1 : end])
+		}
+		if name == "" || name == "vishwa" {
+			return true
+		}
+	}
+}
+
+func isLetter(c byte) bool { return c == '_' || 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isWord(c byte) bool { return isLetter(c) || '0' <= c && c <= '9' }
 
 // together are sets of kinds: those that a package names are in one.
 func together(pkgs []string, heads map[string]Head) [][]string {

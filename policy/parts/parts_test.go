@@ -34,3 +34,14 @@ func TestFilesThatDoNotFitAreNotParted(t *testing.T) {
 		}
 	}
 }
+
+func TestAWordThatMayReachOthersIsFound(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "dat": false, "data": true, "data.": true, "data.vishwa": true, "data.vishwas.x": false, "data.team.x": false, "data[x]": true, "data .team": true, "x=data.vishwa.a": true,
+		"metadata": false, "dataset": false, "a_data": false, "1data": true, "input.data": true, "data.team data": true, "data.team[data.vishwa.x]": true, "# data": true, "data.é": true,
+	} {
+		if got := Reaches([]byte(text)); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
