@@ -13,6 +13,9 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
@@ -24,6 +27,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/track"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
@@ -41,7 +45,7 @@ type Shown struct {
 // declaredTrackers are those of a project. Who records tells itself from others by its machine and process.
 func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine string) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
-		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(), Writer: fmt.Sprintf("%s-%d", machine, os.Getpid())})
+		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(machine), Writer: writer(machine, os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
@@ -66,7 +70,7 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 
 // makes signs what is recorded in systems where others write too, with the key that signs the ledger: whichever controller of trust.yaml records
 // next knows it again.
-func (h *Repository) makes() tracker.Own {
+func (h *Repository) makes(machine string) tracker.Own {
 	return tracker.Own{
 		Sign: func(text string) (string, error) {
 			with, err := h.Keys.SSH()
@@ -76,7 +80,20 @@ func (h *Repository) makes() tracker.Own {
 			return h.Trust.SignMade(text, with, rand.Reader)
 		},
 		Signed: func(text, proof string) bool { return h.Trust.Made(text, proof) },
+		Gone:   func(who string) bool { return ended(machine, who) },
 	}
+}
+
+// writer names a process that records, and where processes have numbers of their own, such as in a container, that place too.
+func writer(machine string, pid int) string {
+	place, _ := os.Readlink("/proc/self/ns/pid") // pid:[4026531836]
+	return fmt.Sprintf("%s-%s-%d", machine, strings.Trim(place, "pid:[]"), pid)
+}
+
+// ended tells that a process of this machine, which recorded, is there no more: nobody has to wait for it.
+func ended(machine, who string) bool {
+	pid, err := strconv.Atoi(who[strings.LastIndexByte(who, '-')+1:])
+	return err == nil && pid > 0 && who == writer(machine, pid) && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // Committed takes the trackers of the revision that is checked out, in place of those of its work tree: a
@@ -189,6 +206,10 @@ func was(all []TrackerState, name string) TrackerState {
 func (h *Repository) show(ctx context.Context, t Shown, p port.Projection, entries int64, before TrackerState, dry bool) TrackerState {
 	p.Heal, p.Propose, p.Declined = t.Heals, t.Takes, h.declined
 	r, err := t.Record(ctx, p, dry)
+	if err == nil && r.Left > 0 && !dry {
+		err = fault.WithHint(fault.New(fault.Transient, "another process is writing %s", plural.Of(r.Left, "record")),
+			"run vishwa trackers sync again when it is done; if it was ended, that goes on with its work after a quarter of an hour")
+	}
 	s := TrackerState{Tracker: t.Name, Time: h.Now().UTC(), Entries: entries, Folder: t.Folder, Runs: r.Runs, Writes: r.Writes, Drift: r.Drift, Notes: r.Notes, moved: r.Moved}
 	s.wishes = err == nil && t.Takes && !dry
 	if err != nil {

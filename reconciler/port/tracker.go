@@ -122,6 +122,7 @@ type Recorded struct {
 	Drift  []string // what others changed, for people
 	Moved  []TrackerMoved
 	Notes  []string // what could not be shown, for people
+	Left   int      // records that somebody else began and may still be writing: they are to be looked at again
 }
 
 // TrackerMoved is an environment that somebody gave another release of a model there than it serves. Who it was is not known.

@@ -28,8 +28,7 @@ func (s *session) begun(ctx context.Context, name string, v port.TrackerVersion)
 		return nil, false, nil
 	}
 	since, _ := strconv.ParseInt(note[1], 10, 64)
-	if age := s.env.Now().UnixMilli() - since; note[2] != s.writer && age > -bounded.Abandoned.Milliseconds() && age < bounded.Abandoned.Milliseconds() {
-		s.note("model %s of entry %d is being written by somebody else", name, v.Entry)
+	if s.busy("model "+name, v.Entry, note[2], since) {
 		return nil, true, nil
 	}
 	l, err = s.logged(ctx, note[0])

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -21,6 +20,7 @@ import (
 type Own struct {
 	Sign   func(text string) (proof string, err error)
 	Signed func(text, proof string) bool
+	Gone   func(writer string) bool // it ended, as far as is known; nil: never
 }
 
 // made is what is signed of a run or an experiment: the key or the name that it was made by, and which one it is.
@@ -96,22 +96,11 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 
 // first is which of two runs of one key counts: one that is there, one that is whole, the smaller id.
 func first(a, b found) (keep, drop found) {
-	if a.deleted != b.deleted {
-		if a.deleted {
-			return b, a
-		}
-		return a, b
-	}
-	if a.whole != b.whole {
-		if a.whole {
-			return a, b
-		}
+	rank := func(f found) string { return fmt.Sprint(f.deleted, !f.whole, f.id) } // false is before true
+	if rank(b) < rank(a) {
 		return b, a
 	}
-	if strings.Compare(a.id, b.id) <= 0 {
-		return a, b
-	}
-	return b, a
+	return a, b
 }
 
 // run records a run that is not there, or finishes one that was begun.
@@ -131,8 +120,7 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	if known && at.whole {
 		return nil
 	}
-	if age := s.env.Now().UnixMilli() - at.since; known && at.writer != s.writer && age > -bounded.Abandoned.Milliseconds() && age < bounded.Abandoned.Milliseconds() {
-		s.note("run %s of entry %d is being written by somebody else", r.Name, r.Entry)
+	if known && s.busy("run "+r.Name, r.Entry, at.writer, at.since) {
 		return nil
 	}
 	var more port.TrackerLog
@@ -153,6 +141,16 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	s.out.Runs++
 	there[r.Key] = found{id: w.id, whole: true}
 	return nil
+}
+
+// busy tells whether what writer began is left to them.
+func (s *session) busy(what string, entry int64, writer string, since int64) bool {
+	if writer == s.writer || s.own.Gone != nil && s.own.Gone(writer) || !bounded.Theirs(s.env.Now(), since) {
+		return false
+	}
+	s.note("%s of entry %d is being written by somebody else", what, entry)
+	s.out.Left++
+	return true
 }
 
 // writing is a run that is being written.

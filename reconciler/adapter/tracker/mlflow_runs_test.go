@@ -240,3 +240,25 @@ func TestAnothersExperimentIsNotRenamed(t *testing.T) {
 		t.Errorf("it is not as it was: %v", s.Log())
 	}
 }
+
+// TestWhoEndedIsNotWaitedFor: a run that a process began which is there no more is gone on with at once; of others it is told that they write.
+func TestWhoEndedIsNotWaitedFor(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	p := oneRun("l")
+	spec := schemas.MLflowTracker{URL: srv.URL}
+	cut := &cutting{}
+	cut.left.Store(4) // the experiment with its signature, the run and its first batch
+	if _, err := MLflow(spec, Options{Own: own, Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce}).Record(t.Context(), p, false); fault.Of(err) != fault.Transient {
+		t.Fatal(err)
+	}
+	if r, err := MLflow(spec, Options{Own: own, Env: env(nil), Writer: "two", Sleep: atOnce}).Record(t.Context(), p, false); err != nil || r.Left != 1 || r.Writes != 0 {
+		t.Errorf("it may write: %+v, %v", r, err)
+	}
+	knows := own
+	knows.Gone = func(writer string) bool { return writer == "one" }
+	if r, err := MLflow(spec, Options{Own: knows, Env: env(nil), Writer: "two", Sleep: atOnce}).Record(t.Context(), p, false); err != nil || r.Left != 0 || r.Runs != 1 {
+		t.Errorf("it ended: %+v, %v", r, err)
+	}
+}

@@ -42,3 +42,10 @@ func Shortened(s string, n int) string {
 	}
 	return strings.ToValidUTF8(s[:n], "")
 }
+
+// Theirs tells whether a record that somebody else began then, in milliseconds since the beginning of 1970, is left to them. A clock may be wrong
+// by as much.
+func Theirs(now time.Time, since int64) bool {
+	age := now.UnixMilli() - since
+	return age > -Abandoned.Milliseconds() && age < Abandoned.Milliseconds()
+}
