@@ -68,8 +68,8 @@ type part struct {
 	checksum  string
 }
 
-// read reads the part, for its checksum and for whatever else is made of its bytes.
-func (p *part) read(ctx context.Context, r io.ReaderAt, also io.Writer) error {
+// readBytes reads the part, for its checksum and for whatever else is made of its bytes.
+func (p *part) readBytes(ctx context.Context, r io.ReaderAt, also io.Writer) error {
 	crc := crc32.New(castagnoli)
 	n, err := io.Copy(io.MultiWriter(crc, also), ended.Reader(ctx, io.NewSectionReader(r, p.off, p.size), "copy"))
 	if err == nil && n != p.size {
@@ -125,7 +125,7 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 	}
 	if u.checks && b.alone && !b.plain.Load() {
 		if p.checksum == "" {
-			if err := p.read(ctx, u.r, io.Discard); err != nil {
+			if err := p.readBytes(ctx, u.r, io.Discard); err != nil {
 				return sent, err
 			}
 		}
@@ -143,7 +143,7 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 	o := minio.PutObjectPartOptions{Md5Base64: sum.base64(), Sha256Hex: sum.hex()}
 	if u.checks { // the server may want those of all parts
 		if p.checksum == "" {
-			if err := p.read(ctx, u.r, io.Discard); err != nil {
+			if err := p.readBytes(ctx, u.r, io.Discard); err != nil {
 				return sent, err
 			}
 		}

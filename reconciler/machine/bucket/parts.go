@@ -121,7 +121,7 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 		p := part{number: i + 1, off: int64(i) * each}
 		p.size = min(each, u.size-p.off)
 		if u.name != "" { // in their order, while others are under way
-			if err = p.read(within, u.r, whole); err != nil {
+			if err = p.readBytes(within, u.r, whole); err != nil {
 				break
 			}
 		}

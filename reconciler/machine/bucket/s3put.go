@@ -14,15 +14,15 @@ import (
 )
 
 func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (port.Object, error) {
-	return b.put(ctx, key, r, size, "")
+	return b.putContent(ctx, key, r, size, "")
 }
 
 // PutNamed implements port.Holder.
 func (b *s3) PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
-	return b.put(ctx, key, r, size, name)
+	return b.putContent(ctx, key, r, size, name)
 }
 
-func (b *s3) put(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
+func (b *s3) putContent(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
 	ctx = asking(ctx)
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
