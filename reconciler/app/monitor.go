@@ -5,8 +5,11 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -31,9 +34,9 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 	shelf := func(most, one int64, below ...string) recall.Shelf {
 		return recall.Shelf{Dir: filepath.Join(append([]string{h.Paths.Cache, "drift"}, below...)...), Seal: h.Paths.Seal(), Most: most, One: one, Now: env.Now}
 	}
-	nulls := &nullRates{shelf: shelf(64<<20, 4<<10)}
+	nulls := &nullRates{shelf: shelf(64<<20, 4<<10), program: program()}
 	return &measure.Bench{
-		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep, References: shelf(4<<30, 1<<30, "references"),
+		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep, References: shelf(4<<30, 1<<30, "references"), Program: nulls.program,
 		Log: func(ctx context.Context, d schemas.Declaration, from, now time.Time) (table.Reader, func() error, error) {
 			objects, prefix, err := server.OpenPredictions(h.Paths.Serving(), d.Metadata.Name, d.Spec.(schemas.Logged).Logs(),
 				server.Access{Lookup: env.Lookup, Guarded: true, Allow: allow, May: env.MayUse, Send: env.MaySend, From: from})
@@ -70,12 +73,31 @@ func openGauge(tree fs.FS, g schemas.Gauge, env port.Env, allow []string) (port.
 // nullRates keeps null alarm rates by what they come from, one small file each: they are found
 // anew where a file is lost or broken, or was put there by somebody else.
 type nullRates struct {
-	shelf recall.Shelf
-	tidy  sync.Once
+	shelf   recall.Shelf
+	program string
+	tidy    sync.Once
+}
+
+func (n *nullRates) name(d digest.Digest) digest.Digest {
+	return digest.Of([]byte(n.program + "\n" + string(d)))
+}
+
+// program tells this build from others: what one of them kept, another finds anew.
+func program() string {
+	var out string
+	if info, ok := debug.ReadBuildInfo(); ok {
+		out = info.String()
+	}
+	if path, err := os.Executable(); err == nil {
+		if st, err := os.Stat(path); err == nil {
+			out += fmt.Sprint(st.Size(), st.ModTime().UnixNano())
+		}
+	}
+	return string(digest.Of([]byte(out)))
 }
 
 func (n *nullRates) known(d digest.Digest) (out drift.Null, ok bool) {
-	found := n.shelf.Open(d)
+	found := n.shelf.Open(n.name(d))
 	if found == nil {
 		return out, false
 	}
@@ -84,12 +106,12 @@ func (n *nullRates) known(d digest.Digest) (out drift.Null, ok bool) {
 }
 
 func (n *nullRates) keep(d digest.Digest, v drift.Null) {
-	n.tidy.Do(n.shelf.Tidy)
+	n.tidy.Do(func() { n.shelf.Tidy(0) })
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return
 	}
-	if at, err := n.shelf.New(d); err == nil {
+	if at, err := n.shelf.New(n.name(d)); err == nil {
 		_ = at.Put(raw) // it is a cache, and the next one finds the rate anew
 		_ = at.Done()
 	}

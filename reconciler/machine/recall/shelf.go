@@ -15,13 +15,14 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 )
 
 const (
 	// unused is after how long what nobody asked for is removed: what data held outlives the data by no more.
 	unused = 30 * 24 * time.Hour
-	// undone is after how long what was begun and not put up is taken for that of a process that was killed.
+	// undone is after how long what was begun and not put up is taken for that of a process that was killed, where no lock tells.
 	undone = 24 * time.Hour
 
 	began   = "new-" // how the files of drafts begin
@@ -131,6 +132,7 @@ func (s Shelf) New(name digest.Digest) (*Draft, error) {
 	if err != nil {
 		return nil, fault.New(fault.Transient, "keep what was found: %w", err)
 	}
+	_ = sandbox.Hold(f) // until this process has done with it, however it ends
 	return &Draft{shelf: s, name: name, file: f}, nil
 }
 
@@ -175,36 +177,49 @@ func (d *Draft) Done() error {
 	return d.file.Close()
 }
 
-// Tidy removes what was not asked for in a long time, what a killed process left, and then what was asked for longest ago, until the
-// rest is no more than it may be.
-func (s Shelf) Tidy() {
+// Tidy removes what was not asked for in a long time, what a killed process left, and then what was asked for longest ago, until there is
+// room for so many bytes that are to come, and for all that is being written. It tells whether there is.
+func (s Shelf) Tidy(coming int64) bool {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
-		return
+		return errors.Is(err, fs.ErrNotExist)
 	}
-	now, all := s.Now(), int64(0)
+	now, all := s.Now(), coming
 	var kept []fs.FileInfo
 	for _, e := range entries {
 		st, err := e.Info()
 		if err != nil || !st.Mode().IsRegular() {
 			continue
 		}
-		old := now.Sub(st.ModTime())
-		draft := strings.HasPrefix(st.Name(), began)
-		switch {
-		case draft && old > undone, !draft && old > unused:
-			_ = os.Remove(filepath.Join(s.Dir, st.Name()))
-		case !draft:
+		path, old := filepath.Join(s.Dir, st.Name()), now.Sub(st.ModTime())
+		switch draft := strings.HasPrefix(st.Name(), began); {
+		case draft && abandoned(path, old), !draft && old > unused:
+			_ = os.Remove(path)
+		case draft:
+			all += s.One
+		default:
 			kept = append(kept, st)
-			all += st.Size()
 		}
+	}
+	if all > s.Most {
+		return false
+	}
+	for _, st := range kept {
+		all += st.Size()
 	}
 	slices.SortFunc(kept, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
 	for _, st := range kept {
 		if all <= s.Most {
-			return
+			break
 		}
 		_ = os.Remove(filepath.Join(s.Dir, st.Name()))
 		all -= st.Size()
 	}
+	return true
+}
+
+// abandoned tells whether nobody writes a draft any more.
+func abandoned(path string, old time.Duration) bool {
+	held, err := sandbox.Held(path)
+	return err == nil && !held || err != nil && old > undone
 }

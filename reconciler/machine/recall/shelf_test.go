@@ -131,12 +131,17 @@ func TestWhatWasNotPutUpIsNotFound(t *testing.T) {
 	if got := found(s, "a"); got != "" {
 		t.Errorf("it has %q", got)
 	}
-	s.Tidy()
+	s.Tidy(0)
 	if left, _ := os.ReadDir(s.Dir); len(left) != 1 {
 		t.Errorf("of one that is being written there is %v", left)
 	}
 	*now = now.Add(undone + time.Hour)
-	s.Tidy()
+	s.Tidy(0)
+	if left, _ := os.ReadDir(s.Dir); len(left) != 1 {
+		t.Errorf("of one that is being written for long there is %v", left)
+	}
+	d.file.Close() // as when its process is killed
+	s.Tidy(0)
 	if left, _ := os.ReadDir(s.Dir); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -164,7 +169,7 @@ func TestAShelfHasItsSize(t *testing.T) {
 		if found(s, "0") == "" { // which is asked for
 			t.Fatalf("what is asked for is gone after %d others", i)
 		}
-		s.Tidy()
+		s.Tidy(0)
 	}
 	size, left := int64(0), 0
 	entries, err := os.ReadDir(s.Dir)
@@ -183,8 +188,56 @@ func TestAShelfHasItsSize(t *testing.T) {
 		t.Errorf("%d of %d bytes: the oldest %q, the newest %q", size, left, found(s, "1"), found(s, "39"))
 	}
 	*now = now.Add(unused + time.Hour)
-	s.Tidy()
+	s.Tidy(0)
 	if entries, _ := os.ReadDir(s.Dir); len(entries) != 0 {
 		t.Errorf("what nobody asked for in a month is kept: %d", len(entries))
+	}
+}
+
+// What is being written has its share of the room, and what a killed process left has none.
+func TestDraftsCount(t *testing.T) {
+	s, now := shelfOf(t) // 16 times as large as what is kept under one name
+	for i := range 15 {
+		*now = now.Add(time.Second)
+		put(t, s, fmt.Sprint(i), []string{string(make([]byte, s.One-1<<10))}, "index")
+	}
+	var drafts []*Draft
+	for i := range 10 {
+		if !s.Tidy(s.One) {
+			t.Fatalf("there is no room for draft %d", i)
+		}
+		d, err := s.New(digest.Of(fmt.Append(nil, "draft", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		drafts = append(drafts, d)
+	}
+	if found(s, "8") != "" || found(s, "14") == "" {
+		t.Error("with ten drafts there is another number of others than six")
+	}
+	for i := range 6 {
+		if !s.Tidy(s.One) {
+			t.Fatalf("there is no room for draft %d", i)
+		}
+		d, err := s.New(digest.Of(fmt.Append(nil, "more", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		drafts = append(drafts, d)
+	}
+	if s.Tidy(s.One) {
+		t.Error("more are written than there is room for")
+	}
+	for _, d := range drafts[:8] {
+		d.file.Close() // as when its process is killed
+	}
+	if !s.Tidy(s.One) {
+		t.Error("what killed processes left takes room")
+	}
+	if left, _ := os.ReadDir(s.Dir); len(left) != 8 {
+		t.Errorf("there are %d", len(left))
+	}
+	for _, d := range drafts {
+		_ = d.Done()
 	}
 }

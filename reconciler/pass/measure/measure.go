@@ -48,6 +48,8 @@ type Bench struct {
 	Keep  func(digest.Digest, drift.Null)
 	// References has references as they were sorted; the zero one keeps none, and each is read and sorted anew.
 	References recall.Shelf
+	// Program tells this build from others, which may read a reference otherwise.
+	Program string
 }
 
 // Measured is what was found.

@@ -20,6 +20,7 @@ import (
 // shape is what a reference comes to beside its data: of another shape it is another one.
 type shape struct {
 	Form    string            `json:"form"`
+	Program string            `json:"program"` // that read it: another one may read it otherwise
 	Data    digest.Digest     `json:"data"`
 	Files   digest.Digest     `json:"files"` // with their names, which tell what they are
 	Format  schemas.Format    `json:"format"`
@@ -70,7 +71,7 @@ func (s *session) sorted(ctx context.Context, base *rows, from port.Artifact) (*
 	if err := base.readData(ctx, s.spec.Reference, from); err != nil {
 		return nil, err
 	}
-	if base.side.Numbers() > sample.MostKept {
+	if base.side.Numbers() > sample.MostKept || !s.References.Tidy(s.References.One) {
 		return ref, nil
 	}
 	if ref.draft, err = s.References.New(ref.name); err == nil { // else the next one reads it, too
@@ -82,7 +83,7 @@ func (s *session) sorted(ctx context.Context, base *rows, from port.Artifact) (*
 
 func (s *session) shapeOf(base *rows, a port.Artifact) (digest.Digest, error) {
 	files, format := s.filesOf(s.spec.Reference, a)
-	to := shape{Form: sample.KeptForm, Data: a.Digest, Files: files.Digest(), Format: format, Log: s.baseline != nil, Season: s.season.Name(), Clock: s.spec.Current.Time,
+	to := shape{Form: sample.KeptForm, Program: s.Program, Data: a.Digest, Files: files.Digest(), Format: format, Log: s.baseline != nil, Season: s.season.Name(), Clock: s.spec.Current.Time,
 		Cases: s.spec.Labels != nil || s.spec.Estimate != "", Regression: base.regression(), Apart: s.spec.Predictions}
 	if season := s.spec.Current.Season; season != nil {
 		to.Clock += "\x00" + season.Time
@@ -137,7 +138,7 @@ func (s *session) keep(ref *sortedReference, base *rows) {
 		return
 	}
 	if raw, err := json.Marshal(w); err == nil && ref.draft.Put(raw) == nil {
-		s.References.Tidy()
+		s.References.Tidy(0)
 	}
 }
 
