@@ -147,7 +147,11 @@ func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Covera
 		return nil, err
 	}
 	if lacks != "" && len(out.came) == 0 && cover.Unmatched == 0 {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "%s has no column %s", l.From, lacks), "name its columns of ids, of outcomes and of their times in spec.labels.key, spec.labels.label and spec.labels.at")
+		lacking := fault.New(fault.Invalid, "%s has no column %s", l.From, lacks)
+		if lacks == l.At {
+			return nil, fault.WithHint(lacking, "name its column with the times of outcomes in spec.labels.at, or none")
+		}
+		return nil, fault.WithHint(lacking, "name its columns of ids and of outcomes in spec.labels.key and spec.labels.label")
 	}
 	return out, nil
 }
