@@ -78,18 +78,22 @@ func (t *KServeTarget) check(c *checker, d *document) {
 	c.serving(d, field, t.Cluster, t.Package == (Ref{}))
 }
 
+// MostCanaryName is how long it may be where KServe makes a Service of it, of the name of a canary and -predictor.
+const MostCanaryName = MostKServeName - len("-r0123456789")
+
 // checkDivided refuses what KServe does not divide the requests of.
 func (t *KServeTarget) checkDivided(d *document, r *Rollout) {
-	const way = "; set mode: knative, or remove canary or blueGreen from spec.rollout"
 	if t == nil {
 		return
 	}
-	switch {
-	case t.Mode != KServeKnative:
-		d.problem("spec.target.kserve", "divides no requests in KServe's Standard mode"+way)
-	case r.BlueGreen != nil:
+	switch knative, name := t.Mode == KServeKnative, d.decl.Ref().Name; {
+	case !knative && !t.Expose:
+		d.problem("spec.target.kserve", "has no way in, and in its Standard mode KServe divides those requests alone that come by a route of its own; set expose: true, with KServe 0.20 or newer, or mode: knative; or remove canary or blueGreen from spec.rollout")
+	case !knative && len(name) > MostCanaryName:
+		d.problem("metadata.name", "%s is longer than the %d letters that KServe has room for next to the name of a canary; shorten it", short(name), MostCanaryName)
+	case knative && r.BlueGreen != nil:
 		d.problem("spec.rollout.blueGreen", "gives a new release all requests while the old one goes on, and Knative ends pods that have none; declare canary in its place")
-	case r.Canary != nil:
+	case knative && r.Canary != nil:
 		for i, step := range r.Canary.Steps {
 			if step.SetWeight != nil && *step.SetWeight == 100 {
 				d.problem(fmt.Sprintf("spec.rollout.canary.steps.%d.setWeight", i), "is 100, with which Knative ends the pods of the release that serves, so that nothing could go back at once; remove the step: after the last one the new release has all requests")

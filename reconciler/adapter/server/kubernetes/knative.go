@@ -13,7 +13,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/port"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 const (
@@ -168,8 +167,6 @@ func byPercent() *divider {
 		carrier: kube.InferenceServices,
 		refuse: func(r port.Release, weight int, served standing) error {
 			switch {
-			case r.KServe.Mode != schemas.KServeKnative:
-				return wrong("set mode: knative in spec.target.kserve, or remove canary or blueGreen from spec.rollout", "KServe divides no requests in its Standard mode")
 			case !served.knative():
 				return wrong("give the deployment another name, or remove it first: KServe changes the mode of none that is there", "what serves is in KServe's Standard mode")
 			case weight == whole:

@@ -88,9 +88,31 @@ func TestKnativeIsAskedForNothingThatItRefuses(t *testing.T) {
 	if _, err := s.server.(port.Splitter).Split(t.Context(), s.revises("one", "2"), port.Part{Weight: 10}); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "Standard mode") {
 		t.Errorf("next to one of the other mode: %v", err)
 	}
-	if _, err := s.server.(port.Splitter).Split(t.Context(), s.infers("one", "2"), port.Part{Weight: 10}); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "mode: knative") {
-		t.Errorf("in the Standard mode: %v (%s)", err, fault.HintOf(err))
+	if _, err := s.server.(port.Splitter).Split(t.Context(), s.infers("one", "2"), port.Part{Weight: 10}); err == nil || !strings.Contains(fault.HintOf(err), "expose: true") {
+		t.Errorf("without a route: %v (%s)", err, fault.HintOf(err))
 	}
+	if _, err := s.server.(port.Splitter).Split(t.Context(), s.exposed("one", "2"), port.Part{Weight: 10}); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "0.20") {
+		t.Errorf("in the Standard mode of an older version: %v (%s)", err, fault.HintOf(err))
+	}
+	if l := s.observe("one"); l.Health != port.Ready || l.Beside != nil {
+		t.Errorf("what serves is %+v", l)
+	}
+}
+
+// exposed is a release of the target kserve in its Standard mode that is reached by a route.
+func (s *stage) exposed(name, version string, how ...string) port.Release {
+	s.t.Helper()
+	r := s.infers(name, version, how...)
+	r.KServe.Expose = true
+	return r
+}
+
+func TestCanariesAreTriedByTheRouteOfKServe(t *testing.T) {
+	t.Parallel()
+	porttest.Splitter(t, func(t *testing.T) porttest.Splitting {
+		s := onDouble(t, func(o *kubetest.Options) { o.Canaries = true })
+		return s.splitting(s.exposed, s.by, func() int { return max(len(s.double.Objects("deployments")), len(s.double.Objects("secrets"))) })
+	})
 }
 
 // TestARevisionThatIsTriedNeverHasMoreThanItsPart: not while it goes back, nor while another release takes over, though Knative would send all

@@ -46,7 +46,7 @@ func inference() *shape {
 			}
 			return name + predictor, name + predictor + "-"
 		},
-		divides: byPercent(),
+		divides: byInference(),
 	}
 }
 
@@ -142,6 +142,9 @@ func inferenceUnit(o map[string]any) string {
 
 // inferenceService is what is read of one.
 type inferenceService struct {
+	Spec struct {
+		Canary []canaried `json:"canary"`
+	} `json:"spec"`
 	Status struct {
 		Mode  string `json:"deploymentMode"`
 		Model struct {
@@ -168,7 +171,13 @@ func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string
 		return status.Standing{}, err
 	}
 	r := status.Rollout{Ready: cmp.Or(at.Ready, "its probe"), Now: c.Now(), Patience: s.o.Patience}
-	err := c.Get(ctx, kube.Deployments, name+predictor, &r.Deployment)
+	of := name + predictor
+	for _, one := range is.Spec.Canary {
+		if one.Predictor.Labels[labelUnit] == at.Unit {
+			of = name + "-" + one.Predictor.Name + predictor
+		}
+	}
+	err := c.Get(ctx, kube.Deployments, of, &r.Deployment)
 	if err != nil && fault.Of(err) != fault.Missing {
 		return status.Standing{}, err
 	}

@@ -278,6 +278,9 @@ func TestAnInferenceServiceHasTheFieldsOfItsCRD(t *testing.T) {
 	if err := schema.Validate(withPercent(revised.unit, 10).Body); err != nil {
 		t.Errorf("by Knative: %v", err)
 	}
+	if err := newer(t).Validate(withCanary(w.standing, mounts.standing, 10).Body); err != nil {
+		t.Errorf("next to a canary: %v", err)
+	}
 	var o any
 	if err := json.Unmarshal(raw, &o); err != nil {
 		t.Fatal(err)
@@ -289,4 +292,36 @@ func TestAnInferenceServiceHasTheFieldsOfItsCRD(t *testing.T) {
 	if schema.Validate(o) == nil {
 		t.Error("a field that the CRD does not have passes")
 	}
+}
+
+// newer is the schema of KServe 0.20, by its documentation: spec.canary is a list of predictors that have a name, and their part.
+func newer(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/inferenceservice.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s, again map[string]any
+	for _, v := range []*map[string]any{&s, &again} {
+		if err := json.Unmarshal(raw, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := func(s map[string]any) map[string]any {
+		return s["properties"].(map[string]any)["spec"].(map[string]any)["properties"].(map[string]any)
+	}
+	its := spec(again)["predictor"].(map[string]any)
+	its["properties"].(map[string]any)["name"] = map[string]any{"type": "string", "minLength": float64(1)}
+	its["required"] = []any{"name"}
+	spec(s)["canary"] = map[string]any{"type": "array", "items": map[string]any{"type": "object", "additionalProperties": false, "required": []any{"predictor", "trafficPercent"},
+		"properties": map[string]any{"predictor": its, "trafficPercent": map[string]any{"type": "integer", "minimum": float64(0), "maximum": float64(100)}}}}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("newer.json", s); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Compile("newer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

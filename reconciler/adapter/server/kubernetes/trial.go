@@ -101,6 +101,11 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 	case w.Unit == rec.Served.Unit:
 		return wrong("vishwa rollout promote --full serves it at once", "its pods are those that serve: there is nothing to compare")
 	}
+	if able := w.shape().divides.able; able != nil {
+		if err := able(ctx, w.kube, *rec.Served, w.standing); err != nil {
+			return err
+		}
+	}
 	if rec.Tried != nil && rec.Tried.Key != r.Key {
 		if err := s.untry(ctx, w.kube, w.name, rec); err != nil {
 			return err

@@ -19,6 +19,8 @@ type divider struct {
 	carrier kube.Resource
 	// refuse tells why r cannot be given so much of the requests for what serves; nil where it always can.
 	refuse func(r port.Release, weight int, served standing) error
+	// able asks the cluster whether it can divide them; nil where every one can.
+	able func(ctx context.Context, c *kube.Client, served, tried standing) error
 	// divided is the carrier of what serves, with a part of the requests for what is tried.
 	divided func(served, tried standing, weight int) owned.Object
 	// weight is the part that a carrier gives what is tried; false where it does not name it.

@@ -4,6 +4,7 @@
 package kubetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -226,6 +227,9 @@ func generations(was, now object) {
 
 // applyPatch answers a server-side apply.
 func (c *Cluster) applyPatch(r *http.Request, q request, was object, raw []byte) (int, any) {
+	if q.resource == "inferenceservices" && !c.o.Canaries && bytes.Contains(raw, []byte(`"trafficPercent"`)) {
+		return 400, refusal(400, "BadRequest", `strict decoding error: unknown field "spec.canary"`)
+	}
 	if err := knows(q.resource, raw); err != nil {
 		return 400, refusal(400, "BadRequest", "strict decoding error: "+err.Error())
 	}

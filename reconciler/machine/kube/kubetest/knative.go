@@ -164,10 +164,14 @@ func (c *Cluster) revise(is *inferenceService, name string, labels map[string]st
 }
 
 func (c *Cluster) revisionReady(name string) bool {
-	if c.store.objects["deployments/"+name+"-deployment"] == nil {
+	return c.deploymentReady(name + "-deployment")
+}
+
+func (c *Cluster) deploymentReady(name string) bool {
+	if c.store.objects["deployments/"+name] == nil {
 		return false
 	}
-	d := known[appsv1.Deployment](c, "deployments/"+name+"-deployment")
+	d := known[appsv1.Deployment](c, "deployments/"+name)
 	return d.Spec.Replicas != nil && d.Status.ObservedGeneration == d.Generation && d.Status.AvailableReplicas >= max(1, *d.Spec.Replicas)
 }
 

@@ -24,7 +24,8 @@ type inferenceService struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              struct {
-		Predictor predictorSpec `json:"predictor"`
+		Predictor predictorSpec  `json:"predictor"`
+		Canary    []kserveCanary `json:"canary,omitempty"` // 0.20 and newer
 	} `json:"spec"`
 	Status map[string]any `json:"status,omitempty"`
 }
@@ -49,6 +50,15 @@ type predictorSpec struct {
 	Annotations map[string]string          `json:"annotations,omitempty"`
 	Strategy    *appsv1.DeploymentStrategy `json:"deploymentStrategy,omitempty"`
 	Canary      *int64                     `json:"canaryTrafficPercent,omitempty"`
+}
+
+// kserveCanary is what is tried next to the predictor.
+type kserveCanary struct {
+	Percent   int64 `json:"trafficPercent"`
+	Predictor struct {
+		predictorSpec `json:",inline"`
+		Name          string `json:"name"`
+	} `json:"predictor"`
 }
 
 // runtimeOf is the runtime that serves a model, or why there is none.
@@ -109,6 +119,7 @@ func (c *Cluster) inference(is *inferenceService, child string) object {
 		return c.knative(is, child, runtime, said)
 	}
 	c.makes(is, child, runtime)
+	said["canaryStatuses"] = c.canaries(is, child, runtime)
 	d := known[appsv1.Deployment](c, "deployments/"+child)
 	ready := "False"
 	if want := max(1, *d.Spec.Replicas); d.Status.AvailableReplicas >= want {

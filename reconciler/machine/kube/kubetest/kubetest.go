@@ -39,6 +39,7 @@ type Options struct {
 	Packages map[string]string  // images of data that pods mount, each the folder that is in it
 	Lacks    []string           // resources that the cluster does not have
 	Runtimes map[string]Runtime // of KServe, by name
+	Canaries bool               // KServe is 0.20 or newer: an InferenceService has spec.canary
 	NoInit   bool               // Knative takes no containers that run before the others, as it is set up at first
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
 	Seldon func(storageURI string, requirements []string) (state, why string)
