@@ -4,7 +4,10 @@
 package packager
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,6 +21,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -25,6 +29,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
@@ -39,6 +44,7 @@ type serving struct {
 	of   *port.ServingImage
 	base registry.Base
 	over int // layers over the base and the model, the first of those that are sent for it
+	has  *imagelayer.Base
 	shut func()
 }
 
@@ -66,6 +72,10 @@ func (s *sending) prepare(ctx context.Context, model int) (*serving, error) {
 	if err != nil {
 		return nil, err
 	}
+	layers, err := s.baseParts(ctx, v)
+	if err != nil {
+		return nil, err
+	}
 	over := []part{code}
 	if of.Lock != "" {
 		env, err := s.environmentPart(ctx, v)
@@ -77,13 +87,45 @@ func (s *sending) prepare(ctx context.Context, model int) (*serving, error) {
 	}
 	v.over = len(over)
 	s.parts = append(s.parts, over...)
-	for i, l := range base.Layers {
-		p := part{title: fmt.Sprintf("layer %d of %s", i+1, of.Base), content: digest.Digest(l.Digest), digest: digest.Digest(l.Digest),
-			bytes: func() (int64, error) { return l.Size, nil }, write: func(ctx context.Context, w io.Writer) error { return copyBlob(ctx, base, l, w) }}
-		s.known[p.content] = append(s.known[p.content], port.PackageLayer{Content: p.content, Digest: p.digest, Size: l.Size, Repository: base.Host() + "/" + base.Repository()})
-		s.parts = append(s.parts, p)
+	for i, p := range layers {
+		s.known[p.content] = append(s.known[p.content], port.PackageLayer{Content: p.content, Digest: p.digest, Size: base.Layers[i].Size, Repository: base.Host() + "/" + base.Repository()})
 	}
+	s.parts = append(s.parts, layers...)
 	return v, nil
+}
+
+// baseParts are the layers of the base. What is known of one is that it is what its image's configuration says: whatever was not
+// sent before is read for that.
+func (s *sending) baseParts(ctx context.Context, v *serving) (out []part, err error) {
+	sent := true
+	for i, l := range v.base.Layers {
+		// In a space of its own: no layer of a base can stand for one that is named by what is packed into it.
+		name, err := digest.JSON(map[string]any{"layout": imagelayer.Layout, "layer": l.Digest, "is": v.base.Image.RootFS.DiffIDs[i]})
+		if err != nil {
+			return nil, fault.New(fault.Internal, "name a layer of %s: %w", v.of.Base, err)
+		}
+		sent = sent && len(s.known[name]) > 0
+		out = append(out, part{title: fmt.Sprintf("layer %d of %s", i+1, v.of.Base), content: name, digest: digest.Digest(l.Digest),
+			bytes: func() (int64, error) { return l.Size, nil }, write: func(ctx context.Context, w io.Writer) error { return copyBlob(ctx, v.base, l, w) }})
+	}
+	if !sent {
+		_, err = s.found(ctx, v)
+	}
+	return out, err
+}
+
+// found is what the base has, read once.
+func (s *sending) found(ctx context.Context, v *serving) (*imagelayer.Base, error) {
+	if v.has != nil {
+		return v.has, nil
+	}
+	s.report("reading the layers of %s", v.of.Base)
+	found, err := lookForPrograms(ctx, v.base)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", v.of.Base, err)
+	}
+	v.has = found
+	return found, nil
 }
 
 func copyBlob(ctx context.Context, from registry.Base, l ocispec.Descriptor, w io.Writer) error {
@@ -191,16 +233,24 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 		return nil, fault.WithHint(fault.New(fault.Invalid, "this machine, where the environment is made, is %s, and the image is for %s", here, v.of.Platform),
 			"have a controller on such a machine pack it, or name a base that has the packages and take env out of spec.image")
 	}
-	found, err := lookForPrograms(ctx, v.base)
+	found, err := s.found(ctx, v)
 	if err != nil {
-		return nil, fmt.Errorf("look for Python in %s: %w", v.of.Base, err)
+		return nil, err
 	}
 	lock, err := artifact.ReadAll(ctx, s.store, f.Digest)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", f.Path, err)
 	}
 	s.report("installing the packages of %s", f.Path)
-	made, err := s.envs.Prepare(ctx, lock, io.Discard)
+	// In a folder of its own: what runs share may have been changed by one of them, and this is signed for all who serve by it.
+	apart, err := s.apart()
+	if err != nil {
+		return nil, err
+	}
+	v.shut = func() { _ = sandbox.Remove(apart) }
+	envs := s.envs
+	envs.Dir, envs.Packed = apart, nil
+	made, err := envs.Prepare(ctx, lock, io.Discard)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +262,7 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 	if err != nil {
 		return nil, fault.New(fault.Internal, "open the environment of %s: %w", f.Path, err)
 	}
-	v.shut = func() { root.Close() }
+	v.shut = func() { root.Close(); _ = sandbox.Remove(apart) }
 	packed, err := imagelayer.Environment{Files: root.FS(), Dir: dir, Arch: runtime.GOARCH}.Read()
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the environment of %s: %w", f.Path, err), "take the package out of the lock file, or have the packages in the base")
@@ -231,6 +281,19 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 	return l, err
 }
 
+// apart makes a folder for the environment of one image.
+func (s *sending) apart() (string, error) {
+	all := filepath.Join(s.envs.Dir, "images")
+	err := os.MkdirAll(all, 0o700)
+	if err == nil {
+		var dir string
+		if dir, err = os.MkdirTemp(all, "e-"); err == nil {
+			return filepath.Abs(dir)
+		}
+	}
+	return "", artifact.Disk(fmt.Errorf("make a folder for the environment: %w", err), s.envs.Dir)
+}
+
 // fits tells whether an environment can be begun over a base, and by which interpreter.
 func fits(packed imagelayer.Packed, found *imagelayer.Base, v *serving) (python string, err error) {
 	if python = found.Interpreter(imagelayer.Path(v.base.Image.Config.Env), packed.Python); python == "" {
@@ -246,49 +309,71 @@ func fits(packed imagelayer.Packed, found *imagelayer.Base, v *serving) (python 
 			return "", fault.WithHint(fault.New(fault.Invalid, "packages of %s are compiled for %s, which %s does not have", v.of.Lock, library, v.of.Base), "name a base that has it: Debian's and Red Hat's have glibc, Alpine's has musl")
 		}
 	}
+	if is, older := found.Older(packed.Glibc); older {
+		return "", fault.WithHint(fault.New(fault.Invalid, "packages of %s are compiled for glibc %s, and %s has %s", v.of.Lock, packed.Glibc, v.of.Base, is),
+			"name a base that is as new, or versions of the packages that are compiled for an older one")
+	}
 	return python, nil
 }
 
 // lookForPrograms finds what an environment needs to know in the layers of a base.
 func lookForPrograms(ctx context.Context, base registry.Base) (*imagelayer.Base, error) {
 	found := &imagelayer.Base{}
-	for _, l := range base.Layers {
-		if err := lookIntoLayer(ctx, base, l, found); err != nil {
+	for i, l := range base.Layers {
+		is, err := lookIntoLayer(ctx, base, l, found)
+		if err != nil {
 			return nil, err
+		}
+		if said := base.Image.RootFS.DiffIDs[i]; is != said {
+			return nil, fault.WithHint(fault.New(fault.Corrupt, "its layer %s is %s, and its configuration says %s: no engine would run it", digest.Digest(l.Digest).Short(), is, said), "name another base, or push it anew")
 		}
 	}
 	return found, nil
 }
 
-func lookIntoLayer(ctx context.Context, base registry.Base, l ocispec.Descriptor, found *imagelayer.Base) error {
+// lookIntoLayer reads a layer to its end, and tells what it is when it is not compressed.
+func lookIntoLayer(ctx context.Context, base registry.Base, l ocispec.Descriptor, found *imagelayer.Base) (godigest.Digest, error) {
 	in, err := base.Blob(ctx, l)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer in.Close()
-	tar := io.Reader(in)
+	plain := io.Reader(in)
 	switch l.MediaType {
 	case ocispec.MediaTypeImageLayerGzip:
-		if tar, err = gzip.NewReader(in); err != nil {
-			return damaged(l, err)
+		if plain, err = gzip.NewReader(in); err != nil {
+			return "", damaged(in, l, err)
 		}
 	case ocispec.MediaTypeImageLayerZstd:
 		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(64<<20), zstd.WithDecoderConcurrency(1))
 		if err != nil {
-			return damaged(l, err)
+			return "", damaged(in, l, err)
 		}
 		defer z.Close()
-		tar = z
+		plain = z
 	}
-	if err := found.Add(tar); err != nil {
-		return damaged(l, err)
+	sum := sha256.New()
+	plain = io.TeeReader(ended.Reader(ctx, plain, "read"), sum)
+	if err := found.Add(plain); err != nil {
+		return "", damaged(in, l, err)
 	}
-	_, err = io.Copy(io.Discard, in) // at its end it is known whether it is what it is named
-	return err
+	if n, err := io.Copy(io.Discard, io.LimitReader(plain, mostTail+1)); err != nil || n > mostTail {
+		return "", damaged(in, l, cmp.Or(err, errors.New("it goes on after its end")))
+	}
+	if _, err = io.Copy(io.Discard, in); err != nil { // at its end it is known whether it is what it is named
+		return "", err
+	}
+	return godigest.NewDigest(godigest.SHA256, sum), nil
 }
 
-// damaged is an error about a layer, where what it was read from has none of its own.
-func damaged(l ocispec.Descriptor, err error) error {
+// mostTail is how many bytes may follow the end of a tar: archivers fill up blocks of their own.
+const mostTail = 1 << 20
+
+// damaged is an error about a layer, where what it was read from has none of its own: bytes that are not its are told as that.
+func damaged(in io.Reader, l ocispec.Descriptor, err error) error {
+	if _, why := io.Copy(io.Discard, in); why != nil {
+		err = why
+	}
 	if fault.Of(err) == fault.Transient || fault.Of(err) == fault.Cancelled || fault.Of(err) == fault.Corrupt {
 		return err
 	}

@@ -20,12 +20,12 @@ func TestMain(m *testing.M) { os.Exit(enginetest.Main(m)) }
 
 // answers is a server of the standard library, and of a package that the lock names.
 const answers = `
-import http.server, json, os, probe, subprocess, sys
+import http.server, importlib.metadata, json, os, probe, subprocess, sys
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         said = {"model": open(os.environ["VISHWA_MODEL_DIR"] + "/model.json").read(), "params": json.load(open(os.environ["VISHWA_PARAMS"])),
             "prefix": sys.prefix, "probe": probe.__file__, "program": subprocess.run(["probe"], capture_output=True, text=True).stdout,
-            "other": subprocess.run(["other"], capture_output=True, text=True).stdout, "user": os.getuid(), "folder": os.getcwd()}
+            "other": subprocess.run(["other"], capture_output=True, text=True).stdout, "user": os.getuid(), "of": importlib.metadata.packages_distributions().get("probe"), "folder": os.getcwd()}
         self.send_response(200); self.end_headers(); self.wfile.write(json.dumps(said).encode())
 http.server.HTTPServer(("0.0.0.0", int(os.environ["VISHWA_PORT"])), Answer).serve_forever()
 `
@@ -100,7 +100,7 @@ func TestDockerRunsAnImageThatServes(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]any{
-		"model": "{}", "params": map[string]any{"k": 1.0}, "prefix": "/vishwa/env", "program": "probe\n", "other": "probe\n", "user": 65532.0, "folder": "/vishwa/code",
+		"model": "{}", "params": map[string]any{"k": 1.0}, "prefix": "/vishwa/env", "program": "probe\n", "other": "probe\n", "user": 65532.0, "of": []any{"probe"}, "folder": "/vishwa/code",
 	} {
 		if fmt.Sprint(said[name]) != fmt.Sprint(want) {
 			t.Errorf("%s is %v, want %v", name, said[name], want)

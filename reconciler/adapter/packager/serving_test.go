@@ -27,10 +27,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	godigest "github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
+	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -126,6 +130,7 @@ func wheel(t *testing.T, folder, name, tag string) string {
 // builder packs images that serve, on a machine of its own.
 type builder struct {
 	t        *testing.T
+	envs     sandbox.Environments
 	packager port.Packager
 	store    port.Store
 	said     []string
@@ -142,7 +147,8 @@ func newBuilder(t *testing.T, bounds port.Bounds) *builder {
 		t.Fatal(err)
 	}
 	env := port.Env{Lookup: os.LookupEnv, Bounds: bounds}
-	return &builder{t: t, store: kept, packager: OCI(Options{Env: env, Store: kept, Envs: sandbox.Environments{Dir: t.TempDir(), Env: env, Seal: key}})}
+	envs := sandbox.Environments{Dir: t.TempDir(), Env: env, Seal: key}
+	return &builder{t: t, store: kept, envs: envs, packager: OCI(Options{Env: env, Store: kept, Envs: envs})}
 }
 
 func (b *builder) files(texts map[string]string) (m digest.Manifest) {
@@ -242,6 +248,9 @@ func TestAnImageServesOverABaseOfAnotherRegistry(t *testing.T) {
 	if text := texts["vishwa/env/bin/probe"]; !strings.HasPrefix(text, "#!/vishwa/env/bin/python\n") || !strings.Contains(text, "from probe import main") || headers["vishwa/env/bin/probe"].Mode != 0o755 {
 		t.Errorf("its program is %q", text)
 	}
+	if list := texts["vishwa/env/lib/python"+version+"/site-packages/probe-1.0.dist-info/RECORD"]; !strings.Contains(list, "probe.py,sha256=") || !strings.Contains(list, "../../../bin/other,sha256=") || strings.Contains(list, "INSTALLER") {
+		t.Errorf("its list of files is %q", list)
+	}
 	if to := headers["vishwa/env/bin/python"].Linkname; to != "/usr/local/bin/python"+version {
 		t.Errorf("its interpreter is %q", to)
 	}
@@ -249,7 +258,7 @@ func TestAnImageServesOverABaseOfAnotherRegistry(t *testing.T) {
 		if ours := strings.HasPrefix(at, "vishwa/") || strings.HasPrefix(at, "models/"); ours && (h.Uid != 0 || h.Gid != 0 || h.Uname != "" || h.ModTime.Unix() != 0 || h.Mode&0o022 != 0 && h.Typeflag != tar.TypeSymlink) {
 			t.Errorf("%s is %o of %d:%d %q, of %s", at, h.Mode, h.Uid, h.Gid, h.Uname, h.ModTime)
 		}
-		if strings.Contains(texts[at], os.TempDir()) || strings.HasSuffix(at, ".pyc") || strings.HasSuffix(at, "/RECORD") || strings.HasSuffix(at, "/INSTALLER") {
+		if strings.Contains(texts[at], os.TempDir()) || strings.HasSuffix(at, ".pyc") || strings.HasSuffix(at, "/INSTALLER") {
 			t.Errorf("%s tells of this machine", at)
 		}
 	}
@@ -329,6 +338,7 @@ func TestAnImageThatCannotServeIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		"a tag":                {arch: runtime.GOARCH, files: []string{"etc/base"}, change: func(of *port.ServingImage) { of.Base = theirs + "/library/python:1" }, kind: fault.Invalid, say: "by digest"},
 		"no interpreter":       {arch: runtime.GOARCH, files: []string{"usr/bin/python3.2"}, lock: pure, kind: fault.Invalid, say: "no Python " + version},
 		"another C":            {arch: runtime.GOARCH, files: []string{"usr/bin/python" + version, "lib/ld-musl-x86_64.so.1"}, lock: compiled, kind: fault.Invalid, say: "glibc"},
+		"an older C":           {arch: runtime.GOARCH, files: []string{"usr/bin/python" + version, "lib/ld-linux-x86-64.so.2", "lib/libc-2.5.so"}, lock: compiled, kind: fault.Invalid, say: "compiled for glibc 2.17"},
 		"not let":              {arch: runtime.GOARCH, files: []string{"etc/base"}, bounds: nowhere{}, kind: fault.Denied, say: "controller's file"},
 		"a file that takes others away": {arch: runtime.GOARCH, files: []string{"etc/base"}, change: func(of *port.ServingImage) {
 			of.Code = append(of.Code, digest.File{Path: "src/.wh.serve.py", Digest: digest.Of(nil)})
@@ -389,4 +399,96 @@ type nowhere struct{ port.Bounds }
 
 func (nowhere) Place(address string) error {
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository use %s", address), "have it listed")
+}
+
+// TestALayerOfABaseStandsForNoOther: one that is, byte by byte, the name of what is packed into a model's layer is not taken for that layer.
+func TestALayerOfABaseStandsForNoOther(t *testing.T) {
+	host := strings.TrimPrefix(peers.NewBetween(t, registrytest.Memory()).URL, "http://")
+	b := newBuilder(t, nil)
+	order := b.order(host+"/team/price", "", "")
+	order.Image = nil
+	layers, err := modelpack.Layers(order.Model.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layers {
+		if !strings.HasPrefix(string(l.Content()), "sha256:") {
+			t.Fatal(l.Content())
+		}
+		// As a base would have it recorded, that named its layers by their digests.
+		order.Known = append(order.Known, port.PackageLayer{Content: l.Content(), Digest: l.Content(), Size: 1, Repository: host + "/other"})
+	}
+	v := &serving{of: &port.ServingImage{Base: host + "/base@" + string(digest.Of(nil))}}
+	v.base.Layers = []ocispec.Descriptor{{Digest: godigest.Digest(layers[0].Content()), Size: 1}}
+	v.base.Image.RootFS.DiffIDs = []godigest.Digest{godigest.Digest(layers[0].Content())}
+	v.has = &imagelayer.Base{}
+	s := &sending{pkg: order, known: map[digest.Digest][]port.PackageLayer{}}
+	parts, err := s.baseParts(t.Context(), v)
+	if err != nil || len(parts) != 1 || parts[0].content == layers[0].Content() || parts[0].content == parts[0].digest {
+		t.Errorf("a base's layer is named %+v, %v", parts, err)
+	}
+}
+
+// TestABaseThatLiesOfItsLayersIsNotBuiltOver: no engine would run what names them so.
+func TestABaseThatLiesOfItsLayersIsNotBuiltOver(t *testing.T) {
+	host := strings.TrimPrefix(peers.NewBetween(t, registrytest.Memory()).URL, "http://")
+	over := base(t, host+"/library/python", runtime.GOARCH, "etc/base")
+	ref, err := name.NewDigest(strings.Replace(over, ":1@", "@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := remote.Image(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.RootFS.DiffIDs[0] = v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag(host + "/library/python:2")
+	sum, derr := image.Digest()
+	if err := errors.Join(err, derr, remote.Write(tag, image)); err != nil {
+		t.Fatal(err)
+	}
+	b := newBuilder(t, nil)
+	packed, err := b.packager.Push(t.Context(), b.order(host+"/team/price", host+"/library/python@"+sum.String(), ""))
+	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "no engine would run it") || packed.Digest != "" {
+		t.Errorf("%+v, %v", packed, err)
+	}
+}
+
+// TestWhatARunDidToAnEnvironmentIsInNoImage: runs of the same lock share one, and an image has its own.
+func TestWhatARunDidToAnEnvironmentIsInNoImage(t *testing.T) {
+	version := python(t)
+	wheels := t.TempDir()
+	lock := wheel(t, wheels, "probe", "py3-none-any")
+	for _, name := range []string{"PIP_FIND_LINKS", "UV_FIND_LINKS"} {
+		t.Setenv(name, wheels)
+	}
+	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("UV_NO_INDEX", "1")
+	host := strings.TrimPrefix(peers.NewBetween(t, registrytest.Memory()).URL, "http://")
+	b := newBuilder(t, nil)
+	shared, err := b.envs.Prepare(t.Context(), []byte(lock), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(filepath.Dir(shared.Bin), "lib", "python"+version, "site-packages", "probe.py")
+	if err := errors.Join(os.Chmod(module, 0o644), os.WriteFile(module, []byte("evil = True\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	packed, err := b.packager.Push(t.Context(), b.order(host+"/team/price", base(t, host+"/library/python", runtime.GOARCH, "usr/bin/python"+version), lock))
+	if err != nil {
+		t.Fatal(err, fault.HintOf(err))
+	}
+	if _, texts, _ := contents(t, packed); strings.Contains(texts["vishwa/env/lib/python"+version+"/site-packages/probe.py"], "evil") {
+		t.Error("the image has what a run wrote")
+	}
+	if left, err := os.ReadDir(filepath.Join(b.envs.Dir, "images")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
 }

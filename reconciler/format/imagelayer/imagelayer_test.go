@@ -5,6 +5,8 @@ package imagelayer
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -68,7 +70,7 @@ func made(by, dir string) fstest.MapFS {
 	text := func(s string, mode fs.FileMode) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), Mode: mode} }
 	out := fstest.MapFS{
 		in + "tool/__init__.py": text("def run(): pass\n", 0o644), in + "tool/__pycache__/__init__.cpython-311.pyc": text(by, 0o644), in + "tool/native.so": text("elf", 0o755),
-		in + "tool-1.dist-info/RECORD": text("bin/tool,"+by, 0o644), in + "tool-1.dist-info/INSTALLER": text(by, 0o644), in + "tool-1.dist-info/METADATA": text("Name: tool\n", 0o644),
+		in + "tool-1.dist-info/RECORD": text("tool/__init__.py,sha256=x,1\n../../../bin/tool,sha256="+by+",2\ntool-1.dist-info/INSTALLER,,\n", 0o644), in + "tool-1.dist-info/INSTALLER": text(by, 0o644), in + "tool-1.dist-info/METADATA": text("Name: tool\n", 0o644),
 		in + "tool-1.dist-info/WHEEL":            text("Tag: cp311-cp311-manylinux_2_17_x86_64\nTag: cp311-cp311-manylinux2014_x86_64\n", 0o644),
 		in + "tool-1.dist-info/entry_points.txt": text("[console_scripts]\ntool = tool:run.it\n[other]\nno = tool:run\n", 0o644),
 		in + "here-1.dist-info/WHEEL":            text("Tag: cp311-cp311-linux_x86_64\n", 0o644),
@@ -92,7 +94,7 @@ func TestAnEnvironmentIsTheSameWhoeverInstalledIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if packed.Python != "3.11" || !slices.Equal(packed.Needs, []string{Glibc}) || !slices.Equal(packed.Unsaid, []string{"here-1"}) {
+		if packed.Glibc != "2.17" || packed.Python != "3.11" || !slices.Equal(packed.Needs, []string{Glibc}) || !slices.Equal(packed.Unsaid, []string{"here-1"}) {
 			t.Errorf("by %s: %+v", by, packed)
 		}
 		l, err := packed.Over("/usr/bin/python3.11")
@@ -108,6 +110,9 @@ func TestAnEnvironmentIsTheSameWhoeverInstalledIt(t *testing.T) {
 	}
 	if !bytes.Equal(tars[0].Bytes(), tars[1].Bytes()) {
 		t.Error("by another installer it is another")
+	}
+	if raw := tars[0].String(); !strings.Contains(raw, "../../../bin/tool,sha256=") || !strings.Contains(raw, "tool/__init__.py,sha256=") || strings.Contains(raw, "INSTALLER") {
+		t.Error("it does not list its files")
 	}
 	if raw := tars[0].String(); strings.Contains(raw, "/home/") || strings.Contains(raw, "pip") || strings.Contains(raw, "'''exec'") {
 		t.Error("it tells of whoever installed it")
@@ -129,5 +134,60 @@ func TestAnEnvironmentLeadsNowhere(t *testing.T) {
 	}
 	if _, err := New([]Entry{Bytes("a/b", false, nil), Bytes("a.b", false, nil), Bytes("a", false, nil)}); err == nil {
 		t.Error("a file is a folder")
+	}
+}
+
+// TestABaseWithoutEndIsRefused: what is remembered of its layers is bounded, however little they take when they are compressed.
+func TestABaseWithoutEndIsRefused(t *testing.T) {
+	many := func(name string) *bytes.Buffer {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for range mostGone + 1 {
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Close()
+		return &b
+	}
+	var b Base
+	if err := b.Add(many("usr/.wh.x")); err == nil || !strings.Contains(err.Error(), "away") || len(b.found) > 0 {
+		t.Errorf("%v", err)
+	}
+	b = Base{}
+	for i := 0; ; i++ {
+		err := b.Add(layer(t, fmt.Sprintf("%d/bin/python3.11", i)))
+		if i <= mostFound && err == nil {
+			continue
+		}
+		if err == nil || i < mostFound {
+			t.Errorf("layer %d: %v", i, err)
+		}
+		break
+	}
+	b = Base{read: mostBase - 1024}
+	if err := b.Add(layer(t, "a", "b", "c")); err == nil || !strings.Contains(err.Error(), "GiB") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheVersionOfABasesLibraryIsRead(t *testing.T) {
+	var raw bytes.Buffer
+	w := tar.NewWriter(&raw)
+	text := "\x7fELF\x00GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.\nCopyright"
+	if err := errors.Join(w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "lib/x86_64-linux-gnu/libc.so.6", Size: int64(len(text))}), func() error { _, err := w.Write([]byte(text)); return err }(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var b Base
+	if _, older := b.Older("2.99"); older {
+		t.Error("one that is not known is old")
+	}
+	if err := b.Add(&raw); err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[string]bool{"2.36": false, "2.5": false, "2.39": true, "": false} {
+		if is, older := b.Older(version); older != want || is != "2.36" {
+			t.Errorf("%s is older than %q: %v", is, version, older)
+		}
 	}
 }

@@ -6,12 +6,16 @@ package imagelayer
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
@@ -28,6 +32,7 @@ type Environment struct {
 type Packed struct {
 	Python  string   // such as 3.11
 	Needs   []string // libraries of C
+	Glibc   string   // the oldest version of that one that all packages can do with; "" is any
 	Unsaid  []string // packages that were compiled on this machine, or do not say for which others they were
 	entries []Entry
 }
@@ -49,6 +54,9 @@ func (e Environment) Read() (p Packed, err error) {
 	if err := r.programs(); err != nil {
 		return p, err
 	}
+	if err := r.records(); err != nil {
+		return p, err
+	}
 	slices.Sort(p.Needs)
 	p.Needs = slices.Compact(p.Needs)
 	return p, nil
@@ -68,6 +76,8 @@ type reading struct {
 	packed  *Packed
 	scripts map[string]string // that packages say they have, by name: what each calls
 	found   []string          // in bin
+	// recorded are the lists of packages' files.
+	recorded []string
 }
 
 // notes are files of a package's own description that the installer writes, and of its own.
@@ -96,6 +106,9 @@ func (r *reading) visit(at string, d fs.DirEntry, err error) error {
 		return nil
 	}
 	if strings.HasSuffix(parent, ".dist-info") {
+		if base == "RECORD" {
+			r.recorded = append(r.recorded, at)
+		}
 		if notes[base] {
 			return nil
 		}
@@ -141,7 +154,7 @@ var called = lazyregexp.New(`^([A-Za-z0-9._-]+)\s*=\s*([A-Za-z_][A-Za-z0-9_.]*)\
 func (r *reading) built(name, wheel string) {
 	name = strings.TrimSuffix(name, ".dist-info")
 	arch := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[r.Arch]
-	var needs string
+	var needs, least string
 	for line := range strings.Lines(wheel) {
 		tag, is := strings.CutPrefix(strings.TrimSpace(line), "Tag:")
 		if !is {
@@ -153,6 +166,9 @@ func (r *reading) built(name, wheel string) {
 				return
 			case strings.HasPrefix(platform, "manylinux") && strings.HasSuffix(platform, "_"+arch):
 				needs = Glibc
+				if v := glibcOf(platform); least == "" || number(v) < number(least) {
+					least = v // one that is built for several fits each
+				}
 			case strings.HasPrefix(platform, "musllinux") && strings.HasSuffix(platform, "_"+arch):
 				needs = Musl
 			}
@@ -162,7 +178,21 @@ func (r *reading) built(name, wheel string) {
 		r.packed.Unsaid = append(r.packed.Unsaid, name)
 	} else {
 		r.packed.Needs = append(r.packed.Needs, needs)
+		if number(least) > number(r.packed.Glibc) {
+			r.packed.Glibc = least
+		}
 	}
+}
+
+// glibcOf is the version that a platform's tag names.
+func glibcOf(platform string) string {
+	for old, is := range map[string]string{"manylinux1_": "2.5", "manylinux2010_": "2.12", "manylinux2014_": "2.17"} {
+		if strings.HasPrefix(platform, old) {
+			return is
+		}
+	}
+	parts := strings.SplitN(strings.TrimPrefix(platform, "manylinux_"), "_", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
 }
 
 const mostRead = 16 << 20 // bytes of a file that is read as a whole
@@ -228,3 +258,60 @@ func (r *reading) programs() error {
 
 // begun is how a program names the environment's interpreter, in a line, or in three where the name was too long for one.
 var begun = lazyregexp.New(`\A(#!/` + EnvDir + `/bin/python[0-9.]*[ \t]*\n|#!/bin/sh\n'''exec' "?/` + EnvDir + `/bin/python[0-9.]*"? "\$0" "\$@"\n' '''\n)`)
+
+// records adds the list of each package's files as they are in the image: who asks which package a module is of reads it.
+func (r *reading) records() error {
+	has := make(map[string]Entry, len(r.packed.entries))
+	for _, e := range r.packed.entries {
+		has[e.Path] = e
+	}
+	for _, at := range r.recorded {
+		raw, err := r.readFile(at)
+		if err != nil {
+			return err
+		}
+		lists := csv.NewReader(bytes.NewReader(raw))
+		lists.FieldsPerRecord = -1
+		rows, err := lists.ReadAll()
+		if err != nil {
+			return fmt.Errorf("its %s cannot be read: %w", at, err)
+		}
+		packages := path.Dir(path.Dir(at))
+		lines := [][]string{{path.Join(path.Base(path.Dir(at)), "RECORD"), "", ""}}
+		for _, row := range rows {
+			if len(row) == 0 || strings.HasPrefix(row[0], "/") {
+				continue
+			}
+			e, there := has[path.Join(EnvDir, packages, row[0])]
+			if !there {
+				continue
+			}
+			sum, err := summed(e)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, []string{row[0], sum, strconv.FormatInt(e.Size, 10)})
+		}
+		slices.SortFunc(lines, func(a, b []string) int { return cmp.Compare(a[0], b[0]) })
+		var out bytes.Buffer
+		if err := csv.NewWriter(&out).WriteAll(slices.CompactFunc(lines, func(a, b []string) bool { return a[0] == b[0] })); err != nil {
+			return err
+		}
+		r.packed.entries = append(r.packed.entries, Bytes(path.Join(EnvDir, at), false, out.Bytes()))
+	}
+	return nil
+}
+
+// summed is a file's hash as such a list has it.
+func summed(e Entry) (string, error) {
+	in, err := e.Open()
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, in); err != nil {
+		return "", err
+	}
+	return "sha256=" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)), nil
+}
