@@ -89,8 +89,7 @@ func (e *External) Files() []string {
 func (c *checker) command(d *document, field string, e *External) {
 	switch {
 	case e == nil && !d.has("spec.external"):
-		misspelt := slices.ContainsFunc(d.problems, func(p Problem) bool { return strings.HasSuffix(p.Message, didYouMean("run", []string{"run"})) })
-		if !d.has(field+".run") && !d.wrong(field+".run") && !misspelt {
+		if !d.has(field+".run") && !d.wrong(field+".run") && !d.misspelt(field, "run") {
 			d.problem(field+".run", "is missing; add it: the command and its arguments; no shell is involved")
 		}
 		return

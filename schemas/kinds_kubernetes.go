@@ -3,7 +3,6 @@
 package schemas
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -219,8 +218,7 @@ func (c *checker) contained(d *document, field string, ref Ref, of *document) {
 
 // inImage reports a target without an image, and without a package that may have one.
 func inImage(d *document, field string) {
-	misspelt := slices.ContainsFunc(d.problems, func(p Problem) bool { return strings.HasPrefix(p.Field, field+".") && strings.HasSuffix(p.Message, "did you mean image?") })
-	if !d.has(field+".image") && !d.wrong(field+".image") && !d.has(field+".package") && !misspelt {
+	if !d.has(field+".image") && !d.wrong(field+".image") && !d.has(field+".package") && !d.misspelt(field, "image") {
 		d.problem(field+".image", "is missing; add it: a container image by digest, or package, whose image serves")
 	}
 }

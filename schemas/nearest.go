@@ -61,9 +61,18 @@ func distance(a, b string, rows *[3][]int) int {
 // didYouMean ends a message with the nearest name, where there is one.
 func didYouMean(name string, among []string) string {
 	if n := Nearest(name, among); n != "" {
-		return fmt.Sprintf("; did you mean %s?", n)
+		return meant(n)
 	}
 	return ""
+}
+
+func meant(name string) string { return fmt.Sprintf("; did you mean %s?", name) }
+
+// misspelt tells whether a field below the one given was reported as one that is not known, and perhaps meant as name.
+func (d *document) misspelt(field, name string) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		return strings.HasPrefix(p.Field, field+".") && strings.HasSuffix(p.Message, meant(name))
+	})
 }
 
 // meantOr ends a message with the nearest name, or else with the names to choose from.
