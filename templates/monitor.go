@@ -118,7 +118,7 @@ func lagged(l watch.Lag) string {
 	for _, of := range []struct {
 		n   int64
 		why string
-	}{{l.Late, "after the deadline"}, {l.Early, "from before their prediction"}, {l.Changed, "changed, of which the last counts"}} {
+	}{{l.Late, "after the deadline"}, {l.Early, "from before their prediction"}, {l.Future, "of a time that has not come"}, {l.Changed, "changed, of which the last counts"}} {
 		if of.n > 0 {
 			out = append(out, fmt.Sprintf("%d %s", of.n, of.why))
 		}

@@ -84,6 +84,7 @@ type Lag struct {
 	Tail    time.Duration `json:"ninetieth"`         // nine of ten come within it
 	Late    int64         `json:"late,omitempty"`    // after the deadline
 	Early   int64         `json:"early,omitempty"`   // before their prediction
+	Future  int64         `json:"future,omitempty"`  // of a time that has not come
 	Changed int64         `json:"changed,omitempty"` // before the deadline: the last counts
 }
 

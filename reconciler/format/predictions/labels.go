@@ -19,6 +19,7 @@ type Outcome struct {
 // those that tell no time, the last that was added. An id takes some hundred bytes.
 type Labels struct {
 	within  time.Duration
+	by      time.Time // when it is; zero: not to be looked at
 	of      map[string][]stamped
 	added   int64
 	texts   map[string]string // one copy of a class that comes again and again
@@ -46,6 +47,7 @@ type Coverage struct {
 	Repeated    int64         `json:"repeated,omitempty"`     // outcomes that say again what was known
 	Late        int64         `json:"late,omitempty"`         // outcomes after the deadline, which count for nothing
 	Early       int64         `json:"early,omitempty"`        // outcomes from before the prediction, which count for nothing
+	Future      int64         `json:"future,omitempty"`       // outcomes of a time that has not come, which count for nothing
 	Nameless    int64         `json:"nameless,omitempty"`     // outcomes without an id or a value
 	Twice       int64         `json:"twice,omitempty"`        // predictions of an id that was met before: each has the label
 	LagMedian   time.Duration `json:"lagMedian,omitempty"`    // from prediction to label
@@ -64,6 +66,12 @@ func (c Coverage) Share() float64 {
 // zero is without a bound.
 func NewLabels(within time.Duration) *Labels {
 	return &Labels{within: within, of: map[string][]stamped{}, texts: map[string]string{}, matched: map[string]int{}}
+}
+
+// By says when it is: an outcome that says to have become known later counts for nothing yet.
+func (l *Labels) By(now time.Time) *Labels {
+	l.by = now
+	return l
 }
 
 // Add takes an outcome in. All are added before the first prediction is joined.
@@ -101,6 +109,8 @@ func (l *Labels) Join(id string, predicted, now time.Time) (Value, bool) {
 	for i := range known {
 		o := &known[i]
 		switch {
+		case !l.by.IsZero() && o.at.After(l.by):
+			l.count(first, &l.report.Future)
 		case timed && !o.at.IsZero() && o.at.Before(predicted):
 			l.count(first, &l.report.Early)
 		case timed && l.within > 0 && !o.at.IsZero() && o.at.After(deadline):

@@ -71,5 +71,5 @@ func (o *outcomes) lag() *watch.Lag {
 		return nil
 	}
 	c := o.timed.Coverage()
-	return &watch.Lag{Median: c.LagMedian, Tail: c.LagTail, Late: c.Late, Early: c.Early, Changed: c.Changed}
+	return &watch.Lag{Median: c.LagMedian, Tail: c.LagTail, Late: c.Late, Early: c.Early, Future: c.Future, Changed: c.Changed}
 }

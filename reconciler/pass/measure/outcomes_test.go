@@ -25,6 +25,7 @@ func TestOfOutcomesThatTellTheirTimesTheLastBeforeTheDeadlineCounts(t *testing.T
 		"changed":           {"on", [][3]string{{"1", "no", "2026-07-04T12:00:00Z"}, {"1.0", "yes", "2026-07-02"}}, "no", &watch.Lag{Median: 72 * time.Hour, Tail: 72 * time.Hour, Changed: 1}},
 		"written otherwise": {"on", [][3]string{{"1", "1", "2026-07-02T12:00:00Z"}, {"1", "1.0", "2026-07-02T12:00:00Z"}}, "1", &watch.Lag{Median: 24 * time.Hour, Tail: 24 * time.Hour}},
 		"too late":          {"on", [][3]string{{"1", "yes", "2026-07-09T12:00:00Z"}}, "", &watch.Lag{Late: 1}},
+		"not yet":           {"on", [][3]string{{"1", "yes", "2026-07-03"}, {"1", "no", "2027-07-03"}}, "yes", &watch.Lag{Median: 36 * time.Hour, Tail: 36 * time.Hour, Future: 1}},
 		"before":            {"on", [][3]string{{"1", "yes", "2026-06-30"}}, "", &watch.Lag{Early: 1}},
 		"of another row":    {"on", [][3]string{{"2", "yes", "soon"}}, "", &watch.Lag{}},
 		"without a time":    {"", [][3]string{{"1", "yes", "soon"}}, "yes", nil},
@@ -32,7 +33,7 @@ func TestOfOutcomesThatTellTheirTimesTheLastBeforeTheDeadlineCounts(t *testing.T
 	} {
 		o := &outcomes{spec: &schemas.MonitorLabels{From: of, At: c.at}, came: map[string]string{}, changed: map[string]bool{}}
 		if c.at != "" {
-			o.timed = predictions.NewLabels(7 * 24 * time.Hour)
+			o.timed = predictions.NewLabels(7 * 24 * time.Hour).By(asked.Add(10 * 24 * time.Hour))
 		}
 		for _, row := range c.rows {
 			stray, err := o.takeOutcome(func(column string) []byte {

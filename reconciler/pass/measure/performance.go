@@ -124,7 +124,7 @@ func (s *session) outcomesOf(ctx context.Context, now *rows, cover *watch.Covera
 	}
 	out := &outcomes{spec: l, came: map[string]string{}, changed: map[string]bool{}}
 	if l.At != "" {
-		out.timed = predictions.NewLabels(l.Within.Or(0))
+		out.timed = predictions.NewLabels(l.Within.Or(0)).By(s.now)
 	}
 	var side sample.Side
 	lacks := ""
