@@ -199,7 +199,7 @@ func (c *serving) environ(start port.Start) []string {
 	return append(out, slices.Sorted(slices.Values(start.Pass))...)
 }
 
-// published finds where the container's port is on this machine.
+// published finds the port that the container's own was given. Of where that is, the engine says nothing: it is where it was asked to be.
 func (c *serving) published(ctx context.Context) error {
 	r, err := c.api.ContainerInspect(ctx, c.id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -209,11 +209,19 @@ func (c *serving) published(ctx context.Context) error {
 	if r.Container.State != nil {
 		c.started = r.Container.State.StartedAt
 	}
-	if set := r.Container.NetworkSettings; set != nil {
-		for _, at := range set.Ports {
-			for _, b := range at {
-				c.addr = net.JoinHostPort(b.HostIP.String(), b.HostPort)
+	listens, _ := network.PortFrom(c.at.ContainerPort, network.TCP)
+	if set, asked := r.Container.NetworkSettings, c.made.PortBindings[listens]; set != nil && len(asked) == 1 {
+		at := asked[0].HostIP
+		for _, b := range set.Ports[listens] {
+			if b.HostIP != at {
+				return fault.WithHint(fault.New(fault.Denied, "the engine says that port %d of its container is published at %s, and %s was asked for", c.at.ContainerPort, harmless.Line(b.HostIP.String()), at),
+					"requests go to no address that an engine names: see what answers as that engine, and what its settings do to ports")
 			}
+			n, err := strconv.ParseUint(b.HostPort, 10, 16)
+			if err != nil || n == 0 {
+				return fault.WithHint(fault.New(fault.Corrupt, "the engine says that port %d of its container is published at port %q", c.at.ContainerPort, harmless.Line(b.HostPort)), "see what answers as that engine")
+			}
+			c.addr = netip.AddrPortFrom(at, uint16(n)).String()
 		}
 	}
 	if c.addr == "" && r.Container.State != nil && r.Container.State.Running {

@@ -5,10 +5,12 @@ package docker
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -146,6 +148,68 @@ func TestAPartOfAReleaseDoesNotBegin(t *testing.T) {
 				t.Errorf("left are %q", left)
 			}
 		})
+	}
+}
+
+// Requests go where the port was asked to be, and not where an engine says that it is: at that address, it could have what listens for the
+// controller alone.
+func TestAnEngineDoesNotSayWhereRequestsGo(t *testing.T) {
+	for way := range ways {
+		for name, claims := range map[string]func(own dockertest.Object, port string) dockertest.Object{
+			"another address": func(_ dockertest.Object, port string) dockertest.Object {
+				return dockertest.Object{"8080/tcp": []dockertest.Object{{"HostIp": "127.0.0.2", "HostPort": port}}}
+			},
+			"one more": func(own dockertest.Object, port string) dockertest.Object {
+				own["8080/tcp"] = append(own["8080/tcp"].([]dockertest.Object), dockertest.Object{"HostIp": "127.0.0.2", "HostPort": port})
+				return own
+			},
+			"any address": func(_ dockertest.Object, port string) dockertest.Object {
+				return dockertest.Object{"8080/tcp": []dockertest.Object{{"HostIp": "0.0.0.0", "HostPort": port}}}
+			},
+			"no address": func(_ dockertest.Object, port string) dockertest.Object {
+				return dockertest.Object{"8080/tcp": []dockertest.Object{{"HostIp": "", "HostPort": port}}}
+			},
+			"another port": func(_ dockertest.Object, port string) dockertest.Object {
+				return dockertest.Object{"22/tcp": []dockertest.Object{{"HostIp": "127.0.0.2", "HostPort": port}}}
+			},
+			"no port": func(dockertest.Object, string) dockertest.Object {
+				return dockertest.Object{"8080/tcp": []dockertest.Object{{"HostIp": "127.0.0.1", "HostPort": "80@127.0.0.2"}}}
+			},
+		} {
+			t.Run(way+" "+name, func(t *testing.T) {
+				own, err := net.Listen("tcp", "127.0.0.2:0") // as what the controller's machine has for itself
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { own.Close() })
+				var asked atomic.Int64
+				go func() {
+					for {
+						c, err := own.Accept()
+						if err != nil {
+							return
+						}
+						asked.Add(1)
+						c.Close()
+					}
+				}()
+				_, port, _ := net.SplitHostPort(own.Addr().String())
+				s, e, _ := elsewhere(t, way)
+				e.Mu.Lock()
+				e.Claims = func(published dockertest.Object) dockertest.Object { return claims(published, port) }
+				e.Mu.Unlock()
+				r := s.release("one", "1")
+				if _, err := s.server.Apply(t.Context(), r); err == nil || !strings.Contains(err.Error(), "publish") {
+					t.Errorf("applied: %v", err)
+				}
+				if n := asked.Load(); n != 0 {
+					t.Errorf("%d connections went where the engine said", n)
+				}
+				if left := e.Names(); len(left) > 0 {
+					t.Errorf("left are %q", left)
+				}
+			})
+		}
 	}
 }
 

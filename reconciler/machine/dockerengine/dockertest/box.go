@@ -93,7 +93,7 @@ func (e *Engine) list(w http.ResponseWriter, r *http.Request) {
 func (e *Engine) container(w http.ResponseWriter, r *http.Request, b *Box, what string) {
 	switch what {
 	case "json":
-		answer(w, 200, Object{"Id": b.ID, "Name": "/" + b.Name, "State": b.State, "Config": b.Config, "HostConfig": b.Host, "NetworkSettings": Object{"Ports": b.ports()}})
+		answer(w, 200, Object{"Id": b.ID, "Name": "/" + b.Name, "State": b.State, "Config": b.Config, "HostConfig": b.Host, "NetworkSettings": Object{"Ports": e.ports(b)}})
 	case "archive":
 		if r.URL.Query().Get("path") != "/vishwa" {
 			answer(w, 403, Object{"message": "container rootfs is marked read-only"})

@@ -51,7 +51,8 @@ type Engine struct {
 	gone        map[string]chan struct{} // by container, closed when it ends
 	Streams     int                      // of events that were begun
 	StartError  string
-	Careless    bool // it says that it has unpacked an archive that it did not read
+	Careless    bool                          // it says that it has unpacked an archive that it did not read
+	Claims      func(published Object) Object // nil, or what it says instead of where ports are published
 	server      *httptest.Server
 }
 

@@ -44,14 +44,17 @@ func (e *Engine) publish(b *Box, answers bool) error {
 	return nil
 }
 
-// ports are what is published of the container.
-func (b *Box) ports() Object {
+// ports are what the engine says is published of the container.
+func (e *Engine) ports(b *Box) Object {
 	out := Object{}
 	bindings, _ := b.Host["PortBindings"].(Object)
 	for port := range bindings {
 		if b.serving != nil {
 			out[port] = []Object{{"HostIp": "127.0.0.1", "HostPort": fmt.Sprint(b.serving.Addr().(*net.TCPAddr).Port)}}
 		}
+	}
+	if e.Claims != nil && b.serving != nil {
+		return e.Claims(out)
 	}
 	return out
 }
