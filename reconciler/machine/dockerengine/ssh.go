@@ -30,8 +30,16 @@ import (
 // keyFiles are what a user of SSH has, the first that is there and needs no password.
 var keyFiles = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
 
-// shakeWithin is how long a machine may take until it has let us in, and through.
-const shakeWithin = 15 * time.Second
+const (
+	// shakeWithin is how long a machine may take until it has let us in, and through.
+	shakeWithin = 15 * time.Second
+	// knockWithin is how long of that it may take to let us in, so that who waits is told why it did not.
+	knockWithin = 10 * time.Second
+	// failedFor is how long a failure to connect stands for all who ask.
+	failedFor = time.Second
+	// aliveEach is how often a machine is asked whether it is there, and unanswered is how many of these it may leave so.
+	aliveEach, unanswered = 15 * time.Second, 3
+)
 
 // tunnel is one connection to a machine, for as long as anything goes through it.
 type tunnel struct {
@@ -39,13 +47,23 @@ type tunnel struct {
 	addr   string // HOST:PORT
 	folder string // of known_hosts and keys
 	socket string // of the engine, there
+	each   time.Duration
 	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	turn chan struct{} // has room for the one who connects
-
-	mu   sync.Mutex
+	mu   sync.Mutex // never held while anything is waited for
 	ssh  *ssh.Client
 	open int
+	try  *attempt // under way, or the last one that failed
+}
+
+// attempt is one to connect, for all who wait for it.
+type attempt struct {
+	over    chan struct{} // closed when it has ended; what follows stands then
+	ssh     *ssh.Client
+	err     error
+	until   time.Time // a failure stands till then
+	waiting int
+	end     context.CancelFunc
 }
 
 // tunnelTo is the way to ssh://USER@HOST:PORT/PATH; nothing is asked yet.
@@ -69,7 +87,7 @@ func tunnelTo(at *url.URL, folder string) (*tunnel, string, error) {
 		socket = usual[0]
 	}
 	t := &tunnel{
-		user: name, addr: net.JoinHostPort(at.Hostname(), port), folder: folder, socket: socket, turn: make(chan struct{}, 1),
+		user: name, addr: net.JoinHostPort(at.Hostname(), port), folder: folder, socket: socket, each: aliveEach,
 		dialer: (&net.Dialer{Timeout: shakeWithin, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext,
 	}
 	whole := url.URL{Scheme: "ssh", User: url.User(name), Host: t.addr, Path: at.Path}
@@ -115,51 +133,140 @@ func (t *tunnel) reach(whole context.Context, network, addr string) (net.Conn, e
 	}
 }
 
-// up is the connection, for one more that goes through it. One connects, and who waits for that waits no longer than it may.
+// up is the connection, for one more that goes through it. An attempt to connect is of all who wait, each no longer than it may, and goes on
+// for as long as somebody does.
 func (t *tunnel) up(ctx context.Context) (*ssh.Client, error) {
-	if c := t.joined(nil); c != nil {
-		return c, nil
+	t.mu.Lock()
+	if t.ssh != nil {
+		defer t.mu.Unlock()
+		t.open++
+		return t.ssh, nil
 	}
+	a := t.attempt(ctx)
+	a.waiting++
+	t.mu.Unlock()
 	select {
-	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+	case <-a.over:
+		return a.ssh, a.err
 	case <-ctx.Done():
+		t.leave(a)
 		return nil, ctx.Err()
 	}
-	if c := t.joined(nil); c != nil { // who was before us connected
-		return c, nil
-	}
-	c, err := t.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return t.joined(c), nil
 }
 
-// joined is the connection for one more, where there is one, or it is fresh.
-func (t *tunnel) joined(fresh *ssh.Client) *ssh.Client {
+// attempt is the one that is under way or has just failed, or a new one; the caller holds mu.
+func (t *tunnel) attempt(ctx context.Context) *attempt {
+	if a := t.try; a != nil && (a.until.IsZero() || time.Now().Before(a.until)) {
+		return a
+	}
+	whole, end := context.WithTimeout(context.WithoutCancel(ctx), knockWithin)
+	a := &attempt{over: make(chan struct{}), end: end}
+	t.try = a
+	go func() {
+		defer end()
+		c, err := t.connect(whole)
+		if err != nil && whole.Err() != nil {
+			err = fault.WithHint(fault.New(fault.Transient, "%s does not answer over SSH within %s", t.addr, knockWithin), "see that the machine runs and is reached, and try again")
+		}
+		if !t.settle(a, c, err) && c != nil {
+			_ = c.Close()
+		}
+	}()
+	return a
+}
+
+// settle has what an attempt came to be that of all who wait; false is that nobody does any more.
+func (t *tunnel) settle(a *attempt, c *ssh.Client, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if fresh != nil {
-		t.ssh, t.open = fresh, 0
+	if t.try != a {
+		return false
 	}
-	if t.ssh != nil {
-		t.open++
+	defer close(a.over)
+	if err != nil {
+		a.err, a.until = err, time.Now().Add(failedFor)
+		return true
 	}
-	return t.ssh
+	a.ssh, t.ssh, t.open, t.try = c, c, a.waiting, nil
+	go t.keep(c)
+	return true
+}
+
+// leave is told when one who waits for a does not any more.
+func (t *tunnel) leave(a *attempt) {
+	t.mu.Lock()
+	a.waiting--
+	select {
+	case <-a.over:
+	default:
+		if a.waiting == 0 {
+			t.try = nil
+			a.end()
+		}
+	}
+	t.mu.Unlock()
+	if c := a.connected(); c != nil { // it came as we left
+		t.down(c, false)
+	}
+}
+
+// connected is what the attempt came to, where it has ended.
+func (a *attempt) connected() *ssh.Client {
+	select {
+	case <-a.over:
+		return a.ssh
+	default:
+		return nil
+	}
 }
 
 // down is told when something that went through c has ended; the last one ends c.
 func (t *tunnel) down(c *ssh.Client, broken bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ssh != c {
-		return
+	last := false
+	if t.ssh == c {
+		t.open--
+		if last = t.open == 0 || broken; last {
+			t.ssh = nil
+		}
 	}
-	if t.open--; t.open == 0 || broken {
-		t.ssh = nil
+	t.mu.Unlock()
+	if last {
 		_ = c.Close()
 	}
+}
+
+// keep asks the machine again and again whether it is there, and ends the connection, with all that goes through it, where it is not: a
+// process that was stopped keeps its connections, and says nothing.
+func (t *tunnel) keep(c *ssh.Client) {
+	ended, answered := make(chan struct{}), make(chan struct{}, 1)
+	go func() {
+		_ = c.Wait()
+		close(ended)
+	}()
+	ask := time.NewTicker(t.each)
+	defer ask.Stop()
+	for missed, asked := 0, false; missed < unanswered; {
+		select {
+		case <-ended:
+			missed = unanswered
+		case <-answered:
+			missed, asked = 0, false
+		case <-ask.C:
+			if asked {
+				missed++
+				continue
+			}
+			asked = true
+			go func() {
+				if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err == nil { // no is an answer, too
+					answered <- struct{}{}
+				}
+			}()
+		}
+	}
+	t.down(c, true)
+	_ = c.Close() // also where another one is used by now
 }
 
 // connect has the machine let us in.
