@@ -101,6 +101,9 @@ type LocalRelease struct {
 	Lock string `json:"lock,omitempty"` // path in Code of the requirements file; none is the caller's own environment
 }
 
+// UsualEngine is the socket of a Docker Engine where an address names none.
+const UsualEngine = "/var/run/docker.sock"
+
 // DockerRelease is a container of a Docker Engine.
 type DockerRelease struct {
 	Hosted

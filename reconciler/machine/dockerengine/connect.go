@@ -23,7 +23,7 @@ import (
 )
 
 // usual are where engines listen, the first that is there.
-var usual = []string{"/var/run/docker.sock", "$XDG_RUNTIME_DIR/docker.sock", "$XDG_RUNTIME_DIR/podman/podman.sock", "/run/podman/podman.sock"}
+var usual = []string{port.UsualEngine, "$XDG_RUNTIME_DIR/docker.sock", "$XDG_RUNTIME_DIR/podman/podman.sock", "/run/podman/podman.sock"}
 
 // LabelGPUs names the GPUs that a container has. Each of ours has it, empty where there are none: a container has the labels of its
 // image, too, and an image could take all GPUs from everybody by it.

@@ -7,18 +7,20 @@ package wrap
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Reach is where runs and deployments of a repository may be begun, and what they and its data may use of what is the machine's. Nil is
 // everywhere, and all.
 type Reach struct {
-	Runners  []string // addresses of servers and engines, and all below them
+	Runners  []string // addresses of servers, and all below them, and of engines
 	Clusters []ClusterReach
 	// ModelServers are folders that may be written to, and where their servers are asked.
 	ModelServers []ModelServerReach
@@ -40,9 +42,9 @@ func (a *Reach) Runner(clusters map[string]schemas.Cluster, r schemas.Runner) er
 		return nil
 	}
 	addresses, names := r.Reaches()
-	for _, url := range addresses {
-		if !slices.ContainsFunc(a.Runners, func(may string) bool { return at(may, url) }) {
-			return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository begin anything at %s", url),
+	for _, address := range addresses {
+		if !slices.ContainsFunc(a.Runners, func(may string) bool { return mayBegin(may, address) }) {
+			return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository begin anything at %s", address),
 				"have whoever runs the controller add the address to runners of this repository in the controller's file")
 		}
 	}
@@ -80,10 +82,38 @@ func (a *Reach) ModelServer(m schemas.ModelServer) error {
 		"have whoever runs the controller add {folder: %s, url: %s} to modelServers of this repository in the controller's file", m.Folder, m.URL)
 }
 
-// at tells whether url is an address or below it. What follows the whole address is a path, so that its
+// at tells whether asked is an address or below it. What follows the whole address is a path, so that its
 // host ends where that of the address does, and no server leads out of it, however it reads a path.
-func at(address, url string) bool {
-	address, url = strings.TrimRight(address, "/"), strings.TrimRight(url, "/")
-	below, is := strings.CutPrefix(url, address)
+func at(address, asked string) bool {
+	address, asked = strings.TrimRight(address, "/"), strings.TrimRight(asked, "/")
+	below, is := strings.CutPrefix(asked, address)
 	return is && address != "" && (below == "" || below[0] == '/' && !strings.Contains(below, "..") && !strings.ContainsAny(below, `%\;`))
+}
+
+// mayBegin tells whether a runner's address is one that is listed: an engine as a whole, for its path is the engine, or a service with all
+// below it.
+func mayBegin(listed, asked string) bool {
+	may, is := engine(listed)
+	if !is {
+		_, is := engine(asked)
+		return !is && at(listed, asked)
+	}
+	want, is := engine(asked)
+	return is && want == may
+}
+
+// engineAt is where an engine is, as it is reached.
+type engineAt struct{ scheme, user, host, port, path string }
+
+// engine reads the address of an engine, with what it leaves to say filled in; false is that it is none.
+func engine(address string) (engineAt, bool) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "ssh" && u.Scheme != "tcp" && u.Scheme != "unix" {
+		return engineAt{}, false
+	}
+	out := engineAt{u.Scheme, u.User.String(), strings.ToLower(u.Hostname()), u.Port(), u.Opaque + strings.TrimRight(u.Path, "/") + u.RawQuery + u.Fragment}
+	if u.Scheme == "ssh" {
+		out.port, out.path = cmp.Or(out.port, "22"), cmp.Or(out.path, port.UsualEngine)
+	}
+	return out, true
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -82,6 +83,29 @@ func TestAModelServerIsReachedWhereItIsListed(t *testing.T) {
 		{Folder: "/srv", URL: "http://127.0.0.1:8501"}, {Folder: "/srv/models", URL: "http://127.0.0.1:8501/x"}, {}} {
 		if err := a.ModelServer(m); fault.Of(err) != fault.Denied || fault.HintOf(err) == "" {
 			t.Errorf("%+v: %v", m, err)
+		}
+	}
+}
+
+// The path of an engine's address is the engine: who may use one of a machine's does not get the others of its user. What an address leaves to
+// say makes no other of it.
+func TestAnEngineIsTheOneThatIsListed(t *testing.T) {
+	may := &Reach{Runners: []string{"ssh://ml@gpu", "ssh://ml@fat/run/user/7/docker.sock", "unix:///run/team", "tcp://box:2376", "https://airflow.example.com"}}
+	for host, let := range map[string]bool{
+		"ssh://ml@gpu": true, "ssh://ml@gpu/": true, "ssh://ml@gpu:22": true, "ssh://ml@gpu/var/run/docker.sock": true, "ssh://ml@GPU:22/var/run/docker.sock": true,
+		"ssh://ml@gpu/run/podman/podman.sock": false, "ssh://ml@gpu/run/user/1001/docker.sock": false, "ssh://ml@gpu:2222": false, "ssh://gpu": false, "ssh://ML@gpu": false,
+		"ssh://ml@gpu/var/run/docker.sock/../x.sock": false, "ssh://ml@gpu?x": false, "ssh://ml@gpu#/x": false, "ssh://ml:x@gpu": false, "ssh:ml@gpu": false, "ssh://ml%40gpu": false,
+		"ssh://ml@fat:22/run/user/7/docker.sock": true, "ssh://ml@fat": false, "ssh://ml@fat/run/user/7/docker.sock/x": false,
+		"unix:///run/team": true, "unix:///run/team/other.sock": false, "unix://run/team": false, "unix:/run/team": true, "unix:run/team": false,
+		"tcp://box:2376": true, "tcp://BOX:2376": true, "tcp://box:2375": false, "tcp://box": false, "tcp://box:2376/other": false, "https://box:2376": false,
+		"ssh://airflow.example.com": false, "": true,
+	} {
+		docker := schemas.Runner{Docker: &schemas.DockerRunner{Host: host}}
+		if err := may.Runner(nil, docker); (err == nil) != let {
+			t.Errorf("a run at %q: %v", host, err)
+		}
+		if err := may.Release(port.Release{Docker: &port.DockerRelease{Host: host}}); (err == nil) != let {
+			t.Errorf("a release at %q: %v", host, err)
 		}
 	}
 }
