@@ -6,16 +6,10 @@ package dockerengine
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"os/user"
-	"path/filepath"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,9 +20,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 )
-
-// keyFiles are what a user of SSH has, the first that is there and needs no password.
-var keyFiles = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
 
 const (
 	// shakeWithin is how long a machine may take until it has let us in, and through.
@@ -275,7 +266,7 @@ func (t *tunnel) connect(ctx context.Context) (*ssh.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := t.key()
+	keys, err := t.keys()
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +280,7 @@ func (t *tunnel) connect(ctx context.Context) (*ssh.Client, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	c, channels, requests, err := ssh.NewClientConn(conn, t.addr, &ssh.ClientConfig{
-		User: t.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: known, HostKeyAlgorithms: algorithms,
+		User: t.user, Auth: []ssh.AuthMethod{ssh.PublicKeys(keys...)}, HostKeyCallback: known, HostKeyAlgorithms: algorithms,
 	})
 	stop()
 	if err != nil {
@@ -316,104 +307,17 @@ func (t *tunnel) unmet(ctx context.Context, err error) error {
 		return fault.WithHint(fault.New(fault.Denied, "%s has another key than known_hosts says", t.addr),
 			"somebody may be in between: compare its key on that machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), and correct known_hosts")
 	}
+	var common *ssh.AlgorithmNegotiationError
+	if errors.As(err, &common) && common.What == "host key" {
+		return fault.WithHint(fault.New(fault.Denied, "%s shows no key of a kind that known_hosts has of it: %s", t.addr, harmless.Line(err.Error())),
+			"connect once by hand as the controller's user (ssh %s); a machine that is known by @cert-authority has to show a certificate of it", t.byHand())
+	}
 	var n net.Error
 	if errors.As(err, &n) || errors.Is(err, net.ErrClosed) {
 		return fault.WithHint(fault.New(fault.Transient, "%s does not answer over SSH: %s", t.addr, harmless.Line(err.Error())), "see that sshd runs there, and try again")
 	}
 	return fault.WithHint(fault.New(fault.Denied, "%s does not let %s in over SSH: %s", t.addr, t.user, harmless.Line(err.Error())),
 		"add the public key of %s to ~/.ssh/authorized_keys of that user there", t.folder)
-}
-
-// Ready tells whether what the engine is reached with is there: over SSH, the machine is known and there is a key. Nothing is asked.
-func (e *Engine) Ready() error {
-	if e.tunnel == nil {
-		return nil
-	}
-	if _, _, err := e.tunnel.known(); err != nil {
-		return err
-	}
-	_, err := e.tunnel.key()
-	return err
-}
-
-// known is how the machine is known, and the kinds of keys that it is known by.
-func (t *tunnel) known() (ssh.HostKeyCallback, []string, error) {
-	var files []string
-	for _, file := range []string{filepath.Join(t.folder, "known_hosts"), "/etc/ssh/ssh_known_hosts"} {
-		if _, err := os.Stat(file); err == nil {
-			files = append(files, file)
-		}
-	}
-	strange := fault.WithHint(fault.New(fault.Denied, "%s is not in %s, so that nobody knows whether it is that machine", t.addr, filepath.Join(t.folder, "known_hosts")),
-		"connect once by hand as the controller's user (ssh %s), and compare the key that it shows", t.byHand())
-	if len(files) == 0 {
-		return nil, nil, strange
-	}
-	known, err := knownhosts.New(files...)
-	if err != nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Invalid, "read known_hosts: %s", harmless.Line(err.Error())), "correct that line, or remove it")
-	}
-	// A key that is nobody's has it tell what it knows: the machine is asked for a key of that kind, and not for one that it may have besides.
-	nobody, _, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, nil, fault.New(fault.Internal, "make a key: %w", err)
-	}
-	public, err := ssh.NewPublicKey(nobody)
-	if err != nil {
-		return nil, nil, fault.New(fault.Internal, "make a key: %w", err)
-	}
-	var knows *knownhosts.KeyError
-	if err := known(t.addr, &net.TCPAddr{}, public); !errors.As(err, &knows) || len(knows.Want) == 0 {
-		return nil, nil, strange
-	}
-	var algorithms []string
-	for _, k := range knows.Want {
-		of := []string{k.Key.Type()}
-		if of[0] == ssh.KeyAlgoRSA {
-			of = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-		}
-		algorithms = append(algorithms, of...)
-	}
-	slices.Sort(algorithms)
-	return known, slices.Compact(algorithms), nil
-}
-
-// byHand is what people say to their own SSH.
-func (t *tunnel) byHand() string {
-	host, port, _ := net.SplitHostPort(t.addr)
-	if port == "22" {
-		return t.user + "@" + host
-	}
-	return "-p " + port + " " + t.user + "@" + host
-}
-
-// key is the user's.
-func (t *tunnel) key() (ssh.Signer, error) {
-	way := fmt.Sprintf("make one for Vishwa: ssh-keygen -t ed25519 -N '' -f %s; a program that serves for ever has nobody to ask for a password, and asks no agent", filepath.Join(t.folder, keyFiles[0]))
-	locked := ""
-	for _, name := range keyFiles {
-		raw, err := os.ReadFile(filepath.Join(t.folder, name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fault.WithHint(fault.New(fault.Denied, "read the key for SSH: %s", harmless.Line(err.Error())), "let the controller's user read it")
-		}
-		key, err := ssh.ParsePrivateKey(raw)
-		var password *ssh.PassphraseMissingError
-		switch {
-		case err == nil:
-			return key, nil
-		case errors.As(err, &password):
-			locked = name
-		default:
-			return nil, fault.WithHint(fault.New(fault.Invalid, "%s is no key for SSH", filepath.Join(t.folder, name)), "%s", way)
-		}
-	}
-	if locked != "" {
-		return nil, fault.WithHint(fault.New(fault.Denied, "the key %s needs a password", filepath.Join(t.folder, locked)), "%s", way)
-	}
-	return nil, fault.WithHint(fault.New(fault.Missing, "there is no key for SSH in %s", t.folder), "%s", way)
 }
 
 // carried is a connection through the tunnel.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
@@ -130,6 +131,68 @@ func TestAnAddressOverSSHIsWhole(t *testing.T) {
 			}
 		case err != nil || e.Host != want || e.Socket != "":
 			t.Errorf("%s: %+v, %v", host, e, err)
+		}
+	}
+}
+
+// A machine may be known by who signs its key, as for any SSH: no false alarm is given, and what they did not sign is refused.
+func TestAMachineIsKnownByItsAuthority(t *testing.T) {
+	for name, c := range map[string]struct {
+		signed string // the name; "" is that it shows no certificate
+		stays  bool   // the line of its own key
+		says   string
+	}{
+		"signed":               {"127.0.0.1", false, ""},
+		"signed, and known":    {"127.0.0.1", true, ""},
+		"for another":          {"other.example.com", false, "a certificate that does not count"},
+		"for another, known":   {"other.example.com", true, ""},
+		"no certificate":       {"", false, "no key of a kind that known_hosts has of it"},
+		"no certificate,known": {"", true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := dockertest.SSH(t, dockertest.New(t).Socket)
+			signs := dockertest.SSH(t, dockertest.New(t).Socket).Certify(t, "127.0.0.1") // another's
+			if c.signed != "" {
+				signs = w.Certify(t, c.signed)
+			}
+			file := filepath.Join(w.Folder, "known_hosts")
+			own, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			host, _, _ := strings.Cut(string(own), " ")
+			text := "# of the team\n@cert-authority " + host + " " + string(ssh.MarshalAuthorizedKey(signs))
+			if c.stays {
+				text += string(own)
+			}
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = over(t, w.Host, w.Folder).Info(t.Context(), client.InfoOptions{})
+			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("asked: %v", err)
+			}
+		})
+	}
+}
+
+// Each key that needs nobody is shown: which of them a machine knows is the machine's.
+func TestAllKeysAreShown(t *testing.T) {
+	w := dockertest.SSH(t, dockertest.New(t).Socket)
+	known := filepath.Join(w.Folder, "id_ed25519")
+	strange, err := os.ReadFile(filepath.Join(dockertest.SSH(t, dockertest.New(t).Socket).Folder, "id_ed25519"))
+	if err == nil {
+		err = os.Rename(known, filepath.Join(w.Folder, "id_rsa"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, raw := range map[string][]byte{"another key": strange, "no key": []byte("none")} {
+		if err := os.WriteFile(known, raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := over(t, w.Host, w.Folder).Info(t.Context(), client.InfoOptions{}); err != nil {
+			t.Errorf("after %s: %v", what, err)
 		}
 	}
 }

@@ -35,6 +35,8 @@ type Way struct {
 	mu      sync.Mutex
 	conns   []net.Conn
 	let     ssh.PublicKey
+	own     ssh.Signer
+	config  *ssh.ServerConfig
 	reach   []string
 }
 
@@ -73,6 +75,22 @@ func (w *Way) Bar() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.let = nil
+}
+
+// Certify has the machine show a certificate of an authority for a name, besides its key, before anybody connects; it gives the authority's key.
+func (w *Way) Certify(t testing.TB, name string) ssh.PublicKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := must[ssh.Signer](t)(ssh.NewSignerFromKey(key))
+	cert := &ssh.Certificate{Key: w.own.PublicKey(), CertType: ssh.HostCert, ValidPrincipals: []string{name}, ValidBefore: ssh.CertTimeInfinity}
+	if err := cert.SignCert(rand.Reader, authority); err != nil {
+		t.Fatal(err)
+	}
+	w.config.AddHostKey(must[ssh.Signer](t)(ssh.NewCertSigner(cert, w.own)))
+	return authority.PublicKey()
 }
 
 func (w *Way) accept(t testing.TB, l net.Listener, serve func(net.Conn)) {
@@ -153,6 +171,7 @@ func SSH(t testing.TB, socket string) *Way {
 		return nil, nil
 	}}
 	config.AddHostKey(signer)
+	w.own, w.config = signer, config
 	w.accept(t, l, func(c net.Conn) {
 		_, channels, requests, err := ssh.NewServerConn(c, config)
 		if err != nil {
