@@ -4,6 +4,7 @@ package kube
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,6 +86,7 @@ type question struct {
 	query    url.Values
 	kind     string // of the body
 	body     any
+	most     int64 // bytes of the answer; 0 is maxAnswer
 }
 
 // Get reads an object; one that is not there is Missing.
@@ -170,18 +172,25 @@ func List[T any](ctx context.Context, c *Client, r Resource, s Select) ([]T, str
 	return list[T](ctx, c, r, s)
 }
 
-func list[T any](ctx context.Context, c *Client, r Resource, s Select) ([]T, string, error) {
-	var all []T
+func list[T any](ctx context.Context, c *Client, r Resource, s Select) (all []T, version string, err error) {
+	version, err = pages(ctx, c, r, s, maxAnswer, func(items []T) bool {
+		all = append(all, items...)
+		return true
+	})
+	return all, version, err
+}
+
+// pages reads objects, some at a time and at most that many bytes of them, for as long as more are wanted.
+func pages[T any](ctx context.Context, c *Client, r Resource, s Select, most int64, more func(items []T) bool) (version string, err error) {
 	q := s.values()
 	q.Set("limit", "500")
 	for {
 		var p page[T]
-		if err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: q}, &p); err != nil {
-			return nil, "", err
+		if err := c.ask(ctx, question{verb: "list", resource: r, method: http.MethodGet, query: q, most: most}, &p); err != nil {
+			return "", err
 		}
-		all = append(all, p.Items...)
-		if p.Metadata.Continue == "" {
-			return all, p.Metadata.ResourceVersion, nil
+		if !more(p.Items) || p.Metadata.Continue == "" {
+			return p.Metadata.ResourceVersion, nil
 		}
 		q.Set("continue", p.Metadata.Continue)
 	}
@@ -209,7 +218,7 @@ func (c *Client) ask(ctx context.Context, q question, into any) error {
 	if into == nil {
 		into = &struct{}{}
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, cmp.Or(q.most, maxAnswer))).Decode(into); err != nil {
 		var syntax *json.SyntaxError
 		var kind *json.UnmarshalTypeError
 		if errors.As(err, &syntax) || errors.As(err, &kind) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
@@ -17,18 +18,25 @@ import (
 // others are found faster so.
 const alone = 4
 
+// Whoever may make objects in a namespace gives them labels as ours have: beyond these, each is asked for by its name.
+const (
+	mostGathered      = 5000     // objects of a kind
+	mostGatheredBytes = 64 << 20 // of all kinds of a look
+)
+
 // together is what a look has asked for so far.
 type together struct {
 	labels string
 	mu     sync.Mutex
 	kinds  map[Resource]*gathered
+	bytes  atomic.Int64 // that are kept
 }
 
 // gathered are the objects of a kind.
 type gathered struct {
 	mu      sync.Mutex
 	asked   int
-	whole   bool // they were asked for; without items the server did not give them
+	whole   bool // they were asked for; without byName the server did not give them, or they are too many
 	items   []item
 	byName  map[string]json.RawMessage
 	version string
@@ -71,26 +79,32 @@ func (c *Client) gather(ctx context.Context, r Resource) (*gathered, bool) {
 	if g.whole {
 		return g, g.byName != nil
 	}
-	raw, version, err := list[json.RawMessage](ctx, c, r, Select{Labels: c.together.labels})
-	if err != nil { // each of them tells what is wrong
-		g.whole = fault.Of(err) != fault.Cancelled
+	var items []item
+	byName, size := map[string]json.RawMessage{}, int64(0)
+	fits := true
+	version, err := pages(ctx, c, r, Select{Labels: c.together.labels}, mostGatheredBytes, func(page []json.RawMessage) bool {
+		for _, one := range page {
+			var meta struct {
+				Metadata struct {
+					Name   string            `json:"name"`
+					Labels map[string]string `json:"labels"`
+				} `json:"metadata"`
+			}
+			size += int64(len(one))
+			if fits = json.Unmarshal(one, &meta) == nil && len(items) < mostGathered && c.together.bytes.Load()+size <= mostGatheredBytes; !fits {
+				return false
+			}
+			items = append(items, item{meta.Metadata.Labels, one})
+			byName[meta.Metadata.Name] = one
+		}
+		return true
+	})
+	g.whole = fault.Of(err) != fault.Cancelled || err == nil
+	if err != nil || !fits { // each of them tells what is wrong
 		return nil, false
 	}
-	g.whole, g.version, g.byName = true, version, map[string]json.RawMessage{}
-	for _, one := range raw {
-		var meta struct {
-			Metadata struct {
-				Name   string            `json:"name"`
-				Labels map[string]string `json:"labels"`
-			} `json:"metadata"`
-		}
-		if err := json.Unmarshal(one, &meta); err != nil {
-			g.items, g.byName = nil, nil
-			return nil, false
-		}
-		g.items = append(g.items, item{meta.Metadata.Labels, one})
-		g.byName[meta.Metadata.Name] = one
-	}
+	c.together.bytes.Add(size)
+	g.version, g.items, g.byName = version, items, byName
 	return g, true
 }
 
