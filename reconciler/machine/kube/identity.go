@@ -62,3 +62,18 @@ func (c *Client) Version(ctx context.Context, group string) (string, error) {
 
 // At is which cluster, for people.
 func (c *Client) At() string { return c.at }
+
+// ServerVersion is the version of the API server, such as v1.34.1, which anybody may ask for; "" where it does not tell.
+func (c *Client) ServerVersion(ctx context.Context) string {
+	if known := c.server.Load(); known != nil {
+		return *known
+	}
+	var is struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if c.ask(ctx, question{verb: "get", resource: Resource{Name: "the server's version"}, method: http.MethodGet, path: "/version"}, &is) != nil && ctx.Err() != nil {
+		return ""
+	}
+	c.server.Store(&is.GitVersion)
+	return is.GitVersion
+}

@@ -55,7 +55,8 @@ type Client struct {
 	ahead    atomic.Int64 // of the server's clock before ours
 	silent   atomic.Int64 // when it did not answer last, by our clock
 	uid      atomic.Pointer[string]
-	versions sync.Map // of API groups
+	versions sync.Map               // of API groups
+	server   atomic.Pointer[string] // its version
 	together *together
 }
 

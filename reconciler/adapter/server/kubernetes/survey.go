@@ -110,7 +110,7 @@ func (s *server) differs(ctx context.Context, c *kube.Client, name string, all [
 func (s *server) seenFile(name string) string { return filepath.Join(s.o.Dir, name+".seen") }
 
 // seenOf says what is sealed; its number changes with how objects are compared.
-func seenOf(name string) string { return "seen on a cluster, 1 " + name }
+func seenOf(name string) string { return "seen on a cluster, 2 " + name }
 
 func (s *server) recall(name string) *owned.Settled {
 	s.seen.mu.Lock()

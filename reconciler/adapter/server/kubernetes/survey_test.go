@@ -182,3 +182,54 @@ func TestWhatIsRememberedIsOurs(t *testing.T) {
 		}
 	}
 }
+
+// A cluster's defaults and webhooks change, and nobody is told: what it would make of objects is asked again after an upgrade, and after a day.
+func TestWhatIsRememberedIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	s.double.Upgrade("v1.33.0")
+	s.apply(s.release("one", "1"))
+	file := filepath.Join(s.o.Dir, "one.seen")
+	older := func(by int64) {
+		raw, err := os.ReadFile(file)
+		if err == nil {
+			raw, err = s.o.Seal.Open(seenOf("one"), raw)
+		}
+		var all map[string]map[string]any
+		if err == nil {
+			err = json.Unmarshal(raw, &all)
+		}
+		for _, o := range all {
+			o["at"] = int64(o["at"].(float64)) - by
+		}
+		if err == nil {
+			raw, err = json.Marshal(all)
+		}
+		if err == nil {
+			err = os.WriteFile(file, s.o.Seal.Wrap(seenOf("one"), raw), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		what string
+		do   func()
+		dry  int64
+	}{
+		{"nothing", func() {}, 0},
+		{"an upgrade", func() { s.double.Upgrade("v1.34.1") }, 2},
+		{"nothing since the upgrade", func() {}, 0},
+		{"some hours", func() { older(12 * 3600) }, 0},
+		{"a day", func() { older(12 * 3600) }, 2},
+		{"nothing since that day", func() {}, 0},
+		{"a clock that was turned back", func() { older(-2 * 3600) }, 2},
+	} {
+		c.do()
+		s.server = New(s.o)
+		_, dry := s.counted()
+		if l := s.observe("one"); l.Health != port.Ready || l.Message != "" || dry.Load() != c.dry {
+			t.Errorf("after %s: observed %+v after %d questions what the cluster would make of it", c.what, l, dry.Load())
+		}
+	}
+}

@@ -70,6 +70,7 @@ type Cluster struct {
 	unknown  atomic.Bool
 	withheld map[string]bool // resources that the client may not list
 	after    atomic.Pointer[func(*http.Request)]
+	is       atomic.Pointer[string] // its version, where it tells one
 	rule     atomic.Pointer[func(string, map[string]any) string]
 	follows  func() []byte
 	followed map[string]bool // what was applied of it
@@ -189,6 +190,9 @@ func (c *Cluster) Withhold(resource string) (end func()) {
 	c.locked(func() { c.withheld[resource] = true })
 	return func() { c.locked(func() { delete(c.withheld, resource) }) }
 }
+
+// Upgrade has the server be of a version, which it tells.
+func (c *Cluster) Upgrade(version string) { c.is.Store(&version) }
 
 // After is called when a request was carried out and before it is answered; a panic with
 // http.ErrAbortHandler leaves it unanswered.

@@ -68,6 +68,11 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if is := c.is.Load(); is != nil && r.URL.Path == "/version" {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"gitVersion":%q}`, *is)
+		return
+	}
 	q, ok := parse(r)
 	if !ok || slices.Contains(c.o.Lacks, q.resource) {
 		deny(w, http.StatusNotFound, "", "the server could not find the requested resource")

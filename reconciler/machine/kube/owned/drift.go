@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -21,7 +22,8 @@ import (
 )
 
 // Settled remembers as what each object of a name was found to be as it is declared, so that the cluster is not asked again what it
-// would make of it: as long as nothing of that changes, neither does the answer. Its zero value knows of none.
+// would make of it. What a cluster makes of an object depends on more than on that: on its defaults and its webhooks, of which nobody
+// is told. So an answer counts for that version of the server alone, and for a day. Its zero value knows of none.
 type Settled struct {
 	mu    sync.Mutex
 	at    map[string]settled // by the object's uid
@@ -30,28 +32,44 @@ type Settled struct {
 
 // settled is an object that was as it is declared.
 type settled struct {
-	Form digest.Digest `json:"form"` // of what is declared of it, and of what is there of that
+	Form digest.Digest `json:"form"` // of what is declared of it, of what is there of that, and of which server says so
+	At   int64         `json:"at"`   // when it was found so, in seconds
 	// seen is what was declared, and the version that it had: the same need not be compared. It is not kept, as a cluster
 	// that is restored counts again.
 	seen string
 }
 
+// counts tells whether what was found is still believed. Not all objects of a cluster are asked about again at once.
+func (s settled) counts(uid string, now time.Time) bool {
+	var spread uint32
+	for _, c := range []byte(uid) {
+		spread = spread*31 + uint32(c)
+	}
+	age := now.Sub(time.Unix(s.At, 0))
+	return age > -time.Hour && age < settledFor-time.Duration(spread%60)*settledFor/240
+}
+
+// settledFor is how long an object is believed to be as it was found, less up to a quarter.
+const settledFor = 24 * time.Hour
+
 // mostSettled is how many objects are remembered; a name has a few.
 const mostSettled = 64
 
-func (s *Settled) saw(uid, seen string) bool {
+func (s *Settled) saw(uid, seen string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return uid != "" && s.at[uid].seen == seen
+	return uid != "" && s.at[uid].seen == seen && s.at[uid].counts(uid, now)
 }
 
 // is tells whether an object of that form was found to be as it is declared.
-func (s *Settled) is(uid string, as settled) bool {
+func (s *Settled) is(uid string, as settled, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, known := s.at[uid]; uid == "" || !known || at.Form != as.Form {
+	at, known := s.at[uid]
+	if uid == "" || !known || at.Form != as.Form || !at.counts(uid, now) {
 		return false
 	}
+	as.At = at.At
 	s.at[uid] = as
 	return true
 }
@@ -134,8 +152,9 @@ func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live ma
 	uid, _ := meta["uid"].(string)
 	version, _ := meta["resourceVersion"].(string)
 	declared := sum(o.Body)
-	as := settled{seen: string(declared) + " " + version}
-	if s.saw(uid, as.seen) {
+	now := c.Now()
+	as := settled{seen: string(declared) + " " + version, At: now.Unix()}
+	if s.saw(uid, as.seen, now) {
 		return nil, nil
 	}
 	ours, found := owners(live)
@@ -148,8 +167,8 @@ func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live ma
 			}
 		}
 	}
-	as.Form = sum([]any{declared, live["spec"], ours})
-	if len(found) == 0 && s.is(uid, as) {
+	as.Form = sum([]any{declared, live["spec"], ours, c.ServerVersion(ctx)})
+	if len(found) == 0 && s.is(uid, as, now) {
 		return nil, nil
 	}
 	var would map[string]any
