@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -62,6 +63,22 @@ func newClient(who, at, file string, o Options) *client {
 		Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: patience, Sleep: o.Sleep},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a credential goes nowhere else
 	}}
+}
+
+// serverOf is one spelling of the address that a server was declared by: what differs in case, a usual port or a slash at its end only is one server.
+func serverOf(at string) string {
+	u, err := url.Parse(at)
+	if err != nil || u.Hostname() == "" {
+		return at
+	}
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := u.Port(); p != "" && p != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		host += ":" + p
+	}
+	return u.Scheme + "://" + host + strings.TrimRight(path.Clean("/"+u.EscapedPath()), "/")
 }
 
 func (c *client) post(ctx context.Context, path string, body, out any) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -185,11 +186,14 @@ func (s *session) findExperiment(ctx context.Context) error {
 		if !s.p.Heal {
 			return fault.WithHint(fault.New(fault.Conflict, "experiment %s was deleted from MLflow", name), "restore it with mlflow experiments restore, or declare onDrift: heal")
 		}
+		if err := shaped(experimentID, got.Experiment.ID); err != nil {
+			return err
+		}
 		s.experiment = got.Experiment.ID
 		return s.write(ctx, "experiments/restore", map[string]string{"experiment_id": s.experiment}, nil)
 	case err == nil:
 		s.experiment = got.Experiment.ID
-		return named(s.experiment)
+		return shaped(experimentID, s.experiment)
 	}
 	if other, err := s.renamed(ctx, name); err != nil || other != "" {
 		return err
@@ -210,10 +214,10 @@ func (s *session) findExperiment(ctx context.Context) error {
 	if err != nil || s.dry {
 		return err
 	}
-	if err = named(made.ID); err != nil || got.Experiment.ID != "" {
+	if err = shaped(experimentID, made.ID); err != nil || got.Experiment.ID != "" {
 		return err
 	}
-	proof, err := s.own.Sign(s.made("experiment", name, made.ID))
+	proof, err := s.own.Sign(s.madeExperiment(name, made.ID))
 	if err != nil {
 		return err
 	}
@@ -238,10 +242,10 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 		return "", fmt.Errorf("find experiment %s: %w", name, err)
 	}
 	for _, e := range got.Experiments {
-		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name || !s.own.Signed(s.made("experiment", name, e.ID), valueOf(e.Tags, tagProof)) {
+		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name || !s.own.Signed(s.madeExperiment(name, e.ID), valueOf(e.Tags, tagProof)) {
 			continue
 		}
-		if err := named(e.ID); err != nil {
+		if err := shaped(experimentID, e.ID); err != nil {
 			return "", err
 		}
 		s.drift("experiment %s was renamed to %s", name, e.Name)
@@ -254,10 +258,16 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 	return "", nil
 }
 
-// named refuses an answer that does not say what it is about: what is asked for by no name is not found
+// Ids as MLflow makes and takes them.
+var (
+	runID        = lazyregexp.New(`^[0-9a-f]{32}$`)
+	experimentID = lazyregexp.New(`^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$`)
+)
+
+// shaped refuses an answer that does not say what it is about: what is asked for by no name is not found
 // again, and would be made a second time.
-func named(id string) error {
-	if id == "" || len(id) > registry.MostName {
+func shaped(as *lazyregexp.Regexp, id string) error {
+	if !as.MatchString(id) {
 		return fault.WithHint(fault.New(fault.Invalid, "MLflow answers without saying of what"), "see what answers at the tracker's url")
 	}
 	return nil

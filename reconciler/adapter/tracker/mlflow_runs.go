@@ -23,9 +23,19 @@ type Own struct {
 	Gone   func(writer string) bool // it ended, as far as is known; nil: never
 }
 
-// made is what is signed of a run or an experiment: the key or the name that it was made by, and which one it is.
-func (s *session) made(what, by, id string) string {
-	return fmt.Sprintf("%s of MLflow\nledger %s\nmade by %q\nid %q\n", what, s.p.Ledger, by, id)
+// madeRun is what is signed of a run: the key that it was made by, and which one it is. An id says that only together with its server: another server answers with
+// whatever id it likes, and ids of experiments are the same small numbers everywhere.
+func (s *session) madeRun(key digest.Digest, id string) string {
+	return fmt.Sprintf("run of MLflow\n%sexperiment %q\nmade by %q\nid %q\n", s.where(), s.experiment, key, id)
+}
+
+// madeExperiment is what is signed of an experiment: the name that it was made by, and which one it is.
+func (s *session) madeExperiment(name, id string) string {
+	return fmt.Sprintf("experiment of MLflow\n%smade by %q\nid %q\n", s.where(), name, id)
+}
+
+func (s *session) where() string {
+	return fmt.Sprintf("server %q\nworkspace %q\nledger %q\n", serverOf(s.url), s.workspace, s.p.Ledger)
 }
 
 // found is a run of ours on the server.
@@ -61,7 +71,7 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 		for _, r := range got.Runs {
 			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
 			f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
-			if !ours[key] || !s.own.Signed(s.made("run", string(key), f.id), valueOf(r.Data.Tags, tagProof)) {
+			if !ours[key] || !runID.MatchString(f.id) || !s.own.Signed(s.madeRun(key, f.id), valueOf(r.Data.Tags, tagProof)) {
 				if (ours[key] || key == "") && !f.deleted {
 					others[f.id] = true
 				}
@@ -183,7 +193,7 @@ func (s *session) begin(ctx context.Context, r port.TrackerRun) (w writing, err 
 			return w, err
 		}
 	}
-	proof, err := s.own.Sign(s.made("run", string(r.Key), w.id))
+	proof, err := s.own.Sign(s.madeRun(r.Key, w.id))
 	w.sign = []tag{{tagKey, string(r.Key)}, {tagProof, proof}, {tagWriter, s.writer}, {tagSince, fmt.Sprint(s.env.Now().UnixMilli())}}
 	return w, err
 }
@@ -210,7 +220,7 @@ func (s *session) create(ctx context.Context, r port.TrackerRun) (id string, err
 	if err := s.write(ctx, "runs/create", body, &made); err != nil {
 		return "", err
 	}
-	if err := named(made.Run.Info.ID); err != nil {
+	if err := shaped(runID, made.Run.Info.ID); err != nil {
 		return "", err
 	}
 	s.unsigned.Store(s.p.Ledger+string(r.Key), made.Run.Info.ID)

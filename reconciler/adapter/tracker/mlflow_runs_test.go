@@ -241,6 +241,74 @@ func TestAnothersExperimentIsNotRenamed(t *testing.T) {
 	}
 }
 
+// sessionOf is a session of a tracker, for what is signed in it.
+func sessionOf(m port.Tracker, p port.Projection, experiment string) *session {
+	return &session{mlflow: m.(*mlflow), p: p, experiment: experiment}
+}
+
+// TestWhatIsOursOnAnotherServerIsNotOursHere: two servers of one ledger give the same ids, and whoever reads the signatures of one writes them on the other.
+func TestWhatIsOursOnAnotherServerIsNotOursHere(t *testing.T) {
+	p := oneRun("l")
+	p.Heal = true
+	from, to := mlflowtest.New(), mlflowtest.New()
+	b, a := httptest.NewServer(from), httptest.NewServer(to)
+	defer b.Close()
+	defer a.Close()
+	tracked := func(url string) port.Tracker {
+		return MLflow(schemas.MLflowTracker{URL: url}, Options{Own: own, Env: env(nil), Writer: "one", Sleep: atOnce})
+	}
+	if r, err := tracked(b.URL).Record(t.Context(), p, false); err != nil || r.Runs != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	var e struct {
+		Experiment struct {
+			ID   string `json:"experiment_id"`
+			Tags []tag  `json:"tags"`
+		} `json:"experiment"`
+	}
+	rest{b.URL}.ask(t, "GET", "experiments/get-by-name?experiment_name=vishwa", nil, &e)
+	there := rest{b.URL}.everyRun(t, "vishwa", "l")
+	if len(there) != 1 || valueOf(e.Experiment.Tags, tagProof) == "" {
+		t.Fatalf("there are %v, of %+v", there, e)
+	}
+
+	at := rest{a.URL}
+	at.ask(t, "POST", "experiments/create", map[string]any{"name": "vishwa", "tags": e.Experiment.Tags}, nil)
+	for id, r := range there {
+		if theirs := at.logs(t, e.Experiment.ID, "FINISHED", r.Data.Tags...); theirs != id {
+			t.Fatalf("it is %s, and not %s", theirs, id)
+		}
+	}
+	if r, err := tracked(a.URL).Record(t.Context(), p, false); err != nil || r.Runs != 1 || len(r.Notes) != 1 {
+		t.Errorf("a run of the other server is taken for ours: %+v, %v", r, err)
+	}
+	at.ask(t, "POST", "experiments/update", map[string]string{"experiment_id": e.Experiment.ID, "new_name": "theirs"}, nil)
+	if r, err := tracked(a.URL).Record(t.Context(), p, false); err != nil || len(r.Drift) != 0 || at.experimentID(t, "theirs") != e.Experiment.ID {
+		t.Errorf("an experiment of the other server is taken for ours: %+v, %v", r, err)
+	}
+}
+
+// TestWhatIsSignedNamesThePlace: another server, workspace, experiment or ledger is another run; another spelling of the address is not.
+func TestWhatIsSignedNamesThePlace(t *testing.T) {
+	text := func(url, workspace, experiment, ledger string) string {
+		m := MLflow(schemas.MLflowTracker{URL: url, Workspace: workspace}, Options{Own: own, Env: env(nil)})
+		return sessionOf(m, port.Projection{Ledger: ledger}, experiment).madeRun("k", "1")
+	}
+	one := text("https://mlflow.example.com/team", "w", "5", "l")
+	for _, same := range []string{"https://MLflow.Example.com:443/team/", "HTTPS://mlflow.example.com./team", "https://mlflow.example.com//team//"} {
+		if text(same, "w", "5", "l") != one {
+			t.Errorf("%s is another server: %s", same, text(same, "w", "5", "l"))
+		}
+	}
+	for _, other := range []string{text("http://mlflow.example.com/team", "w", "5", "l"), text("https://mlflow.example.com:8443/team", "w", "5", "l"), text("https://mlflow.example.com/other", "w", "5", "l"),
+		text("https://mlflow.example.com/team", "v", "5", "l"), text("https://mlflow.example.com/team", "w", "6", "l"), text("https://mlflow.example.com/team", "w", "5", "m"),
+		text("https://mlflow.example.com/team", "w\"\nledger \"l", "5", "l")} {
+		if other == one {
+			t.Errorf("it is the same: %s", other)
+		}
+	}
+}
+
 // TestWhoEndedIsNotWaitedFor: a run that a process began which is there no more is gone on with at once; of others it is told that they write.
 func TestWhoEndedIsNotWaitedFor(t *testing.T) {
 	s := mlflowtest.New()

@@ -166,11 +166,17 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 		return map[string]any{"experiments": out}, nil
 	case "POST experiments/create":
 		name := text(body, "name")
-		if s.experiments[name] != nil {
-			return nil, exists()
+		for _, e := range s.experiments {
+			if e.name == name {
+				return nil, exists()
+			}
 		}
-		s.experiments[name] = &experiment{name, "active", tagsOf(body)}
-		return map[string]any{"experiment_id": name}, nil
+		id := name
+		for s.experiments[id] != nil { // that one has another name now
+			id += "-again"
+		}
+		s.experiments[id] = &experiment{name, "active", tagsOf(body)}
+		return map[string]any{"experiment_id": id}, nil
 	case "POST experiments/restore", "POST experiments/delete", "POST experiments/update", "POST experiments/set-experiment-tag":
 		e := s.experiments[text(body, "experiment_id")]
 		if e == nil {
@@ -205,7 +211,7 @@ var byTag = lazyregexp.New("^tags\\.`([^`]+)` = '([^']*)'$")
 
 func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	if what == "create" {
-		r := &run{id: fmt.Sprintf("r%04d", len(s.runs)), experiment: text(body, "experiment_id"), name: text(body, "run_name"), stage: "active", status: "RUNNING", tags: tagsOf(body), params: map[string]string{}}
+		r := &run{id: fmt.Sprintf("%032x", len(s.runs)+1), experiment: text(body, "experiment_id"), name: text(body, "run_name"), stage: "active", status: "RUNNING", tags: tagsOf(body), params: map[string]string{}}
 		if s.experiments[r.experiment] == nil || s.experiments[r.experiment].stage != "active" {
 			return nil, invalid()
 		}
