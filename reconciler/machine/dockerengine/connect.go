@@ -59,10 +59,21 @@ func (e *Engine) Machine(ctx context.Context) (netip.Addr, error) {
 	if err != nil || len(all) == 0 {
 		return netip.Addr{}, fault.WithHint(fault.New(fault.Transient, "look up the engine's machine %s: %w", e.machine, err), "correct the engine's address, or see that its name can be looked up")
 	}
-	if at := all[0].Unmap(); !at.IsLoopback() {
-		return at, nil
+	return publishAt(e.machine, all[0].Unmap())
+}
+
+// publishAt is where what a machine of that name and address publishes is asked for. Who has a name says where it leads: not to what this
+// machine has for itself, nor to what a cloud gives it.
+func publishAt(name string, at netip.Addr) (netip.Addr, error) {
+	_, err := netip.ParseAddr(name)
+	switch written := err == nil || dial.Loopback(name); {
+	case !written && !at.IsGlobalUnicast():
+		return netip.Addr{}, fault.WithHint(fault.New(fault.Denied, "the name of the engine's machine, %s, leads to %s, and not to another machine", name, at),
+			"reach an engine of this machine by its socket, or as tcp://127.0.0.1:PORT; another one by a name of its own")
+	case at.IsLoopback():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	return at, nil
 }
 
 // Reach connects to what a container publishes.
