@@ -89,7 +89,10 @@ func (w *Way) Certify(t testing.TB, name string) ssh.PublicKey {
 	if err := cert.SignCert(rand.Reader, authority); err != nil {
 		t.Fatal(err)
 	}
-	w.config.AddHostKey(must[ssh.Signer](t)(ssh.NewCertSigner(cert, w.own)))
+	both := must[ssh.Signer](t)(ssh.NewCertSigner(cert, w.own))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.config.AddHostKey(both)
 	return authority.PublicKey()
 }
 
@@ -173,7 +176,10 @@ func SSH(t testing.TB, socket string) *Way {
 	config.AddHostKey(signer)
 	w.own, w.config = signer, config
 	w.accept(t, l, func(c net.Conn) {
-		_, channels, requests, err := ssh.NewServerConn(c, config)
+		w.mu.Lock()
+		now := *config // Certify may add to it
+		w.mu.Unlock()
+		_, channels, requests, err := ssh.NewServerConn(c, &now)
 		if err != nil {
 			return
 		}
