@@ -82,22 +82,39 @@ func (p *part) readBytes(ctx context.Context, r io.ReaderAt, also io.Writer) err
 // begin begins an upload whose parts have checksums, or one without where the server knows none.
 func (b *s3) begin(ctx context.Context, u *upload) (err error) {
 	o := b.putting()
-	if u.checks = !b.plain.Load(); u.checks {
+	u.checks = !b.plain.Load() && !u.plain
+	without := false
+	if u.checks {
 		with := o
 		with.UserMetadata = maps.Clone(o.UserMetadata)
 		if with.UserMetadata == nil {
 			with.UserMetadata = map[string]string{}
 		}
 		with.UserMetadata["x-amz-checksum-algorithm"] = algorithm
-		if u.id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+u.key, with); err == nil || !refused(err) {
+		if u.id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+u.key, with); err == nil || !refused(err) || b.denied(ctx, err) {
 			return err
 		}
-		b.plain.Store(true)
-		u.checks = false
+		u.checks, without = false, true
 	}
 	u.id, err = b.core.NewMultipartUpload(ctx, b.bucket, b.prefix+u.key, o)
+	if err == nil && without {
+		b.plain.Store(true)
+	}
 	return err
 }
+
+// denied tells a refusal that is about who asks, or when, and says nothing of checksums.
+func (b *s3) denied(ctx context.Context, err error) bool {
+	return fault.Of(b.classed(ctx, "", err)) == fault.Denied
+}
+
+// unknownChecks is the refusal of a part with a checksum by a server that took the upload as one of such parts, however the part was sent.
+type unknownChecks struct {
+	upload string
+	error
+}
+
+func (u *unknownChecks) Unwrap() error { return u.error }
 
 // refused tells that a server did not take a request as it was.
 func refused(err error) bool {
@@ -123,7 +140,8 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 		o.SSE, o.DisableContentSha256 = b.sse, true
 		return b.core.PutObjectPart(ctx, b.bucket, b.prefix+u.key, u.id, p.number, io.NewSectionReader(u.r, p.off, p.size), p.size, o)
 	}
-	if u.checks && b.alone && !b.plain.Load() {
+	blind := false // the server took the part as it is sent to those who do not look, and not as it is to those who do
+	if u.checks && b.alone && !b.plain.Load() && !u.signs.Load() {
 		if p.checksum == "" {
 			if err := p.readBytes(ctx, u.r, io.Discard); err != nil {
 				return sent, err
@@ -133,7 +151,14 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 		if err == nil && sent.ChecksumCRC32C == p.checksum || err != nil && !refused(err) {
 			return sent, err
 		}
-		b.plain.Store(true) // it did not look, or takes nothing whose payload is not signed
+		switch {
+		case err == nil: // it did not look
+			b.plain.Store(true)
+		case b.denied(ctx, err): // such as by a rule of this bucket that payloads are signed
+			u.signs.Store(true)
+		default:
+			blind = true
+		}
 	}
 	if !known {
 		if sum, err = summed(ctx, u.r, p.off, p.size); err != nil {
@@ -149,5 +174,12 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 		}
 		o.CustomHeader = http.Header{"X-Amz-Checksum-Crc32c": {p.checksum}}
 	}
-	return put(o)
+	sent, err = put(o)
+	switch {
+	case err == nil && blind:
+		b.plain.Store(true)
+	case u.checks && err != nil && refused(err) && !b.denied(ctx, err):
+		err = &unknownChecks{u.id, err}
+	}
+	return sent, err
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/minio/minio-go/v7"
@@ -121,6 +122,7 @@ func TestAServerThatDoesNotLookIsSentMore(t *testing.T) {
 		"knows no checksum": func(r *http.Request) bool {
 			return r.Header.Get("X-Amz-Checksum-Crc32c") != "" && r.Header.Get("Content-Md5") == ""
 		},
+		"knows no checksum of a part": func(r *http.Request) bool { return r.Header.Get("X-Amz-Checksum-Crc32c") != "" },
 		"wants signatures": func(r *http.Request) bool {
 			return r.URL.Query().Has("partNumber") && r.Header.Get("X-Amz-Content-Sha256") == "UNSIGNED-PAYLOAD"
 		},
@@ -163,6 +165,76 @@ func TestAServerThatDoesNotLookIsSentMore(t *testing.T) {
 				t.Errorf("%d parts had an MD5, of 2", md5s)
 			}
 		})
+	}
+}
+
+// TestAServerThatRefusesChecksumsKeepsNoHalves: it takes an upload whose parts have checksums, and none of the parts. The upload is begun once more, and
+// what was begun before is given up, whether in this command or in one before.
+func TestAServerThatRefusesChecksumsKeepsNoHalves(t *testing.T) {
+	data := noise(3*leastPart + 7)
+	for _, size := range []int{leastPart + 7, len(data)} {
+		var begun, ended atomic.Int64
+		between := peers.NewBetween(t, peers.S3())
+		between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			q := r.URL.Query()
+			switch {
+			case q.Has("uploads") && r.Method == http.MethodPost:
+				begun.Add(1)
+				r.Header.Del("X-Amz-Checksum-Algorithm")
+			case q.Has("uploadId") && r.Method == http.MethodDelete:
+				ended.Add(1)
+			case q.Has("partNumber") && r.Header.Get("X-Amz-Checksum-Crc32c") != "":
+				_, _ = io.Copy(io.Discard, r.Body)
+				refuses(w, "NotImplemented")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		b := made(t, between.URL, "refuses")
+		for i, key := range []string{"first", "second"} {
+			if _, err := b.(port.Holder).PutNamed(t.Context(), key, bytes.NewReader(data[:size]), int64(size), digest.Of(data[:size])); err != nil {
+				t.Fatalf("%s: %v", key, err)
+			}
+			if got, err := whole(t, b, key); err != nil || !bytes.Equal(got, data[:size]) {
+				t.Errorf("%d bytes came back, %v", len(got), err)
+			}
+			if begun.Load() != int64(2+i) || ended.Load() != 1 {
+				t.Errorf("%s: %d uploads were begun and %d given up", key, begun.Load(), ended.Load())
+			}
+		}
+	}
+}
+
+// TestWhoIsDeniedLearnsNothingOfChecksums: a credential or a clock that is wrong, for one part or for all, does not have the next object sent as to a
+// server that knows no checksums.
+func TestWhoIsDeniedLearnsNothingOfChecksums(t *testing.T) {
+	data := noise(leastPart + 7)
+	for _, code := range []string{"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken"} {
+		for what, at := range map[string]func(r *http.Request) bool{
+			"beginning": func(r *http.Request) bool { return r.URL.Query().Has("uploads") && r.Method == http.MethodPost },
+			"each part": func(r *http.Request) bool { return r.URL.Query().Has("partNumber") },
+			"unsigned payload": func(r *http.Request) bool {
+				return r.URL.Query().Has("partNumber") && r.Header.Get("Content-Md5") == ""
+			},
+		} {
+			between := peers.NewBetween(t, looks(peers.S3()))
+			between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if at(r) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					refuses(w, code)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+			b := made(t, between.URL, "denied").(*s3)
+			_, err := b.PutNamed(t.Context(), "k", bytes.NewReader(data), int64(len(data)), digest.Of(data))
+			if what == "unsigned payload" && err != nil || what != "unsigned payload" && fault.Of(err) != fault.Denied {
+				t.Errorf("%s at %s: %v", code, what, err)
+			}
+			if b.plain.Load() {
+				t.Errorf("%s at %s: the server is taken for one that knows no checksums", code, what)
+			}
+		}
 	}
 }
 

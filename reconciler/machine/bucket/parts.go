@@ -5,8 +5,10 @@ package bucket
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -37,7 +39,9 @@ func partSize(size int64) int64 {
 // upload is an object that is sent in parts.
 type upload struct {
 	key, id string
-	checks  bool // it was begun as one whose parts have checksums of their own
+	checks  bool         // it was begun as one whose parts have checksums of their own
+	plain   bool         // it is to be begun as one whose parts have none
+	signs   *atomic.Bool // a part whose payload was not signed was denied
 	there   map[int]minio.ObjectPart
 	r       io.ReaderAt
 	size    int64
@@ -54,6 +58,13 @@ func (b *s3) putParts(ctx context.Context, key string, r io.ReaderAt, size int64
 	was := u.id
 	u.r, u.size, u.name = r, size, name
 	o, err := b.upload(ctx, u)
+	if unknown := (*unknownChecks)(nil); errors.As(err, &unknown) { // what was begun with checksums takes no part without
+		_ = b.core.AbortMultipartUpload(context.WithoutCancel(ctx), b.bucket, b.prefix+key, unknown.upload)
+		if o, err = b.upload(ctx, upload{key: key, r: r, size: size, name: name, plain: true}); err == nil {
+			b.plain.Store(true)
+		}
+		return o, err
+	}
 	if was != "" && minio.ToErrorResponse(err).Code == minio.NoSuchUpload {
 		// Somebody else, who sent the same, completed it or gave it up.
 		o, err = b.upload(ctx, upload{key: key, r: r, size: size, name: name})
@@ -109,6 +120,7 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 			return o, err
 		}
 	}
+	u.signs = new(atomic.Bool)
 	each := partSize(u.size)
 	parts := make([]minio.CompletePart, (u.size+each-1)/each)
 	whole := sha256.New()
