@@ -81,6 +81,11 @@ func (p *part) readBytes(ctx context.Context, r io.ReaderAt, also io.Writer) err
 
 // begin begins an upload whose parts have checksums, or one without where the server knows none.
 func (b *s3) begin(ctx context.Context, u *upload) (err error) {
+	defer func() {
+		if err == nil {
+			b.ours.Store(u.id, true)
+		}
+	}()
 	o := b.putting()
 	u.checks = !b.plain.Load() && !u.plain
 	without := false

@@ -209,7 +209,7 @@ func TestAServerThatRefusesChecksumsKeepsNoHalves(t *testing.T) {
 // server that knows no checksums.
 func TestWhoIsDeniedLearnsNothingOfChecksums(t *testing.T) {
 	data := noise(leastPart + 7)
-	for _, code := range []string{"AccessDenied", "RequestTimeTooSkewed", "ExpiredToken"} {
+	for _, code := range []string{"AccessDenied", "RequestTimeTooSkewed"} {
 		for what, at := range map[string]func(r *http.Request) bool{
 			"beginning": func(r *http.Request) bool { return r.URL.Query().Has("uploads") && r.Method == http.MethodPost },
 			"each part": func(r *http.Request) bool { return r.URL.Query().Has("partNumber") },

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -72,24 +73,63 @@ func (b *s3) putParts(ctx context.Context, key string, r io.ReaderAt, size int64
 	return o, err
 }
 
-// begun finds the newest upload of the object that was not completed. A server that
-// does not tell, or not to us, has none.
+// begun finds the newest upload of the object that we began and that was not completed. Of one that somebody else began, they said who may read the object and
+// how it is kept. A server that does not tell, or not to us, has none.
 func (b *s3) begun(ctx context.Context, key string) (u upload, err error) {
 	none := upload{key: key}
-	list, err := b.core.ListMultipartUploads(ctx, b.bucket, b.prefix+key, "", "", "", mostParts/10)
-	if err != nil {
+	there, err := b.unfinished(ctx, key)
+	if err != nil || len(there) == 0 {
 		return none, b.untold(ctx, err)
 	}
-	var when time.Time
-	for _, l := range list.Uploads {
-		if l.Key == b.prefix+key && !l.Initiated.Before(when) {
-			u.id, when = l.UploadID, l.Initiated
+	for _, l := range there {
+		if _, ours := b.ours.Load(l.UploadID); ours {
+			u.id = l.UploadID
+		}
+	}
+	if u.id != "" {
+		return b.arrived(ctx, key, u.id)
+	}
+	// Who we are to the server shows in what we begin, so that what another process of ours began is known.
+	if err := b.begin(ctx, &none); err != nil {
+		return none, err
+	}
+	if there, err = b.unfinished(ctx, key); err != nil {
+		return none, b.untold(ctx, err)
+	}
+	us := ""
+	for _, l := range there {
+		if l.UploadID == none.id {
+			us = l.Initiator.ID
+		}
+	}
+	for _, l := range there {
+		if us != "" && l.Initiator.ID == us && l.UploadID != none.id {
+			u.id = l.UploadID
 		}
 	}
 	if u.id == "" {
 		return none, nil
 	}
-	u.key, u.there = key, map[int]minio.ObjectPart{}
+	if u, err = b.arrived(ctx, key, u.id); err != nil || u.id == "" {
+		return none, err
+	}
+	_ = b.core.AbortMultipartUpload(context.WithoutCancel(ctx), b.bucket, b.prefix+key, none.id)
+	b.ours.Delete(none.id)
+	return u, nil
+}
+
+// unfinished are the uploads of an object that were not completed, the newest last.
+func (b *s3) unfinished(ctx context.Context, key string) ([]minio.ObjectMultipartInfo, error) {
+	list, err := b.core.ListMultipartUploads(ctx, b.bucket, b.prefix+key, "", "", "", mostParts/10)
+	all := slices.DeleteFunc(list.Uploads, func(l minio.ObjectMultipartInfo) bool { return l.Key != b.prefix+key })
+	slices.SortStableFunc(all, func(x, y minio.ObjectMultipartInfo) int { return x.Initiated.Compare(y.Initiated) })
+	return all, err
+}
+
+// arrived is an upload of the object with the parts that the server has; without an id where the server does not tell.
+func (b *s3) arrived(ctx context.Context, key, id string) (u upload, err error) {
+	none := upload{key: key}
+	u = upload{key: key, id: id, there: map[int]minio.ObjectPart{}}
 	for after, more := 0, true; more; {
 		parts, err := b.core.ListObjectParts(ctx, b.bucket, b.prefix+key, u.id, after, mostParts/10)
 		if err != nil {
@@ -165,6 +205,7 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 	if err != nil {
 		return o, err
 	}
+	b.ours.Delete(u.id)
 	return port.Object{Key: u.key, Size: u.size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
@@ -80,6 +81,7 @@ type s3 struct {
 	sse            encrypt.ServerSide
 	access         map[string]string // headers
 	alone          bool              // nobody else writes to the line: it is of TLS, or of this machine
+	ours           sync.Map          // ids of uploads that this process began
 	plain          atomic.Bool       // the server was seen not to hold parts against their checksums
 }
 
