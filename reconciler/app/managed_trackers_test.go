@@ -4,10 +4,16 @@
 package app
 
 import (
+	"bytes"
+	"maps"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/pass/track"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -15,14 +21,36 @@ import (
 
 func TestAControllerAsksTheTrackersOfItsFile(t *testing.T) {
 	project := &schemas.Project{Trackers: schemas.Trackers{MLflow: &schemas.MLflowTracker{URL: "https://mlflow.example.com"}}}
+	key, err := seal.KeyOf(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		may  *[]string
 		want bool
 	}{{nil, true}, {&[]string{}, false}, {&[]string{"https://other.example.com"}, false}, {&[]string{"https://mlflow.example.com"}, true}} {
-		_, err := new(Repository).declaredTrackers(project, Options{Trackers: c.may}, "m")[0].Record(t.Context(), port.Projection{}, true) // nothing is asked for nothing
+		_, err := new(Repository).declaredTrackers(project, Options{Trackers: c.may}, key)[0].Record(t.Context(), port.Projection{}, true) // nothing is asked for nothing
 		if c.want != (err == nil) || err != nil && fault.Of(err) != fault.Denied {
 			t.Errorf("%v: %v", c.may, err)
 		}
+	}
+}
+
+// TestWhichRunsAreOursIsSealed: what another wrote into the state folder, or moved there, says nothing.
+func TestWhichRunsAreOursIsSealed(t *testing.T) {
+	key, err := seal.KeyOf(bytes.Repeat([]byte("k"), 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := madeRuns{filepath.Join(t.TempDir(), "trackers"), key}
+	one, two, run := digest.Of([]byte("one")), digest.Of([]byte("two")), map[digest.Digest]string{digest.Of(nil): "1"}
+	if err := w.Keep(one, run); err != nil || !maps.Equal(w.Runs(one), run) || len(w.Runs(two)) != 0 {
+		t.Errorf("%v: %v, %v", err, w.Runs(one), w.Runs(two))
+	}
+	from, _ := w.file(one)
+	to, _ := w.file(two)
+	if err := os.Rename(from, to); err != nil || len(w.Runs(two)) != 0 || len(w.Runs(one)) != 0 {
+		t.Errorf("it was moved: %v, %v", w.Runs(two), err)
 	}
 }
 

@@ -281,7 +281,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 		State:   filepath.Join(h.Paths.State, apart),
 	}
 	if o.Isolation == nil {
-		h.trackersOf = func(p *schemas.Project) []Shown { return h.declaredTrackers(p, o, sealed.Name()) }
+		h.trackersOf = func(p *schemas.Project) []Shown { return h.declaredTrackers(p, o, sealed) }
 		h.Trackers = h.trackersOf(project)
 	}
 	h.Runner = wrap.BoundedRuns(h.Runner, o.Env)

@@ -22,9 +22,11 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/gto"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/wandb"
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/track"
 	"github.com/vishwaops/vishwa/reconciler/plural"
@@ -43,9 +45,9 @@ type Shown struct {
 }
 
 // declaredTrackers are those of a project. Who records tells itself from others by its machine and process.
-func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine string) (out []Shown) {
+func (h *Repository) declaredTrackers(p *schemas.Project, o Options, sealed seal.Key) (out []Shown) {
 	if m := p.Trackers.MLflow; m != nil {
-		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(machine), Writer: writer(machine, os.Getpid())})
+		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(sealed), Writer: writer(sealed.Name(), os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
@@ -70,7 +72,7 @@ func (h *Repository) declaredTrackers(p *schemas.Project, o Options, machine str
 
 // makes signs what is recorded in systems where others write too, with the key that signs the ledger: whichever controller of trust.yaml records
 // next knows it again.
-func (h *Repository) makes(machine string) tracker.Own {
+func (h *Repository) makes(sealed seal.Key) tracker.Own {
 	return tracker.Own{
 		Sign: func(text string) (string, error) {
 			with, err := h.Keys.SSH()
@@ -80,8 +82,46 @@ func (h *Repository) makes(machine string) tracker.Own {
 			return h.Trust.SignMade(text, with, rand.Reader)
 		},
 		Signed: func(text, proof string) bool { return h.Trust.Made(text, proof) },
-		Gone:   func(who string) bool { return ended(machine, who) },
+		Gone:   func(who string) bool { return ended(sealed.Name(), who) },
+
+		Witness: madeRuns{filepath.Join(h.Paths.State, "trackers"), sealed},
 	}
+}
+
+// madeRuns keeps in sealed files which runs of MLflow are ours.
+type madeRuns struct {
+	dir string
+	key seal.Key
+}
+
+func (w madeRuns) file(place digest.Digest) (path, purpose string) {
+	return filepath.Join(w.dir, "mlflow-"+place.Hex()[:32]), "runs of MLflow at " + place.Hex()
+}
+
+// Runs implements tracker.Witness. What cannot be read, or was not sealed here, is nothing.
+func (w madeRuns) Runs(place digest.Digest) (runs map[digest.Digest]string) {
+	path, purpose := w.file(place)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	if raw, err = w.key.Open(purpose, raw); err != nil || json.Unmarshal(raw, &runs) != nil {
+		return nil
+	}
+	return runs
+}
+
+// Keep implements tracker.Witness.
+func (w madeRuns) Keep(place digest.Digest, runs map[digest.Digest]string) error {
+	raw, err := json.Marshal(runs)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(w.dir, 0o700); err != nil {
+		return err
+	}
+	path, purpose := w.file(place)
+	return sandbox.WriteFile(path, w.key.Wrap(purpose, raw))
 }
 
 // writer names a process that records, and where processes have numbers of their own, such as in a container, that place too.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
@@ -61,7 +62,10 @@ type session struct {
 	p          port.Projection
 	dry        bool
 	experiment string
-	signs      bool     // it was tried
+	signs      bool                     // it was tried
+	begins     bool                     // it made the experiment
+	known      map[digest.Digest]string // runs of ours that were signed, by their keys; kept: as the witness has them
+	kept       map[digest.Digest]string
 	models     *placed  // nil: files of models stay where they are
 	stale      []string // versions of the model at hand that others took the place of
 	out        port.Recorded
@@ -73,7 +77,7 @@ func (m *mlflow) Record(ctx context.Context, p port.Projection, dry bool) (port.
 	return s.out, err
 }
 
-func (s *session) record(ctx context.Context) error {
+func (s *session) record(ctx context.Context) (err error) {
 	if len(s.p.Runs) == 0 && len(s.p.Models) == 0 {
 		return nil // an experiment of nothing is nobody's
 	}
@@ -84,6 +88,7 @@ func (s *session) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, s.keep()) }()
 	var failed []error
 	for _, r := range s.p.Runs {
 		if err := s.run(ctx, r, there); err != nil {
@@ -210,7 +215,7 @@ func (s *session) findExperiment(ctx context.Context) error {
 			made.ID = got.Experiment.ID
 		}
 	}
-	s.experiment = made.ID
+	s.experiment, s.begins = made.ID, err == nil && got.Experiment.ID == ""
 	if err != nil || s.dry {
 		return err
 	}
@@ -276,9 +281,10 @@ func shaped(as *lazyregexp.Regexp, id string) error {
 // runAnswer is what MLflow says of a run.
 type runAnswer struct {
 	Info struct {
-		ID     string `json:"run_id"`
-		Status string `json:"status"`
-		Stage  string `json:"lifecycle_stage"`
+		ID         string `json:"run_id"`
+		Experiment string `json:"experiment_id"`
+		Status     string `json:"status"`
+		Stage      string `json:"lifecycle_stage"`
 	} `json:"info"`
 	Data struct {
 		Tags   []tag            `json:"tags"`

@@ -21,6 +21,8 @@ type Own struct {
 	Sign   func(text string) (proof string, err error)
 	Signed func(text, proof string) bool
 	Gone   func(writer string) bool // it ended, as far as is known; nil: never
+	// Witness remembers the runs that were signed here; nil: nothing does.
+	Witness Witness
 }
 
 // madeRun is what is signed of a run: the key that it was made by, and which one it is. An id says that only together with its server: another server answers with
@@ -43,8 +45,15 @@ type found struct {
 	id      string
 	whole   bool
 	deleted bool
+	bare    bool // its signature was taken away
 	writer  string
 	since   int64
+}
+
+func foundOf(r runAnswer) found {
+	f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
+	f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
+	return f
 }
 
 // runsThere are the runs of this ledger, by their keys. Of several of one key the first by its id
@@ -54,9 +63,11 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 	if s.experiment == "" { // it is yet to be made, and this is dry
 		return out, nil
 	}
-	ours := map[digest.Digest]bool{}
+	s.remember()
+	ours, known := map[digest.Digest]bool{}, map[string]digest.Digest{}
 	for _, r := range s.p.Runs {
 		ours[r.Key] = true
+		known[s.known[r.Key]] = r.Key
 	}
 	others := map[string]bool{}
 	err := paged("runs", func(page string) (string, error) {
@@ -70,14 +81,15 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 		}
 		for _, r := range got.Runs {
 			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
-			f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
-			if !ours[key] || !runID.MatchString(f.id) || !s.own.Signed(s.madeRun(key, f.id), valueOf(r.Data.Tags, tagProof)) {
+			f := foundOf(r)
+			if of, is := known[f.id]; is && !s.own.Signed(s.madeRun(of, f.id), valueOf(r.Data.Tags, tagProof)) || is && key != of {
+				key, f.bare = of, true
+			} else if !ours[key] || !runID.MatchString(f.id) || !s.own.Signed(s.madeRun(key, f.id), valueOf(r.Data.Tags, tagProof)) {
 				if (ours[key] || key == "") && !f.deleted {
 					others[f.id] = true
 				}
 				continue
 			}
-			f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
 			was, twice := out[key]
 			if !twice || was.id == f.id { // a page may begin again with what the last one ended with
 				out[key] = f
@@ -116,6 +128,14 @@ func first(a, b found) (keep, drop found) {
 // run records a run that is not there, or finishes one that was begun.
 func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.Digest]found) (err error) {
 	at, known := there[r.Key]
+	if !known {
+		if at, known, err = s.witnessed(ctx, r.Key); err != nil {
+			return err
+		}
+		if known {
+			there[r.Key] = at
+		}
+	}
 	if known && at.deleted {
 		s.drift("run %s of entry %d was deleted", r.Name, r.Entry)
 		if !s.p.Heal {
@@ -126,6 +146,11 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 		}
 		at.deleted = false
 		there[r.Key] = at
+	}
+	if known && at.bare {
+		if err := s.resign(ctx, r, at.id); err != nil {
+			return err
+		}
 	}
 	if known && at.whole {
 		return nil
@@ -241,6 +266,7 @@ func (s *session) batch(ctx context.Context, key digest.Digest, w *writing, para
 	}
 	if err == nil || s.write(ctx, "runs/log-batch", map[string]any{"run_id": w.id, "tags": w.sign}, nil) == nil {
 		w.sign = nil
+		s.known[key] = w.id
 		s.unsigned.Delete(s.p.Ledger + string(key))
 	}
 	return err

@@ -165,18 +165,7 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 		}
 		return map[string]any{"experiments": out}, nil
 	case "POST experiments/create":
-		name := text(body, "name")
-		for _, e := range s.experiments {
-			if e.name == name {
-				return nil, exists()
-			}
-		}
-		id := name
-		for s.experiments[id] != nil { // that one has another name now
-			id += "-again"
-		}
-		s.experiments[id] = &experiment{name, "active", tagsOf(body)}
-		return map[string]any{"experiment_id": id}, nil
+		return s.newExperiment(text(body, "name"), tagsOf(body))
 	case "POST experiments/restore", "POST experiments/delete", "POST experiments/update", "POST experiments/set-experiment-tag":
 		e := s.experiments[text(body, "experiment_id")]
 		if e == nil {
@@ -205,6 +194,20 @@ func (s *Server) answer(what string, body map[string]json.RawMessage) (map[strin
 		return s.ofRun(rest, body)
 	}
 	return s.ofModel(verb+" "+path, body)
+}
+
+func (s *Server) newExperiment(name string, tags map[string]string) (map[string]any, *refusal) {
+	for _, e := range s.experiments {
+		if e.name == name {
+			return nil, exists()
+		}
+	}
+	id := name
+	for s.experiments[id] != nil { // that one has another name now
+		id += "-again"
+	}
+	s.experiments[id] = &experiment{name, "active", tags}
+	return map[string]any{"experiment_id": id}, nil
 }
 
 var byTag = lazyregexp.New("^tags\\.`([^`]+)` = '([^']*)'$")
