@@ -18,7 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/schemas"
@@ -89,7 +89,7 @@ func (a *cli) importFrom(ctx context.Context, o importing) error {
 	if err != nil {
 		return err
 	}
-	w := registry.Declare(got, in)
+	w := mlflowformat.Declare(got, in)
 	for _, f := range w.Files {
 		if err := writeNew(r.Dir(), f.Path, []byte(f.Text)); err != nil {
 			return err
@@ -114,9 +114,9 @@ func (a *cli) importFrom(ctx context.Context, o importing) error {
 const mostScripts = 100_000
 
 // declaredIn is what the work tree has that declarations are held against.
-func declaredIn(ctx context.Context, r *repo.Repo, script string) (registry.Repository, error) {
+func declaredIn(ctx context.Context, r *repo.Repo, script string) (mlflowformat.Repository, error) {
 	tree := r.Worktree()
-	in := registry.Repository{Declared: map[string]bool{}, Script: filepath.ToSlash(filepath.Clean(script)), Name: projectNameOf(filepath.Base(r.Dir()))}
+	in := mlflowformat.Repository{Declared: map[string]bool{}, Script: filepath.ToSlash(filepath.Clean(script)), Name: projectNameOf(filepath.Base(r.Dir()))}
 	if script == "" {
 		in.Script = ""
 	}

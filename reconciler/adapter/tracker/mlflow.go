@@ -13,7 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -287,9 +287,9 @@ type runAnswer struct {
 		Stage      string `json:"lifecycle_stage"`
 	} `json:"info"`
 	Data struct {
-		Tags   []tag            `json:"tags"`
-		Params []tag            `json:"params"`
-		Mets   []registry.Point `json:"metrics"`
+		Tags   []tag                `json:"tags"`
+		Params []tag                `json:"params"`
+		Mets   []mlflowformat.Point `json:"metrics"`
 	} `json:"data"`
 }
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -52,7 +52,7 @@ func (s *session) fill(ctx context.Context, r port.TrackerRun, more port.Tracker
 			}
 		}
 		m := min(len(metrics), mostBatch-p-len(w.sign))
-		for m > 0 && size(params[:p])+m*(registry.MostName+100) > mostBatchBytes {
+		for m > 0 && size(params[:p])+m*(mlflowformat.MostName+100) > mostBatchBytes {
 			m /= 2
 		}
 		if err := s.batch(ctx, r.Key, &w, params[:p], metrics[:m]); err != nil {
@@ -74,7 +74,7 @@ func (s *session) fill(ctx context.Context, r port.TrackerRun, more port.Tracker
 }
 
 // batchOf is the body of a request that logs.
-func batchOf(id string, tags, params []tag, metrics []registry.Point) ([]byte, error) {
+func batchOf(id string, tags, params []tag, metrics []mlflowformat.Point) ([]byte, error) {
 	body := map[string]any{"run_id": id}
 	if len(tags) > 0 { // MLflow takes no null for a list
 		body["tags"] = tags
@@ -86,7 +86,7 @@ func batchOf(id string, tags, params []tag, metrics []registry.Point) ([]byte, e
 	if err != nil || len(metrics) == 0 {
 		return raw, err
 	}
-	return append(registry.AppendPoints(append(raw[:len(raw)-1], `,"metrics":`...), metrics), '}'), nil
+	return append(mlflowformat.AppendPoints(append(raw[:len(raw)-1], `,"metrics":`...), metrics), '}'), nil
 }
 
 func size(params []tag) (n int) {
@@ -101,7 +101,7 @@ func parameters(r port.TrackerRun, more map[string]string) []tag {
 	all := map[string]string{}
 	maps.Copy(all, more)
 	maps.Copy(all, r.Params)
-	names := registry.Names(slices.Sorted(maps.Keys(all)))
+	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)))
 	var out []tag
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, tag{names[name], bounded.Shortened(all[name], mostParamValue)})
@@ -110,7 +110,7 @@ func parameters(r port.TrackerRun, more map[string]string) []tag {
 }
 
 // points are all of a run: a metric that has no course has one point, at its end.
-func points(r port.TrackerRun, courses []port.TrackerSeries) (out []registry.Point) {
+func points(r port.TrackerRun, courses []port.TrackerSeries) (out []mlflowformat.Point) {
 	all, n := map[string]bool{}, len(r.Metrics)
 	for name := range r.Metrics {
 		all[name] = true
@@ -119,10 +119,10 @@ func points(r port.TrackerRun, courses []port.TrackerSeries) (out []registry.Poi
 		all[c.Name] = true
 		n += len(c.Values)
 	}
-	names := registry.Names(slices.Sorted(maps.Keys(all)))
-	out = make([]registry.Point, 0, n)
+	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)))
+	out = make([]mlflowformat.Point, 0, n)
 	add := func(name string, v float64, at, step int64) {
-		out = append(out, registry.Point{Key: names[name], Value: registry.Number(v), Time: at, Step: step})
+		out = append(out, mlflowformat.Point{Key: names[name], Value: mlflowformat.Number(v), Time: at, Step: step})
 	}
 	end := r.Finished.UnixMilli()
 	for _, c := range courses {
@@ -150,7 +150,7 @@ func points(r port.TrackerRun, courses []port.TrackerSeries) (out []registry.Poi
 }
 
 // missing is what a run that was begun lacks, and whether its data sets were told.
-func (s *session) missing(ctx context.Context, id string, params []tag, metrics []registry.Point) ([]tag, []registry.Point, bool, error) {
+func (s *session) missing(ctx context.Context, id string, params []tag, metrics []mlflowformat.Point) ([]tag, []mlflowformat.Point, bool, error) {
 	var got struct {
 		Run struct {
 			runAnswer
@@ -178,8 +178,8 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 		delete(ours, m.Key) // it is asked for once
 		err := paged("points of a metric", func(page string) (string, error) {
 			var history struct {
-				Metrics []registry.Point `json:"metrics"`
-				Next    string           `json:"next_page_token"`
+				Metrics []mlflowformat.Point `json:"metrics"`
+				Next    string               `json:"next_page_token"`
 			}
 			ask := map[string]string{"run_id": id, "metric_key": m.Key, "max_results": "25000"}
 			if page != "" {
@@ -198,7 +198,7 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			return nil, nil, false, err
 		}
 	}
-	return params, slices.DeleteFunc(metrics, func(m registry.Point) bool { return there[m.Same()] }), len(got.Run.Inputs.Sets) > 0, nil
+	return params, slices.DeleteFunc(metrics, func(m mlflowformat.Point) bool { return there[m.Same()] }), len(got.Run.Inputs.Sets) > 0, nil
 }
 
 func datasets(inputs map[string]digest.Digest) (out []any) {
@@ -210,7 +210,7 @@ func datasets(inputs map[string]digest.Digest) (out []any) {
 		}
 		out = append(out, map[string]any{
 			"tags":    []tag{{"mlflow.data.context", "training"}},
-			"dataset": map[string]string{"name": bounded.Shortened(name, registry.MostName), "digest": bounded.Shortened(d.Hex(), mostDatasetID-4), "source_type": "vishwa", "source": string(source)},
+			"dataset": map[string]string{"name": bounded.Shortened(name, mlflowformat.MostName), "digest": bounded.Shortened(d.Hex(), mostDatasetID-4), "source_type": "vishwa", "source": string(source)},
 		})
 	}
 	return out

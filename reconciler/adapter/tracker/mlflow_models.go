@@ -14,7 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -217,7 +217,7 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 		stands[a.Alias] = a.Version
 	}
 	for _, env := range slices.Sorted(maps.Keys(m.Serves)) {
-		want, alias := versions[m.Serves[env]], registry.Alias(env)
+		want, alias := versions[m.Serves[env]], mlflowformat.Alias(env)
 		if want == "" {
 			s.note("model %s: what %s serves has no version", name, env)
 			continue
@@ -273,7 +273,7 @@ func (s *session) proposed(m port.TrackerModel, env, given, is string, versions 
 func (s *session) retire(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, stands map[string]string) error {
 	serves := map[string]bool{}
 	for env := range m.Serves {
-		serves[tagAlias+registry.Alias(env)] = true
+		serves[tagAlias+mlflowformat.Alias(env)] = true
 	}
 	for _, t := range got.Model.Tags {
 		if len(t.Key) <= len(tagAlias) || t.Key[:len(tagAlias)] != tagAlias || serves[t.Key] {

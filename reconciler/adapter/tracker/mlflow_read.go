@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -32,10 +32,10 @@ const (
 )
 
 // ReadMLflow reads what a server has, and changes nothing.
-func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (registry.Registry, error) {
-	r := &reading{client: newClient("MLflow", spec.URL, spec.Token, o), runs: map[string]*registry.Run{}}
+func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (mlflowformat.Registry, error) {
+	r := &reading{client: newClient("MLflow", spec.URL, spec.Token, o), runs: map[string]*mlflowformat.Run{}}
 	r.workspace = spec.Workspace
-	var out registry.Registry
+	var out mlflowformat.Registry
 	names, err := r.models(ctx, want)
 	if err != nil {
 		return out, err
@@ -53,7 +53,7 @@ func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o 
 
 type reading struct {
 	*client
-	runs map[string]*registry.Run
+	runs map[string]*mlflowformat.Run
 }
 
 // listedModel is a registered model as MLflow answers it.
@@ -126,8 +126,8 @@ func otherwise(what string) error {
 }
 
 // model reads the newest version of a model, and the run that made it.
-func (r *reading) model(ctx context.Context, m listedModel) (registry.Model, error) {
-	out := registry.Model{Name: m.Name, Aliases: map[string]string{}}
+func (r *reading) model(ctx context.Context, m listedModel) (mlflowformat.Model, error) {
+	out := mlflowformat.Model{Name: m.Name, Aliases: map[string]string{}}
 	if len(m.Aliases) > mostOf {
 		return out, fault.WithHint(fault.New(fault.Invalid, "a registered model has more than %d aliases", mostOf), "name other models by --model")
 	}
@@ -182,9 +182,9 @@ type readAnswer struct {
 		Experiment string `json:"experiment_id"`
 	} `json:"info"`
 	Data struct {
-		Tags    []tag            `json:"tags"`
-		Params  []tag            `json:"params"`
-		Metrics []registry.Point `json:"metrics"`
+		Tags    []tag                `json:"tags"`
+		Params  []tag                `json:"params"`
+		Metrics []mlflowformat.Point `json:"metrics"`
 	} `json:"data"`
 	Inputs struct {
 		Datasets []struct {
@@ -195,7 +195,7 @@ type readAnswer struct {
 	} `json:"inputs"`
 }
 
-func (r *reading) run(ctx context.Context, id string) (*registry.Run, error) {
+func (r *reading) run(ctx context.Context, id string) (*mlflowformat.Run, error) {
 	if known, ok := r.runs[id]; ok {
 		return known, nil
 	}
@@ -216,8 +216,8 @@ func (r *reading) run(ctx context.Context, id string) (*registry.Run, error) {
 	return r.runs[id], nil
 }
 
-func runOf(a readAnswer) *registry.Run {
-	out := &registry.Run{Experiment: a.Info.Experiment, Source: valueOf(a.Data.Tags, "mlflow.source.name"), Params: map[string]string{}, Metrics: map[string]float64{}}
+func runOf(a readAnswer) *mlflowformat.Run {
+	out := &mlflowformat.Run{Experiment: a.Info.Experiment, Source: valueOf(a.Data.Tags, "mlflow.source.name"), Params: map[string]string{}, Metrics: map[string]float64{}}
 	for _, p := range a.Data.Params[:min(len(a.Data.Params), mostOf)] {
 		out.Params[p.Key] = p.Value
 	}
@@ -240,7 +240,7 @@ type listedExperiment struct {
 	Name string `json:"name"`
 }
 
-func (r *reading) experiments(ctx context.Context, want Wanted) (out []registry.Experiment, err error) {
+func (r *reading) experiments(ctx context.Context, want Wanted) (out []mlflowformat.Experiment, err error) {
 	var all []listedExperiment
 	for _, name := range want.Experiments {
 		var got struct {
@@ -280,13 +280,13 @@ func (r *reading) experiments(ctx context.Context, want Wanted) (out []registry.
 		if err != nil {
 			return nil, fmt.Errorf("runs of experiment %s: %w", e.ID, err)
 		}
-		out = append(out, registry.Experiment{Name: e.Name, Run: run})
+		out = append(out, mlflowformat.Experiment{Name: e.Name, Run: run})
 	}
 	return out, nil
 }
 
 // newest is the newest run of an experiment that ended well.
-func (r *reading) newest(ctx context.Context, experiment string) (*registry.Run, error) {
+func (r *reading) newest(ctx context.Context, experiment string) (*mlflowformat.Run, error) {
 	var got struct {
 		Runs []readAnswer `json:"runs"`
 	}

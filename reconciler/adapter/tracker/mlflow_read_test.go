@@ -12,11 +12,11 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-func readAll(t *testing.T, h http.Handler, want Wanted) (registry.Registry, error) {
+func readAll(t *testing.T, h http.Handler, want Wanted) (mlflowformat.Registry, error) {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	defer srv.Close()
@@ -44,7 +44,7 @@ func makeChurn(t *testing.T, r rest) {
 			Run runAnswer `json:"run"`
 		}
 		r.ask(t, "POST", "runs/create", map[string]any{"experiment_id": e.ID, "run_name": "r", "start_time": 5, "tags": []tag{{"mlflow.source.name", source}}}, &made)
-		r.ask(t, "POST", "runs/log-batch", map[string]any{"run_id": made.Run.Info.ID, "params": []tag{{"depth", "3"}}, "metrics": []registry.Point{{Key: "test.auc", Value: 0.9, Time: 5}}}, nil)
+		r.ask(t, "POST", "runs/log-batch", map[string]any{"run_id": made.Run.Info.ID, "params": []tag{{"depth", "3"}}, "metrics": []mlflowformat.Point{{Key: "test.auc", Value: 0.9, Time: 5}}}, nil)
 		r.ask(t, "POST", "runs/update", map[string]any{"run_id": made.Run.Info.ID, "status": "FINISHED", "end_time": 9}, nil)
 		return made.Run.Info.ID
 	}

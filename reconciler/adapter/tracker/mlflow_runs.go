@@ -10,7 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -254,7 +254,7 @@ func (s *session) create(ctx context.Context, r port.TrackerRun) (id string, err
 
 // batch logs one batch of a run. What is yet to be signed goes with the first; where that is refused, it goes alone, so that the run is known again and
 // no other is made for it.
-func (s *session) batch(ctx context.Context, key digest.Digest, w *writing, params []tag, metrics []registry.Point) error {
+func (s *session) batch(ctx context.Context, key digest.Digest, w *writing, params []tag, metrics []mlflowformat.Point) error {
 	body, err := batchOf(w.id, w.sign, params, metrics)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	registry "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -110,9 +110,9 @@ type shownAnswer struct {
 		Stage  string `json:"lifecycle_stage"`
 	} `json:"info"`
 	Data struct {
-		Tags    []tag            `json:"tags"`
-		Params  []tag            `json:"params"`
-		Metrics []registry.Point `json:"metrics"`
+		Tags    []tag                `json:"tags"`
+		Params  []tag                `json:"params"`
+		Metrics []mlflowformat.Point `json:"metrics"`
 	} `json:"data"`
 	Inputs struct {
 		Sets []any `json:"dataset_inputs"`
@@ -144,10 +144,10 @@ func (s rest) show(t *testing.T, experiment string, key digest.Digest) (out []po
 		shown := porttest.ShownRun{Name: r.Info.Name, Commit: tagged(r.Data.Tags)["mlflow.source.git.commit"], Status: r.Info.Status, Inputs: len(r.Inputs.Sets), Params: tagged(r.Data.Params), Tags: tagged(r.Data.Tags), Points: map[string][]float64{}}
 		for _, m := range r.Data.Metrics {
 			var h struct {
-				Metrics []registry.Point `json:"metrics"`
+				Metrics []mlflowformat.Point `json:"metrics"`
 			}
 			s.ask(t, "GET", "metrics/get-history?max_results=25000&run_id="+r.Info.ID+"&metric_key="+strings.NewReplacer("%", "%25", " ", "%20", "@", "%40").Replace(m.Key), nil, &h)
-			slices.SortStableFunc(h.Metrics, func(a, b registry.Point) int { return int(a.Step - b.Step) })
+			slices.SortStableFunc(h.Metrics, func(a, b mlflowformat.Point) int { return int(a.Step - b.Step) })
 			for _, p := range h.Metrics {
 				shown.Points[m.Key] = append(shown.Points[m.Key], float64(p.Value))
 			}
