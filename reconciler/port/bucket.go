@@ -60,8 +60,8 @@ type Bucket interface {
 	Delete(ctx context.Context, keys ...string) error
 }
 
-// Holder is a Bucket that holds what it is given against its name while it sends it, so that it need not be read before. Bytes that
+// NamedPutter is a Bucket that holds what it is given against its name while it sends it, so that it need not be read before. Bytes that
 // are not what they are named are Corrupt, and are not kept.
-type Holder interface {
+type NamedPutter interface {
 	PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (Object, error)
 }

@@ -78,7 +78,7 @@ func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, er
 		return "", 0, fault.New(fault.Internal, "write store: %s cannot be read at any place", name)
 	}
 	put := func() (port.Object, error) { return s.bucket.Put(ctx, Key(name), at, size) }
-	if h, holds := s.bucket.(port.Holder); holds {
+	if h, holds := s.bucket.(port.NamedPutter); holds {
 		put = func() (port.Object, error) { return h.PutNamed(ctx, Key(name), at, size, name) }
 	}
 	if _, err := put(); err != nil {

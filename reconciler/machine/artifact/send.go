@@ -151,7 +151,7 @@ func send(ctx context.Context, to port.Bucket, key string, f digest.File, conten
 		return o, err
 	}
 	defer in.Close()
-	h, holds := to.(port.Holder)
+	h, holds := to.(port.NamedPutter)
 	if !holds {
 		if err := readToEnd(in, f); err != nil {
 			return o, err

@@ -74,7 +74,7 @@ func partsAreHeld(t *testing.T, server http.Handler) {
 	between := s.between(t, server)
 	b := made(t, between.URL, "held")
 	data := noise(3*leastPart + 7)
-	if _, err := b.(port.Holder).PutNamed(t.Context(), "k", bytes.NewReader(data), int64(len(data)), digest.Of(data)); err != nil {
+	if _, err := b.(port.NamedPutter).PutNamed(t.Context(), "k", bytes.NewReader(data), int64(len(data)), digest.Of(data)); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.all) != 4 {
@@ -149,7 +149,7 @@ func TestAServerThatDoesNotLookIsSentMore(t *testing.T) {
 			})
 			b := made(t, between.URL, "blind")
 			for _, key := range []string{"first", "second"} {
-				if _, err := b.(port.Holder).PutNamed(t.Context(), key, bytes.NewReader(data), int64(len(data)), digest.Of(data)); err != nil {
+				if _, err := b.(port.NamedPutter).PutNamed(t.Context(), key, bytes.NewReader(data), int64(len(data)), digest.Of(data)); err != nil {
 					t.Fatal(err)
 				}
 				if got, err := whole(t, b, key); err != nil || !bytes.Equal(got, data) {
@@ -192,7 +192,7 @@ func TestAServerThatRefusesChecksumsKeepsNoHalves(t *testing.T) {
 		})
 		b := made(t, between.URL, "refuses")
 		for i, key := range []string{"first", "second"} {
-			if _, err := b.(port.Holder).PutNamed(t.Context(), key, bytes.NewReader(data[:size]), int64(size), digest.Of(data[:size])); err != nil {
+			if _, err := b.(port.NamedPutter).PutNamed(t.Context(), key, bytes.NewReader(data[:size]), int64(size), digest.Of(data[:size])); err != nil {
 				t.Fatalf("%s: %v", key, err)
 			}
 			if got, err := whole(t, b, key); err != nil || !bytes.Equal(got, data[:size]) {

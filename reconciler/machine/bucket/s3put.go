@@ -17,7 +17,7 @@ func (b *s3) Put(ctx context.Context, key string, r io.ReaderAt, size int64) (po
 	return b.putContent(ctx, key, r, size, "")
 }
 
-// PutNamed implements port.Holder.
+// PutNamed implements port.NamedPutter.
 func (b *s3) PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
 	return b.putContent(ctx, key, r, size, name)
 }
