@@ -59,7 +59,6 @@ var large = map[string]string{
 	"reconciler/adapter/repo":              "one reading of Git: revisions, the checkout and what came before share one lock, one cache and one way to name a file",
 	"reconciler/adapter/source":            "one place a file or three, all of which share their options and how what was looked at is fetched",
 	"reconciler/adapter/server":            "one host process: its parts hand each other open sockets and sealed orders",
-	"reconciler/adapter/tracker":           "one session of MLflow: what is there, what of it is ours and what is written share its experiment and its client",
 	"reconciler/adapter/server/kubernetes": "one server of clusters, whose targets are a file each and share its records, waiting and undoing",
 	"reconciler/app":                       "the one place that knows every adapter by name",
 	"reconciler/app/review":                "one conversation with a pull request, each of whose words reads the same session",

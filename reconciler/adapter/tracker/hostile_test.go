@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -25,7 +26,7 @@ func liar(t *testing.T, rows map[string]func(n int) string) (m port.Tracker, ask
 	t.Helper()
 	count := map[string]int{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path := strings.TrimPrefix(r.URL.Path, prefix)
+		path := strings.TrimPrefix(r.URL.Path, mlflowapi.Prefix)
 		count[path]++
 		if row := rows[path]; row != nil {
 			fmt.Fprint(w, row(count[path]))
@@ -82,7 +83,7 @@ func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
 			"runs/get": func(int) string {
 				return `{"run": {"data": {"metrics": [{"key": "a"}, {"key": "a"}, {"key": "other"}]}}}`
 			},
-			"metrics/get-history": func(n int) string { return `{` + next(n) + `}` }}, "does not end", "metrics/get-history", mostPages},
+			"metrics/get-history": func(n int) string { return `{` + next(n) + `}` }}, "does not end", "metrics/get-history", mlflowapi.MostPages},
 		"versions without an end": {map[string]func(int) string{"experiments/get-by-name": experiment, "runs/search": whole,
 			"registered-models/get": func(int) string {
 				return `{"registered_model": {"tags": [{"key": "vishwa.ledger", "value": "l"}]}}`

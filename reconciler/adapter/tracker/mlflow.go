@@ -8,20 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
-
-// TokenVariable has MLflow's bearer token, or user:password, where no file of one is declared.
-const TokenVariable = "VISHWA_TRACKER_MLFLOW"
 
 // Tags of ours on MLflow's records.
 const (
@@ -39,17 +39,36 @@ const (
 )
 
 type mlflow struct {
-	*client
+	*mlflowapi.Client
+	env      port.Env
+	writer   string
 	spec     schemas.MLflowTracker
 	open     func(at *schemas.S3, env port.Env) (port.Bucket, error)
 	own      Own
 	unsigned sync.Map // runs that this process made and could not sign yet: by ledger and key, the id
 }
 
+// Options are what a tracker is reached with.
+type Options struct {
+	Env port.Env
+	// Transport asks the server; nil is the usual way.
+	Transport http.RoundTripper
+	// Bucket opens where files of models go; nil is S3, with the credentials of Env.
+	Bucket func(at *schemas.S3, env port.Env) (port.Bucket, error)
+	Own    Own
+	// Writer tells this process from others that record the same.
+	Writer string
+	// Sleep waits between tries; nil is the usual way.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+func (o Options) client(spec schemas.MLflowTracker) *mlflowapi.Client {
+	return mlflowapi.New(mlflowapi.Options{URL: spec.URL, Workspace: spec.Workspace, Token: spec.Token, Env: o.Env, Transport: o.Transport, Sleep: o.Sleep})
+}
+
 // MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
 func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
-	m := &mlflow{client: newClient("MLflow", spec.URL, spec.Token, o), spec: spec, open: o.Bucket, own: o.Own}
-	m.workspace = spec.Workspace
+	m := &mlflow{Client: o.client(spec), env: o.Env, writer: o.Writer, spec: spec, open: o.Bucket, own: o.Own}
 	if m.open == nil {
 		m.open = intoS3
 	}
@@ -131,7 +150,7 @@ func (s *session) write(ctx context.Context, path string, body, out any) error {
 		s.out.Writes++
 		return nil
 	}
-	err := s.post(ctx, path, body, out)
+	err := s.Post(ctx, path, body, out)
 	if err == nil {
 		s.out.Writes++
 	}
@@ -182,7 +201,7 @@ type experimentAnswer struct {
 func (s *session) findExperiment(ctx context.Context) error {
 	name := s.spec.ExperimentName()
 	var got experimentAnswer
-	err := s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got)
+	err := s.Get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got)
 	switch {
 	case err != nil && fault.Of(err) != fault.Missing:
 		return fmt.Errorf("find experiment %s: %w", name, err)
@@ -211,7 +230,7 @@ func (s *session) findExperiment(ctx context.Context) error {
 	}
 	err = s.write(ctx, "experiments/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}, {tagExperiment, name}}}, &made)
 	if fault.Of(err) == fault.Conflict && err != nil { // somebody made it meanwhile
-		if err = s.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err == nil {
+		if err = s.Get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err == nil {
 			made.ID = got.Experiment.ID
 		}
 	}
@@ -240,9 +259,9 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 		} `json:"experiments"`
 	}
 	body := map[string]any{"filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "view_type": "ACTIVE_ONLY", "max_results": 1000}
-	if err := s.post(ctx, "experiments/search", body, &got); err != nil {
-		if fault.Of(err) == fault.Missing && s.workspace != "" { // a list is never missing
-			return "", fault.WithHint(fault.New(fault.Invalid, "MLflow has no workspace %s, or does not show it to this credential", s.workspace), "correct the tracker's workspace, or have the server's administrator let the credential in")
+	if err := s.Post(ctx, "experiments/search", body, &got); err != nil {
+		if fault.Of(err) == fault.Missing && s.spec.Workspace != "" { // a list is never missing
+			return "", fault.WithHint(fault.New(fault.Invalid, "MLflow has no workspace %s, or does not show it to this credential", s.spec.Workspace), "correct the tracker's workspace, or have the server's administrator let the credential in")
 		}
 		return "", fmt.Errorf("find experiment %s: %w", name, err)
 	}

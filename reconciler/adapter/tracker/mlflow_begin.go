@@ -20,7 +20,7 @@ func (s *session) begun(ctx context.Context, name string, v port.TrackerVersion)
 		return nil, false, nil
 	}
 	var got registeredAnswer
-	if err := s.get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
+	if err := s.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
 		return nil, false, err
 	}
 	note := strings.SplitN(valueOf(got.Model.Tags, tagModel+v.Key.Hex()), " ", 3)
@@ -90,7 +90,7 @@ func (s *session) output(ctx context.Context, run, id string, begun bool) error 
 				} `json:"outputs"`
 			} `json:"run"`
 		}
-		if err := s.get(ctx, "runs/get", map[string]string{"run_id": run}, &got); err != nil {
+		if err := s.Get(ctx, "runs/get", map[string]string{"run_id": run}, &got); err != nil {
 			return err
 		}
 		for _, m := range got.Run.Outputs.Models {

@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -159,7 +160,7 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			} `json:"inputs"`
 		} `json:"run"`
 	}
-	if err := s.get(ctx, "runs/get", map[string]string{"run_id": id}, &got); err != nil {
+	if err := s.Get(ctx, "runs/get", map[string]string{"run_id": id}, &got); err != nil {
 		return nil, nil, false, err
 	}
 	has := map[string]bool{}
@@ -176,7 +177,7 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			continue
 		}
 		delete(ours, m.Key) // it is asked for once
-		err := paged("points of a metric", func(page string) (string, error) {
+		err := mlflowapi.Paged("points of a metric", func(page string) (string, error) {
 			var history struct {
 				Metrics []mlflowformat.Point `json:"metrics"`
 				Next    string               `json:"next_page_token"`
@@ -185,7 +186,7 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 			if page != "" {
 				ask["page_token"] = page
 			}
-			err := s.get(ctx, "metrics/get-history", ask, &history)
+			err := s.Get(ctx, "metrics/get-history", ask, &history)
 			for _, p := range history.Metrics {
 				p.Key = m.Key
 				if ours[p.Same()] {

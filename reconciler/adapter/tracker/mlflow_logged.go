@@ -14,6 +14,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -76,7 +77,7 @@ func (s *session) findModels(ctx context.Context) error {
 		return nil
 	}
 	var got experimentAnswer
-	if err := s.get(ctx, "experiments/get", map[string]string{"experiment_id": s.experiment}, &got); err != nil {
+	if err := s.Get(ctx, "experiments/get", map[string]string{"experiment_id": s.experiment}, &got); err != nil {
 		return err
 	}
 	root, below := s.models.below(got.Experiment.Root)
@@ -95,7 +96,7 @@ func (s *session) searchModels(ctx context.Context) error {
 	for _, m := range s.p.Models {
 		versions += len(m.Versions)
 	}
-	return paged("models", func(page string) (string, error) {
+	return mlflowapi.Paged("models", func(page string) (string, error) {
 		var got struct {
 			Models []loggedAnswer `json:"models"`
 			Next   string         `json:"next_page_token"`
@@ -104,7 +105,7 @@ func (s *session) searchModels(ctx context.Context) error {
 		if page != "" {
 			body["page_token"] = page
 		}
-		if err := s.post(ctx, "logged-models/search", body, &got); err != nil {
+		if err := s.Post(ctx, "logged-models/search", body, &got); err != nil {
 			return "", fmt.Errorf("look for models: %w", err)
 		}
 		for _, m := range got.Models {
@@ -124,7 +125,7 @@ func (s *session) logged(ctx context.Context, id string) (*loggedModel, error) {
 		var got struct {
 			Model loggedAnswer `json:"model"`
 		}
-		err := s.get(ctx, "logged-models/"+id, nil, &got)
+		err := s.Get(ctx, "logged-models/"+id, nil, &got)
 		if err != nil && fault.Of(err) != fault.Missing {
 			return nil, err
 		}
@@ -317,7 +318,7 @@ func (s *session) logModel(ctx context.Context, name string, v port.TrackerVersi
 		s.out.Writes++
 		return out, nil
 	}
-	if err := s.ask(ctx, "PATCH", "logged-models/"+l.id, map[string]string{"model_id": l.id, "status": modelReady}, nil); err != nil {
+	if err := s.Ask(ctx, "PATCH", "logged-models/"+l.id, map[string]string{"model_id": l.id, "status": modelReady}, nil); err != nil {
 		return filed{}, err
 	}
 	s.out.Writes++

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -32,7 +33,7 @@ type registeredAnswer struct {
 func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[digest.Digest]found) error {
 	name := s.spec.Prefix + m.Name
 	var got registeredAnswer
-	err := s.get(ctx, "registered-models/get", map[string]string{"name": name}, &got)
+	err := s.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got)
 	switch {
 	case err != nil && fault.Of(err) != fault.Missing:
 		return err
@@ -123,7 +124,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 	for _, v := range m.Versions {
 		all[v.Key] = nil
 	}
-	err := paged("versions", func(page string) (string, error) {
+	err := mlflowapi.Paged("versions", func(page string) (string, error) {
 		var got struct {
 			Versions []struct {
 				Version string `json:"version"`
@@ -136,7 +137,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 		if page != "" {
 			ask["page_token"] = page
 		}
-		if err := s.get(ctx, "model-versions/search", ask, &got); err != nil {
+		if err := s.Get(ctx, "model-versions/search", ask, &got); err != nil {
 			return "", err
 		}
 		for _, v := range got.Versions {
@@ -297,7 +298,7 @@ func (s *session) remove(ctx context.Context, path string, body any) error {
 		s.out.Writes++
 		return nil
 	}
-	err := s.delete(ctx, path, body)
+	err := s.Delete(ctx, path, body)
 	if err != nil && fault.Of(err) == fault.Missing {
 		return nil
 	}

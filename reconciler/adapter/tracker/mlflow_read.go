@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -33,8 +34,7 @@ const (
 
 // ReadMLflow reads what a server has, and changes nothing.
 func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (mlflowformat.Registry, error) {
-	r := &reading{client: newClient("MLflow", spec.URL, spec.Token, o), runs: map[string]*mlflowformat.Run{}}
-	r.workspace = spec.Workspace
+	r := &reading{Client: o.client(spec), runs: map[string]*mlflowformat.Run{}}
 	var out mlflowformat.Registry
 	names, err := r.models(ctx, want)
 	if err != nil {
@@ -52,7 +52,7 @@ func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o 
 }
 
 type reading struct {
-	*client
+	*mlflowapi.Client
 	runs map[string]*mlflowformat.Run
 }
 
@@ -74,7 +74,7 @@ func (r *reading) models(ctx context.Context, want Wanted) (out []listedModel, e
 		var got struct {
 			Model listedModel `json:"registered_model"`
 		}
-		if err := r.get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
+		if err := r.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
 			return nil, fmt.Errorf("registered model %s: %w", name, err)
 		}
 		if got.Model.Name != name {
@@ -86,12 +86,12 @@ func (r *reading) models(ctx context.Context, want Wanted) (out []listedModel, e
 		return out, nil
 	}
 	seen := map[string]bool{}
-	err = paged("registered models", func(page string) (string, error) {
+	err = mlflowapi.Paged("registered models", func(page string) (string, error) {
 		var got struct {
 			Models []listedModel `json:"registered_models"`
 			Next   string        `json:"next_page_token"`
 		}
-		if err := r.get(ctx, "registered-models/search", asking(page), &got); err != nil {
+		if err := r.Get(ctx, "registered-models/search", asking(page), &got); err != nil {
 			return "", err
 		}
 		for _, m := range got.Models {
@@ -150,7 +150,7 @@ func (r *reading) model(ctx context.Context, m listedModel) (mlflowformat.Model,
 			Run     string `json:"run_id"`
 		} `json:"model_version"`
 	}
-	err := r.get(ctx, "model-versions/get", map[string]string{"name": m.Name, "version": out.Newest}, &got)
+	err := r.Get(ctx, "model-versions/get", map[string]string{"name": m.Name, "version": out.Newest}, &got)
 	if err != nil && fault.Of(err) == fault.Missing { // an alias on a version that was deleted
 		return out, nil
 	}
@@ -202,7 +202,7 @@ func (r *reading) run(ctx context.Context, id string) (*mlflowformat.Run, error)
 	var got struct {
 		Run readAnswer `json:"run"`
 	}
-	err := r.get(ctx, "runs/get", map[string]string{"run_id": id}, &got)
+	err := r.Get(ctx, "runs/get", map[string]string{"run_id": id}, &got)
 	switch {
 	case err != nil && fault.Of(err) == fault.Missing:
 		r.runs[id] = nil
@@ -246,7 +246,7 @@ func (r *reading) experiments(ctx context.Context, want Wanted) (out []mlflowfor
 		var got struct {
 			Experiment listedExperiment `json:"experiment"`
 		}
-		if err := r.get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err != nil {
+		if err := r.Get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err != nil {
 			return nil, fmt.Errorf("experiment %s: %w", name, err)
 		}
 		if got.Experiment.Name != name {
@@ -255,13 +255,13 @@ func (r *reading) experiments(ctx context.Context, want Wanted) (out []mlflowfor
 		all = append(all, got.Experiment)
 	}
 	if want.all() {
-		err := paged("experiments", func(page string) (string, error) {
+		err := mlflowapi.Paged("experiments", func(page string) (string, error) {
 			var got struct {
 				Experiments []listedExperiment `json:"experiments"`
 				Next        string             `json:"next_page_token"`
 			}
 			body := map[string]any{"max_results": 100, "view_type": "ACTIVE_ONLY", "page_token": page}
-			if err := r.post(ctx, "experiments/search", body, &got); err != nil {
+			if err := r.Post(ctx, "experiments/search", body, &got); err != nil {
 				return "", err
 			}
 			for _, e := range got.Experiments {
@@ -291,7 +291,7 @@ func (r *reading) newest(ctx context.Context, experiment string) (*mlflowformat.
 		Runs []readAnswer `json:"runs"`
 	}
 	body := map[string]any{"experiment_ids": []string{experiment}, "filter": "attributes.status = 'FINISHED'", "max_results": 1, "order_by": []string{"attributes.start_time DESC"}}
-	if err := r.post(ctx, "runs/search", body, &got); err != nil {
+	if err := r.Post(ctx, "runs/search", body, &got); err != nil {
 		return nil, err
 	}
 	if len(got.Runs) == 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -108,7 +109,7 @@ func TestAServerThatLiesIsRefused(t *testing.T) {
 		"a list of numbers":          {map[string]string{"registered-models/search": `{"registered_models":[1]}`}, "not its REST API"},
 	} {
 		_, err := readAll(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			answer := c.answers[strings.TrimPrefix(r.URL.Path, prefix)]
+			answer := c.answers[strings.TrimPrefix(r.URL.Path, mlflowapi.Prefix)]
 			if answer == "" {
 				answer = "{}"
 			}
@@ -126,7 +127,7 @@ func TestNothingOfAServersNamesLeadsElsewhere(t *testing.T) {
 	_, err := readAll(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.URL.Path)
 		out := map[string]any{}
-		switch strings.TrimPrefix(r.URL.Path, prefix) {
+		switch strings.TrimPrefix(r.URL.Path, mlflowapi.Prefix) {
 		case "registered-models/search":
 			out["registered_models"] = []any{map[string]any{"name": "../../x?y=z", "latest_versions": []any{map[string]string{"version": "1"}}}}
 		case "model-versions/get":
@@ -140,7 +141,7 @@ func TestNothingOfAServersNamesLeadsElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range asked {
-		if !strings.HasPrefix(a, prefix) || strings.Contains(a, "..") {
+		if !strings.HasPrefix(a, mlflowapi.Prefix) || strings.Contains(a, "..") {
 			t.Errorf("it was asked for %s", a)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -37,7 +38,7 @@ func (s *session) madeExperiment(name, id string) string {
 }
 
 func (s *session) where() string {
-	return fmt.Sprintf("server %q\nworkspace %q\nledger %q\n", serverOf(s.url), s.workspace, s.p.Ledger)
+	return fmt.Sprintf("server %q\nworkspace %q\nledger %q\n", s.Server(), s.spec.Workspace, s.p.Ledger)
 }
 
 // found is a run of ours on the server.
@@ -70,13 +71,13 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 		known[s.known[r.Key]] = r.Key
 	}
 	others := map[string]bool{}
-	err := paged("runs", func(page string) (string, error) {
+	err := mlflowapi.Paged("runs", func(page string) (string, error) {
 		var got struct {
 			Runs []runAnswer `json:"runs"`
 			Next string      `json:"next_page_token"`
 		}
 		body := map[string]any{"experiment_ids": []string{s.experiment}, "filter": "tags.`" + tagLedger + "` = '" + s.p.Ledger + "'", "run_view_type": "ALL", "max_results": 1000, "page_token": page}
-		if err := s.post(ctx, "runs/search", body, &got); err != nil {
+		if err := s.Post(ctx, "runs/search", body, &got); err != nil {
 			return "", fmt.Errorf("look for runs: %w", err)
 		}
 		for _, r := range got.Runs {
@@ -205,7 +206,7 @@ func (s *session) begin(ctx context.Context, r port.TrackerRun) (w writing, err 
 		var got struct {
 			Run runAnswer `json:"run"`
 		}
-		err := s.get(ctx, "runs/get", map[string]string{"run_id": w.id}, &got)
+		err := s.Get(ctx, "runs/get", map[string]string{"run_id": w.id}, &got)
 		if err != nil && fault.Of(err) != fault.Missing {
 			return w, err
 		}

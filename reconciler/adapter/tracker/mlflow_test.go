@@ -29,6 +29,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -80,7 +81,7 @@ func (s rest) ask(t *testing.T, method, path string, body, out any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequest(method, s.url+prefix+path, bytes.NewReader(raw))
+	req, err := http.NewRequest(method, s.url+mlflowapi.Prefix+path, bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,8 +262,8 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 		want   fault.Kind
 		says   string
 	}{
-		"401": {status(401), fault.Denied, TokenVariable},
-		"403": {status(403), fault.Denied, TokenVariable},
+		"401": {status(401), fault.Denied, mlflowapi.TokenVariable},
+		"403": {status(403), fault.Denied, mlflowapi.TokenVariable},
 		"429": {status(429), fault.Transient, "rate limit"},
 		"500": {status(500), fault.Transient, "500"},
 		"a page to log in at": {func(w http.ResponseWriter, r *http.Request) {
@@ -281,7 +282,7 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 			}))
 			srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			defer srv.Close()
-			m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(map[string]string{TokenVariable: secret}), Sleep: atOnce})
+			m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(map[string]string{mlflowapi.TokenVariable: secret}), Sleep: atOnce})
 			_, err := m.Record(t.Context(), p, false)
 			text := fmt.Sprint(err, fault.HintOf(err))
 			if fault.Of(err) != c.want || !strings.Contains(text, c.says) || strings.Contains(text, secret) || fault.HintOf(err) == "" {
@@ -308,7 +309,7 @@ func status(code int) http.HandlerFunc {
 func TestACredentialGoesNowhereInTheClear(t *testing.T) {
 	p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: digest.Of(nil), Name: "r"}}}
 	none := roundTrip(func(*http.Request) (*http.Response, error) { t.Error("it was asked"); return nil, io.EOF })
-	_, err := MLflow(schemas.MLflowTracker{URL: "http://mlflow.example:5000"}, Options{Own: own, Env: env(map[string]string{TokenVariable: "user:secret"}), Transport: none}).Record(t.Context(), p, false)
+	_, err := MLflow(schemas.MLflowTracker{URL: "http://mlflow.example:5000"}, Options{Own: own, Env: env(map[string]string{mlflowapi.TokenVariable: "user:secret"}), Transport: none}).Record(t.Context(), p, false)
 	if fault.Of(err) != fault.Denied || !strings.Contains(fault.HintOf(err), "https://") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("in the clear: %v", err)
 	}

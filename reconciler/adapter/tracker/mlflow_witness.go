@@ -57,7 +57,7 @@ func (s *session) witnessed(ctx context.Context, key digest.Digest) (f found, is
 	var got struct {
 		Run runAnswer `json:"run"`
 	}
-	err = s.get(ctx, "runs/get", map[string]string{"run_id": id}, &got)
+	err = s.Get(ctx, "runs/get", map[string]string{"run_id": id}, &got)
 	if fault.Of(err) == fault.Missing && err != nil || err == nil && (got.Run.Info.ID != id || got.Run.Info.Experiment != s.experiment) {
 		delete(s.known, key)
 		return f, false, nil
