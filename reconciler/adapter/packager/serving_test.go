@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -133,6 +134,7 @@ type builder struct {
 	envs     sandbox.Environments
 	packager port.Packager
 	store    port.Store
+	mu       sync.Mutex
 	said     []string
 }
 
@@ -164,6 +166,13 @@ func (b *builder) files(texts map[string]string) (m digest.Manifest) {
 	return m
 }
 
+// told takes what is reported; several layers are sent at once.
+func (b *builder) told(line string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.said = append(b.said, line)
+}
+
 // order is a package of a model with an image over base; lock is what is installed.
 func (b *builder) order(repository, base, lock string) port.Package {
 	b.t.Helper()
@@ -174,7 +183,7 @@ func (b *builder) order(repository, base, lock string) port.Package {
 		code["requirements.lock"], of.Lock = lock, "requirements.lock"
 	}
 	of.Code = b.files(code)
-	return port.Package{At: port.Registry{Repository: repository}, Name: "price", Model: port.Artifact{Digest: model.Digest(), Files: model}, Image: of, Tell: func(l string) { b.said = append(b.said, l) }}
+	return port.Package{At: port.Registry{Repository: repository}, Name: "price", Model: port.Artifact{Digest: model.Digest(), Files: model}, Image: of, Tell: b.told}
 }
 
 // contents are the files of an image that serves, as an engine has them, and its settings.

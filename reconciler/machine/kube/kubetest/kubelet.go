@@ -178,7 +178,7 @@ func (c *Cluster) begin(p *corev1.Pod) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(word), 0o700), os.WriteFile(word, nil, 0o600)); err != nil {
 		c.fail(err, "make the termination file")
 	}
-	cmd := exec.Command(k.Command[0], append(k.Command[1:], k.Args...)...)
+	cmd := program(slices.Concat(k.Command, k.Args))
 	cmd.Dir = filepath.Join(root, k.WorkingDir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "KUBETEST_ROOT=" + root}

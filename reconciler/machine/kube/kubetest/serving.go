@@ -148,7 +148,7 @@ func (c *Cluster) beginLasting(p *corev1.Pod, l *lasting, k corev1.Container) (w
 		}
 	}
 	words, env, place := c.wordsOf(l, k, root)
-	cmd := exec.Command(words[0], words[1:]...)
+	cmd := program(words)
 	cmd.Env, cmd.Dir = env, root
 	if k.WorkingDir != "" {
 		cmd.Dir = place(k.WorkingDir)
@@ -169,6 +169,14 @@ func (c *Cluster) beginLasting(p *corev1.Pod, l *lasting, k corev1.Container) (w
 	c.nodes.wg.Add(1)
 	go c.awaitLasting(l, cmd)
 	return "", ""
+}
+
+// program is what a container runs. It is called by its whole path: Python looks its libraries up next to what PATH, which is not
+// the test's own here, has under the name that it is called by.
+func program(words []string) *exec.Cmd {
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Args[0] = cmd.Path
+	return cmd
 }
 
 // wordsOf are the command and the variables of a container, with paths of its mounts as this machine has them.
