@@ -172,22 +172,10 @@ func divides(route map[string]any, name string, canaries []canaried) bool {
 			return false
 		}
 	}
-	type backends struct {
-		Spec struct {
-			Rules []struct {
-				Backends []struct {
-					Name   string `json:"name"`
-					Weight *int   `json:"weight"`
-				} `json:"backendRefs"`
-			} `json:"rules"`
-		} `json:"spec"`
-	}
-	for _, rule := range owned.As[backends](route).Spec.Rules {
-		for _, b := range rule.Backends {
-			known := b.Name == name+predictor || slices.ContainsFunc(canaries, func(one canaried) bool { return b.Name == name+"-"+one.Predictor.Name+predictor })
-			if !known && (b.Weight == nil || *b.Weight > 0) {
-				return false
-			}
+	for _, b := range backendsOf(route) {
+		known := b.Name == name+predictor || slices.ContainsFunc(canaries, func(one canaried) bool { return b.Name == name+"-"+one.Predictor.Name+predictor })
+		if !known && (b.Weight == nil || *b.Weight > 0) {
+			return false
 		}
 	}
 	return true

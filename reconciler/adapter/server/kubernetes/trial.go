@@ -378,21 +378,6 @@ func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *r
 	return out, nil
 }
 
-// restoreDivided has everything as it was recorded, and the route with the weight that it has.
-func (w *work) restoreDivided(ctx context.Context, rec record) error {
-	if rec.Tried == nil {
-		return w.restore(ctx)
-	}
-	if _, err := w.server.beside(ctx, w.kube, w.name, &rec); err != nil && fault.Of(err) != fault.Missing {
-		return err
-	}
-	as := w.Objects
-	w.Objects = rec.Served.Objects
-	err := w.restore(ctx)
-	w.Objects = as
-	return err
-}
-
 // unitsOf are the objects that are as long there as a release.
 func unitsOf(at standing) (out []owned.Object) {
 	for _, o := range at.Objects {

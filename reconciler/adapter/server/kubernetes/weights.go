@@ -72,27 +72,36 @@ func divided(route owned.Object, to string, weight int) owned.Object {
 
 // weightOf is the part of the requests that a route gives a Service; false where it does not name it.
 func weightOf(route map[string]any, to string) (weight int, named bool) {
-	spec := owned.As[struct {
-		Spec struct {
-			Rules []struct {
-				Backends []struct {
-					Name   string `json:"name"`
-					Weight *int   `json:"weight"`
-				} `json:"backendRefs"`
-			} `json:"rules"`
-		} `json:"spec"`
-	}](route).Spec
-	for _, rule := range spec.Rules {
-		for _, b := range rule.Backends {
-			if b.Name == to {
-				if b.Weight == nil {
-					return 1, true
-				}
-				return *b.Weight, true
+	for _, b := range backendsOf(route) {
+		if b.Name == to {
+			if b.Weight == nil {
+				return 1, true
 			}
+			return *b.Weight, true
 		}
 	}
 	return 0, false
+}
+
+// backend is a Service that a rule of a route sends requests to; without a weight it is 1.
+type backend struct {
+	Name   string `json:"name"`
+	Weight *int   `json:"weight"`
+}
+
+// backendsOf are those of all rules of a route.
+func backendsOf(route map[string]any) (out []backend) {
+	type rules struct {
+		Spec struct {
+			Rules []struct {
+				Backends []backend `json:"backendRefs"`
+			} `json:"rules"`
+		} `json:"spec"`
+	}
+	for _, rule := range owned.As[rules](route).Spec.Rules {
+		out = append(out, rule.Backends...)
+	}
+	return out
 }
 
 // accepted returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
@@ -149,4 +158,19 @@ func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]
 			return err
 		}
 	}
+}
+
+// restoreDivided has everything as it was recorded, and what divides the requests with the weight that it has.
+func (w *work) restoreDivided(ctx context.Context, rec record) error {
+	if rec.Tried == nil {
+		return w.restore(ctx)
+	}
+	if _, err := w.server.beside(ctx, w.kube, w.name, &rec); err != nil && fault.Of(err) != fault.Missing {
+		return err
+	}
+	as := w.Objects
+	w.Objects = rec.Served.Objects
+	err := w.restore(ctx)
+	w.Objects = as
+	return err
 }
