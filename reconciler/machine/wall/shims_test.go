@@ -36,11 +36,12 @@ func TestTheScriptsOfAVersionManagerFindTheirPrograms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if end := in.Wait(); end != (wall.End{}) || out.String() != "hello you\nhidden\n" {
-			t.Errorf("it ended with %+v and said %q", end, out.String())
-		}
-		if err := in.Close(); err != nil {
+		end := in.Wait()
+		if err := in.Close(); err != nil { // only now is all written that it said
 			t.Error(err)
+		}
+		if end != (wall.End{}) || out.String() != "hello you\nhidden\n" {
+			t.Errorf("it ended with %+v and said %q", end, out.String())
 		}
 	})
 }

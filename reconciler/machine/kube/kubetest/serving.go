@@ -98,24 +98,37 @@ func (c *Cluster) lasts(p *corev1.Pod) {
 		return
 	}
 	all := slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
-	k := all[l.stage]
-	if l.cmd == nil || l.ended && time.Since(l.at) > again {
-		if l.ended && l.code == 0 && l.stage < len(p.Spec.InitContainers) {
-			l.stage++
-			k, l.last = all[l.stage], nil
-		} else if l.ended {
-			l.count[l.stage]++
-		}
-		if why, said := c.beginLasting(p, l, k); why != "" {
+	if l.due(len(p.Spec.InitContainers)) {
+		if why, said := c.beginLasting(p, l, all[l.stage]); why != "" {
 			c.tellContainers(p, l, &corev1.ContainerStateWaiting{Reason: why, Message: said})
 			return
 		}
 	}
-	if l.stage == len(all)-1 {
+	if k := all[l.stage]; l.stage == len(all)-1 {
+		l.mu.Lock()
 		l.probed = &k
+		l.mu.Unlock()
 		c.probe(l, k)
 	}
 	c.tellContainers(p, l, nil)
+}
+
+// due says whether a container is to be begun, the one at l.stage; the first n run one after another.
+func (l *lasting) due(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.cmd == nil:
+		return true
+	case !l.ended || time.Since(l.at) <= again:
+		return false
+	case l.code == 0 && l.stage < n:
+		l.stage++
+		l.last = nil
+	default:
+		l.count[l.stage]++
+	}
+	return true
 }
 
 // beginLasting begins a container, or says why not.
@@ -207,9 +220,12 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 			if err != nil {
 				c.fail(err, "find a port")
 			}
-			l.port = free.Addr().(*net.TCPAddr).Port
+			port := free.Addr().(*net.TCPAddr).Port
 			free.Close()
-			value = fmt.Sprint(l.port)
+			l.mu.Lock()
+			l.port = port
+			l.mu.Unlock()
+			value = fmt.Sprint(port)
 		}
 		env = append(env, e.Name+"="+value)
 	}
@@ -337,9 +353,12 @@ func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
 			if _, ready := readySince(p); !ready || p.DeletionTimestamp != nil || !labelsMatch(selector, p.Labels) {
 				continue
 			}
-			if l := c.lastingOf(&p); l.port != 0 {
+			l := c.lastingOf(&p)
+			l.mu.Lock()
+			if l.port != 0 {
 				all = append(all, fmt.Sprintf("127.0.0.1:%d", l.port))
 			}
+			l.mu.Unlock()
 		}
 	})
 	if len(all) == 0 {
