@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -206,15 +207,21 @@ func TestKServeIsGoneOnWithAfterACrash(t *testing.T) {
 	l := s.apply(old)
 	r := s.infers("one", "2")
 	end := s.double.Halt("kserve")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var back func()
-	cut := time.AfterFunc(500*time.Millisecond, func() { back = s.double.Outage() })
-	defer cut.Stop()
+	written, waits := false, make(chan func(), 1)
+	s.double.After(func(q *http.Request) { // the cluster goes away once all is written, while the release is waited for
+		written = written || q.Method == http.MethodPatch && strings.Contains(q.URL.Path, "/secrets/")
+		if written && q.Method == http.MethodGet && len(waits) == 0 {
+			waits <- s.double.Outage()
+			time.AfterFunc(300*time.Millisecond, cancel)
+		}
+	})
 	if _, err := s.server.Apply(ctx, r); fault.Of(err) != fault.Cancelled {
 		t.Fatalf("applied: %v", err)
 	}
-	back()
+	(<-waits)()
+	s.double.After(func(*http.Request) {})
 	end()
 	s.until("the cluster answers", func() bool {
 		return s.observe("one").Key == old.Key && !strings.Contains(s.observe("one").Message, "does not answer")
