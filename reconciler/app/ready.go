@@ -1,5 +1,5 @@
 // What will keep a run or a deployment from being begun, as far as this machine knows it by itself: a plan says it before anything is
-// done. No tool and no network is asked.
+// done. No tool and no network is asked, but the registries of a package that the tracked branch declares.
 
 package app
 
@@ -20,7 +20,7 @@ import (
 // ready is pass.Reconciler.Ready. What a pull request declares is held against what the controller's file lets it reach, and nothing more
 // of the machine is told.
 func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) func(context.Context, *schemas.Project, pass.Place) error {
-	return func(_ context.Context, project *schemas.Project, at pass.Place) error {
+	return func(ctx context.Context, project *schemas.Project, at pass.Place) error {
 		if at.Cluster != "" {
 			declared, ok := project.Clusters[at.Cluster]
 			if !ok {
@@ -48,13 +48,10 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 			return tfserving.Ready(at.ModelServer, declared)
 		}
 		if at.Engine != "" {
-			if err := o.Reach.Runner(nil, schemas.Runner{Docker: &schemas.DockerRunner{Host: at.Engine}}); err != nil || o.Isolation != nil {
-				return err
-			}
-			if err := docker.Ready(at.Engine, o.Env); err != nil {
-				return fault.WithHint(fault.New(fault.Missing, "%w", err), "%s", fault.HintOf(err))
-			}
-			return nil
+			return engine(o, at.Engine)
+		}
+		if at.Package != nil {
+			return packable(ctx, o.Env, *at.Package, o.Isolation != nil || at.Declared)
 		}
 		declared, ok := project.Runners[at.Runner]
 		if !ok {
@@ -77,6 +74,17 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 		}
 		return reached(place, o.Env, at.External || cfg.Brought, cfg.Worker, "a worker")
 	}
+}
+
+// engine tells what keeps a deployment from the engine of another machine.
+func engine(o Options, at string) error {
+	if err := o.Reach.Runner(nil, schemas.Runner{Docker: &schemas.DockerRunner{Host: at}}); err != nil || o.Isolation != nil {
+		return err
+	}
+	if err := docker.Ready(at, o.Env); err != nil {
+		return fault.WithHint(fault.New(fault.Missing, "%w", err), "%s", fault.HintOf(err))
+	}
+	return nil
 }
 
 // reached tells whether the store lends who what it reads, and gives it the worker, unless that is brought.

@@ -146,3 +146,52 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 		})
 	}
 }
+
+// forbidding lets no place be used.
+type forbidding struct{ port.Bounds }
+
+func (forbidding) Place(address string) error {
+	return fault.WithHint(fault.New(fault.Denied, "%s is not lent", address), "list it")
+}
+
+// TestAPackageIsKnownNotToBePackable: by a base that is not lent, to whoever declares it; by registries, which are asked for no pull request.
+func TestAPackageIsKnownNotToBePackable(t *testing.T) {
+	var asked atomic.Int32
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer registry.Close()
+	host := strings.TrimPrefix(registry.URL, "http://")
+	plain := port.Package{At: port.Registry{Repository: host + "/team/price"}, Name: "price"}
+	built := plain
+	built.Image = &port.ServingImage{Base: host + "/library/python@" + string(digest.Of(nil)), Platform: "linux/amd64"}
+	for name, c := range map[string]struct {
+		of     port.Package
+		bounds port.Bounds
+		isol   *Isolation
+		pull   bool
+		kind   fault.Kind
+		says   string // "" is that nothing keeps it
+		nobody bool   // is asked
+	}{
+		"a base that is not lent":                     {of: built, bounds: forbidding{}, kind: fault.Denied, says: "is not lent", nobody: true},
+		"one of a pull request, and a stranger's":     {of: built, bounds: forbidding{}, isol: &Isolation{}, kind: fault.Denied, says: "is not lent", nobody: true},
+		"a base that a registry keeps to itself":      {of: built, kind: fault.Missing, says: "build the image that serves price"},
+		"a registry that lets nobody in":              {of: plain, kind: fault.Missing, says: "the registry answers 403"},
+		"a pull request's, for which nobody is asked": {of: built, pull: true, nobody: true},
+		"a stranger's, for which nobody is asked":     {of: built, isol: &Isolation{}, nobody: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked.Store(0)
+			o := Options{Env: port.Env{Bounds: c.bounds, Lookup: func(string) (string, bool) { return "", false }}, Isolation: c.isol}
+			err := (&Repository{}).ready(o, StoreRef{}, runner.RemoteConfig{})(t.Context(), &schemas.Project{}, pass.Place{Package: &c.of, Declared: c.pull})
+			if (err == nil) != (c.says == "") || err != nil && (fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || fault.HintOf(err) == "") {
+				t.Errorf("%v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
+			}
+			if (asked.Load() == 0) != c.nobody {
+				t.Errorf("the registry was asked %d times", asked.Load())
+			}
+		})
+	}
+}

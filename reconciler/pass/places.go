@@ -5,14 +5,17 @@ package pass
 import (
 	"context"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Place is where a step is carried out: a runner, or a cluster, a model server or an engine of Docker that a deployment is served on.
+// Place is where a step is carried out: a runner, or a cluster, a model server or an engine of Docker that a deployment is served on, or
+// the registry that a package is sent to.
 type Place struct {
 	Runner, Cluster string
 	ModelServer     string
@@ -20,10 +23,12 @@ type Place struct {
 	External        bool   // work of the team's, which has no worker
 	Brought         bool   // a deployment whose worker an image brings, or that has none
 	Apart           bool   // a deployment that reads nothing of the store
+	Package         *port.Package
+	Declared        bool // by a pull request: whoever a package names is not asked
 }
 
-// placeOf is where a step of w is carried out; the zero Place is this machine.
-func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
+// placeOf is where a step of p, which is made for w, is carried out; the zero Place is this machine.
+func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {
 	n := w.Graph.Node(ref)
 	if n == nil {
 		return at
@@ -36,6 +41,8 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 	case schemas.Serves:
 		is := spec.Serves()
 		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Engine: is.Engine, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted, Apart: is.Cluster != "" && !is.Fetches}
+	case schemas.Packs:
+		return Place{Package: w.packing(p, n, spec.Packs()), Declared: w.Base != nil}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}
@@ -43,6 +50,20 @@ func (w *Snapshot) placeOf(ref schemas.Ref) (at Place) {
 		at.Runner = on.Runner
 	}
 	return at
+}
+
+// packing is the package that n is to be, with the files of its model where the plan does not make another.
+func (w *Snapshot) packing(p plan.Plan, n *graph.Node, is schemas.Packing) *port.Package {
+	out := &port.Package{At: port.Registry{Repository: is.OCI.Repository, PlainHTTP: is.OCI.PlainHTTP}, Name: is.Model.Name, Image: execute.Imaged(n, is.Image), Known: execute.Sent(w.Facts)}
+	for _, s := range p.Steps {
+		if s.Ref != is.Model || s.Do != plan.Keep {
+			continue
+		}
+		if e := w.entry(s); e != nil && e.Model != nil {
+			out.Model = e.Model.Artifact
+		}
+	}
+	return out
 }
 
 // placeFindings tell of the steps of p that cannot be begun where they are declared to be. What the owner of the machine does not let
@@ -53,7 +74,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 	}
 	known := map[Place]error{}
 	for _, s := range p.Work() {
-		at := w.placeOf(s.Ref)
+		at := w.placeOf(p, s.Ref)
 		if at == (Place{}) || s.Do == plan.Retire {
 			continue
 		}
@@ -65,7 +86,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 		if err == nil {
 			continue
 		}
-		f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: s.Ref, Message: "it cannot be begun on " + at.words() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
+		f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: s.Ref, Message: at.cannot() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
 		if fault.Of(err) == fault.Denied {
 			f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, at.words()+": "+err.Error()
 		}
@@ -120,5 +141,15 @@ func (p Place) words() string {
 	if p.Engine != "" {
 		return "the engine at " + p.Engine
 	}
+	if p.Package != nil {
+		return "its image"
+	}
 	return "runner " + p.Runner
+}
+
+func (p Place) cannot() string {
+	if p.Package != nil {
+		return "it cannot be packed"
+	}
+	return "it cannot be begun on " + p.words()
 }

@@ -62,9 +62,9 @@ func (p *packer) Push(ctx context.Context, pkg port.Package) (port.Packed, error
 	if err != nil {
 		return port.Packed{}, err
 	}
-	layers, err := modelpack.Layers(pkg.Model.Files)
-	if err != nil || pkg.Model.Files.Digest() != pkg.Model.Digest {
-		return port.Packed{}, fault.WithHint(fault.New(fault.Invalid, "pack %s: %w", pkg.Name, cause(err)), "let the training write only the model's own files into its model directory")
+	layers, err := layersOf(pkg)
+	if err != nil {
+		return port.Packed{}, err
 	}
 	s := sending{packer: p, to: to, pkg: pkg, known: map[digest.Digest][]port.PackageLayer{}}
 	for _, l := range pkg.Known {

@@ -53,20 +53,13 @@ func (v *serving) close() { v.shut() }
 // prepare reads the base and adds the parts of the image; model is how many layers the model has.
 func (s *sending) prepare(ctx context.Context, model int) (*serving, error) {
 	of := s.pkg.Image
-	if err := s.env.MayUse(registry.Place(of.Base)); err != nil {
-		return nil, err
-	}
-	o := registry.Options{Lookup: s.env.Lookup}
-	if strings.HasPrefix(registry.Place(of.Base), "oci://"+s.to.Host()+"/") {
-		o.PlainHTTP = s.pkg.At.PlainHTTP
-	}
-	base, err := registry.OpenBase(ctx, o, of.Base, of.Platform)
+	base, err := s.base(ctx, s.pkg)
 	if err != nil {
 		return nil, err
 	}
 	v := &serving{of: of, base: base, shut: func() {}}
-	if n := len(base.Layers) + model + 2; n > modelpack.MostImage {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "it would have %s, and engines mount %d at most", plural.Of(n, "layer"), modelpack.MostImage), "name a base of fewer layers")
+	if err := fitsOver(base, model); err != nil {
+		return nil, err
 	}
 	code, err := s.codePart(ctx, of)
 	if err != nil {
@@ -196,21 +189,28 @@ func layerPart(title string, content any, layer func() (imagelayer.Layer, error)
 
 // codePart is the code, and the parameters.
 func (s *sending) codePart(ctx context.Context, of *port.ServingImage) (part, error) {
+	l, params, err := codeLayer(of, func(f digest.File) (io.ReadCloser, error) { return s.kept(ctx, f) })
+	if err != nil {
+		return part{}, err
+	}
+	return layerPart(plural.Of(len(of.Code), "file")+" of code", map[string]any{"layout": imagelayer.Layout, "code": of.Code, "params": params}, func() (imagelayer.Layer, error) { return l, nil })
+}
+
+// codeLayer lays out the code, which open has, and the parameters, whose digest it tells.
+func codeLayer(of *port.ServingImage, open func(digest.File) (io.ReadCloser, error)) (imagelayer.Layer, digest.Digest, error) {
 	params, err := sandbox.ParamsFile(of.Params)
 	if err != nil {
-		return part{}, fault.New(fault.Invalid, "encode its parameters: %w", err)
+		return nil, "", fault.New(fault.Invalid, "encode its parameters: %w", err)
 	}
 	entries := []imagelayer.Entry{imagelayer.Bytes(imagelayer.ParamsFile, false, params)}
 	for _, f := range of.Code {
-		entries = append(entries, imagelayer.Entry{Path: path.Join(imagelayer.CodeDir, f.Path), Size: f.Size, Open: func() (io.ReadCloser, error) {
-			return s.kept(ctx, f)
-		}})
+		entries = append(entries, imagelayer.Entry{Path: path.Join(imagelayer.CodeDir, f.Path), Size: f.Size, Open: func() (io.ReadCloser, error) { return open(f) }})
 	}
 	l, err := imagelayer.New(entries)
 	if err != nil {
-		return part{}, fault.WithHint(fault.New(fault.Invalid, "its code: %w", err), "rename the file, or list other paths in spec.image.code")
+		err = fault.WithHint(fault.New(fault.Invalid, "its code: %w", err), "rename the file, or list other paths in spec.image.code")
 	}
-	return layerPart(plural.Of(len(of.Code), "file")+" of code", map[string]any{"layout": imagelayer.Layout, "code": of.Code, "params": digest.Of(params)}, func() (imagelayer.Layer, error) { return l, nil })
+	return l, digest.Of(params), err
 }
 
 // environmentPart is the environment of the lock. It is made now, unless it was sent before.
@@ -220,7 +220,7 @@ func (s *sending) environmentPart(ctx context.Context, v *serving) (part, error)
 		return part{}, fault.New(fault.Internal, "its lock file %s is not among its code", v.of.Lock)
 	}
 	layer := sync.OnceValues(func() (imagelayer.Layer, error) { return s.environment(ctx, v, v.of.Code[i]) })
-	p, err := layerPart("the environment of "+v.of.Lock, map[string]any{"layout": imagelayer.Layout, "lock": v.of.Code[i].Digest, "base": v.base.Digest}, layer)
+	p, err := layerPart("the environment of "+v.of.Lock, environmentContent(v.of.Code[i], v.base), layer)
 	if err == nil && len(s.known[p.content]) == 0 {
 		_, err = layer()
 	}
@@ -229,9 +229,8 @@ func (s *sending) environmentPart(ctx context.Context, v *serving) (part, error)
 
 // environment makes the environment of a lock on this machine, and lays it out for the base.
 func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (imagelayer.Layer, error) {
-	if here := runtime.GOOS + "/" + runtime.GOARCH; here != v.of.Platform {
-		return nil, fault.WithHint(fault.New(fault.Invalid, "this machine, where the environment is made, is %s, and the image is for %s", here, v.of.Platform),
-			"have a controller on such a machine pack it, or name a base that has the packages and take env out of spec.image")
+	if err := madeHere(v.of); err != nil {
+		return nil, err
 	}
 	found, err := s.found(ctx, v)
 	if err != nil {

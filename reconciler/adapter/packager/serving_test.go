@@ -341,15 +341,18 @@ func TestAnImageThatCannotServeIsRefusedBeforeAnythingIsSent(t *testing.T) {
 		bounds port.Bounds
 		kind   fault.Kind
 		say    string
+		early  bool // it is known without reading a layer
 	}{
-		"another architecture": {arch: other, files: []string{"etc/base"}, kind: fault.Missing, say: "is for linux/" + other},
-		"no such image":        {arch: runtime.GOARCH, files: []string{"etc/base"}, change: func(of *port.ServingImage) { of.Base = theirs + "/library/none@" + string(digest.Of(nil)) }, kind: fault.Missing, say: "library/none"},
-		"a tag":                {arch: runtime.GOARCH, files: []string{"etc/base"}, change: func(of *port.ServingImage) { of.Base = theirs + "/library/python:1" }, kind: fault.Invalid, say: "by digest"},
+		"another architecture": {arch: other, files: []string{"etc/base"}, kind: fault.Missing, say: "is for linux/" + other, early: true},
+		"no such image":        {arch: runtime.GOARCH, files: []string{"etc/base"}, early: true, change: func(of *port.ServingImage) { of.Base = theirs + "/library/none@" + string(digest.Of(nil)) }, kind: fault.Missing, say: "library/none"},
+		"a tag":                {arch: runtime.GOARCH, files: []string{"etc/base"}, early: true, change: func(of *port.ServingImage) { of.Base = theirs + "/library/python:1" }, kind: fault.Invalid, say: "by digest"},
 		"no interpreter":       {arch: runtime.GOARCH, files: []string{"usr/bin/python3.2"}, lock: pure, kind: fault.Invalid, say: "no Python " + version},
 		"another C":            {arch: runtime.GOARCH, files: []string{"usr/bin/python" + version, "lib/ld-musl-x86_64.so.1"}, lock: compiled, kind: fault.Invalid, say: "glibc"},
 		"an older C":           {arch: runtime.GOARCH, files: []string{"usr/bin/python" + version, "lib/ld-linux-x86-64.so.2", "lib/libc-2.5.so"}, lock: compiled, kind: fault.Invalid, say: "compiled for glibc 2.17"},
-		"not let":              {arch: runtime.GOARCH, files: []string{"etc/base"}, bounds: nowhere{}, kind: fault.Denied, say: "controller's file"},
-		"a file that takes others away": {arch: runtime.GOARCH, files: []string{"etc/base"}, change: func(of *port.ServingImage) {
+		"not let":              {arch: runtime.GOARCH, files: []string{"etc/base"}, bounds: nowhere{}, kind: fault.Denied, say: "controller's file", early: true},
+		"another machine": {arch: other, files: []string{"usr/bin/python" + version}, lock: pure, early: true, change: func(of *port.ServingImage) { of.Platform = "linux/" + other }, kind: fault.Invalid,
+			say: "this machine, where the environment is made, is linux/" + runtime.GOARCH},
+		"a file that takes others away": {arch: runtime.GOARCH, files: []string{"etc/base"}, early: true, change: func(of *port.ServingImage) {
 			of.Code = append(of.Code, digest.File{Path: "src/.wh.serve.py", Digest: digest.Of(nil)})
 		}, kind: fault.Invalid, say: "takes files away"},
 	} {
@@ -367,8 +370,14 @@ func TestAnImageThatCannotServeIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			if c.change != nil {
 				c.change(order.Image)
 			}
+			is := func(err error) bool {
+				return err != nil && fault.Of(err) == c.kind && strings.Contains(err.Error(), c.say) && fault.HintOf(err) != ""
+			}
+			if err := Ready(t.Context(), port.Env{Bounds: c.bounds}, order); c.early != (err != nil) || c.early && !is(err) {
+				t.Errorf("before it is packed: %v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
+			}
 			_, err := b.packager.Push(t.Context(), order)
-			if err == nil || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.say) || fault.HintOf(err) == "" || wrote.Load() > 0 {
+			if !is(err) || wrote.Load() > 0 {
 				t.Errorf("%v (%v; %s), and %d requests wrote", err, fault.Of(err), fault.HintOf(err), wrote.Load())
 			}
 		})

@@ -114,6 +114,16 @@ func (a *Artifacts) Resolve(ctx context.Context, reference string) (d ocispec.De
 	return d, err
 }
 
+// Answers tells why nothing could be sent there, as far as it shows before anything is: that nobody answers, or does not let these
+// credentials in. A repository that is not there yet may be made by what is sent.
+func (a *Artifacts) Answers(ctx context.Context) error {
+	_, err := a.Resolve(a.pushing(ctx), "latest")
+	if err != nil && fault.Of(err) == fault.Missing {
+		return nil
+	}
+	return err
+}
+
 // Referrers lists what refers to a manifest.
 func (a *Artifacts) Referrers(ctx context.Context, subject ocispec.Descriptor) (out []ocispec.Descriptor, err error) {
 	err = a.b.tried(ctx, subject.Digest.String(), func() error {

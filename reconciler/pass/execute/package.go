@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
@@ -45,7 +46,7 @@ func (a *execution) published(ctx context.Context, j *job, spec schemas.Packing,
 		return port.Packed{}, err
 	}
 	packed, err := a.Packager.Push(ctx, port.Package{
-		At: at, Name: spec.Model.Name, Model: selected.Model.Artifact, Image: imaged(j, spec.Image), Known: a.sent(),
+		At: at, Name: spec.Model.Name, Model: selected.Model.Artifact, Image: Imaged(j.node, spec.Image), Known: Sent(a.Facts),
 		Tell: func(line string) { a.sendEvent(j.Ref, Output, line) },
 	})
 	if err != nil {
@@ -66,17 +67,17 @@ func (a *execution) published(ctx context.Context, j *job, spec schemas.Packing,
 	return a.Packager.Publish(ctx, at, packed, evidence, port.PackageTags{Names: spec.OCI.Tags, From: from})
 }
 
-// imaged is the image that serves, of what j is made of.
-func imaged(j *job, of *schemas.ServingImage) *port.ServingImage {
+// Imaged is the image that serves, of what n is made of.
+func Imaged(n *graph.Node, of *schemas.ServingImage) *port.ServingImage {
 	if of == nil {
 		return nil
 	}
-	return &port.ServingImage{Base: of.Base, Platform: of.On(), Run: of.Run, Code: j.node.Code, Lock: j.node.Lock, Params: of.Params, Port: of.Port()}
+	return &port.ServingImage{Base: of.Base, Platform: of.On(), Run: of.Run, Code: n.Code, Lock: n.Lock, Params: of.Params, Port: of.Port()}
 }
 
-// sent are all layers that the ledger knows of.
-func (a *execution) sent() (out []port.PackageLayer) {
-	for e := range a.Facts.Made() {
+// Sent are all layers that the ledger knows of.
+func Sent(facts *ledger.Facts) (out []port.PackageLayer) {
+	for e := range facts.Made() {
 		if e.Package == nil {
 			continue
 		}

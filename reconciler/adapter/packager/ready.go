@@ -1,0 +1,124 @@
+// What will keep a package from being made, as far as it can be known before anything is read or sent.
+
+package packager
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
+	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
+	"github.com/vishwaops/vishwa/reconciler/machine/registry"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
+)
+
+// Allowed tells whether the owner of this machine lets the base of pkg's image be read. Nobody is asked.
+func Allowed(env port.Env, pkg port.Package) error {
+	if pkg.Image == nil {
+		return nil
+	}
+	return env.MayUse(registry.Place(pkg.Image.Base))
+}
+
+// Ready tells why pkg could not be packed: of its model where it is known, of the base of its image, of this machine, and of the
+// registry that is to have it. No layer is read, and nothing is sent. What of a registry only shows when bytes arrive stays to be seen: a quota, and
+// tags that do not move.
+func Ready(ctx context.Context, env port.Env, pkg port.Package) error {
+	p := &packer{env: env}
+	var layers []modelpack.Layer
+	var err error
+	if len(pkg.Model.Files) > 0 {
+		if layers, err = layersOf(pkg); err != nil {
+			return err
+		}
+	}
+	if pkg.Image != nil {
+		if err := p.buildable(ctx, pkg, len(layers)); err != nil {
+			return fmt.Errorf("build the image that serves %s: %w", pkg.Name, err)
+		}
+	}
+	to, err := p.open(pkg.At)
+	if err != nil {
+		return err
+	}
+	return to.Answers(ctx)
+}
+
+// buildable tells why no image could be built over the base, beside a model of so many layers.
+func (p *packer) buildable(ctx context.Context, pkg port.Package, model int) error {
+	if _, _, err := codeLayer(pkg.Image, nil); err != nil {
+		return err
+	}
+	base, err := p.base(ctx, pkg)
+	if err != nil {
+		return err
+	}
+	if err := fitsOver(base, model); err != nil || sentBefore(pkg, base) {
+		return err
+	}
+	return madeHere(pkg.Image)
+}
+
+// layersOf shares the files of pkg's model out.
+func layersOf(pkg port.Package) ([]modelpack.Layer, error) {
+	layers, err := modelpack.Layers(pkg.Model.Files)
+	if err != nil || pkg.Model.Files.Digest() != pkg.Model.Digest {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "pack %s: %w", pkg.Name, cause(err)), "let the training write only the model's own files into its model directory")
+	}
+	return layers, nil
+}
+
+// base reads what the base of pkg's image is, and none of its layers.
+func (p *packer) base(ctx context.Context, pkg port.Package) (registry.Base, error) {
+	if err := Allowed(p.env, pkg); err != nil {
+		return registry.Base{}, err
+	}
+	o := registry.Options{Lookup: p.env.Lookup}
+	if to, err := p.open(pkg.At); err == nil && strings.HasPrefix(registry.Place(pkg.Image.Base), "oci://"+to.Host()+"/") {
+		o.PlainHTTP = pkg.At.PlainHTTP
+	}
+	return registry.OpenBase(ctx, o, pkg.Image.Base, pkg.Image.Platform)
+}
+
+// fitsOver tells whether an engine mounts what is laid over base: the model's layers, the environment, and the code.
+func fitsOver(base registry.Base, model int) error {
+	if n := len(base.Layers) + model + 2; n > modelpack.MostImage {
+		return fault.WithHint(fault.New(fault.Invalid, "it would have %s, and engines mount %d at most", plural.Of(n, "layer"), modelpack.MostImage), "name a base of fewer layers")
+	}
+	return nil
+}
+
+// madeHere tells whether this machine can make the environment of an image.
+func madeHere(of *port.ServingImage) error {
+	if here := runtime.GOOS + "/" + runtime.GOARCH; of.Lock != "" && here != of.Platform {
+		return fault.WithHint(fault.New(fault.Invalid, "this machine, where the environment is made, is %s, and the image is for %s", here, of.Platform),
+			"have a controller on such a machine pack it, or name a base that has the packages and take env out of spec.image")
+	}
+	return nil
+}
+
+// environmentContent names the environment of a lock over a base.
+func environmentContent(lock digest.File, base registry.Base) map[string]any {
+	return map[string]any{"layout": imagelayer.Layout, "lock": lock.Digest, "base": base.Digest}
+}
+
+// sentBefore tells whether the environment of pkg's image is known to have been sent: it is not made again then.
+func sentBefore(pkg port.Package, base registry.Base) bool {
+	for _, f := range pkg.Image.Code {
+		if f.Path != pkg.Image.Lock {
+			continue
+		}
+		name, err := digest.JSON(environmentContent(f, base))
+		for _, l := range pkg.Known {
+			if err == nil && l.Content == name {
+				return true
+			}
+		}
+	}
+	return false
+}
