@@ -46,15 +46,16 @@ type Shown struct {
 
 // declaredTrackers are those of a project. Who records tells itself from others by its machine and process.
 func (h *Repository) declaredTrackers(p *schemas.Project, o Options, sealed seal.Key) (out []Shown) {
+	own := h.makes(sealed)
 	if m := p.Trackers.MLflow; m != nil {
-		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: h.makes(sealed), Writer: writer(sealed.Name(), os.Getpid())})
+		t := tracker.MLflow(*m, tracker.Options{Env: o.Env, Own: own, Writer: writer(sealed.Name(), os.Getpid())})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, m.URL, *o.Trackers)
 		}
 		out = append(out, Shown{Name: "mlflow", Heals: m.Heals(), Takes: m.Proposes(), Tracker: t})
 	}
 	if a := p.Trackers.Airflow; a != nil {
-		t := airflow.New(*a, airflow.Options{Env: o.Env})
+		t := airflow.New(*a, airflow.Options{Env: o.Env, Sign: own.Sign, Signed: own.Signed})
 		if o.Trackers != nil {
 			t = wrap.TrackingTo(t, a.URL, *o.Trackers)
 		}

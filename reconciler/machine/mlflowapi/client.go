@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -66,21 +65,8 @@ func New(o Options) *Client {
 	}}
 }
 
-// Server is one spelling of the address that the server was declared by: what differs in case, a usual port or a slash at its end only is one server.
-func (c *Client) Server() string {
-	u, err := url.Parse(c.url)
-	if err != nil || u.Hostname() == "" {
-		return c.url
-	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	if p := u.Port(); p != "" && p != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
-		host += ":" + p
-	}
-	return u.Scheme + "://" + host + strings.TrimRight(path.Clean("/"+u.EscapedPath()), "/")
-}
+// Server is one spelling of the address that the server was declared by.
+func (c *Client) Server() string { return httpx.Server(c.url) }
 
 // Post sends a question that may change something, and reads the answer into out; nil: whatever it is.
 func (c *Client) Post(ctx context.Context, path string, body, out any) error {

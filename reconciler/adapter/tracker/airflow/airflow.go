@@ -1,6 +1,6 @@
 // Package airflow shows Airflow, whose DAGs wait for assets, what a ledger records: an event of an asset says
 // that a dataset has other data, or that a model was released. The newest state alone is told, so that a ledger of years begins no hundred
-// runs; an event that is there for it already is found by what it says of the ledger and the entry.
+// runs. Whoever may send events sends any, so an event that is there for it already is one that a controller signed.
 package airflow
 
 import (
@@ -32,12 +32,15 @@ const (
 // Options are what Airflow is reached with.
 type Options struct {
 	Env       port.Env
+	Sign      func(text string) (proof string, err error)      // says that this controller sent something
+	Signed    func(text, proof string) bool                    // tells that one of the ledger's controllers did
 	Transport http.RoundTripper                                // asks it; nil is the usual way
 	Sleep     func(ctx context.Context, d time.Duration) error // waits between tries; nil is the usual way
 }
 
 type events struct {
 	spec   schemas.AirflowTracker
+	o      Options
 	client *airflow.Client
 	bad    error // why there is no client
 }
@@ -48,7 +51,7 @@ func New(spec schemas.AirflowTracker, o Options) port.Tracker {
 	if next == nil {
 		next = httpx.Transport(httpx.Options{})
 	}
-	e := &events{spec: spec}
+	e := &events{spec: spec, o: o}
 	e.client, e.bad = airflow.New(spec.URL, airflow.Options{
 		Transport:  &httpx.Retry{Next: next, Who: "Airflow", Now: o.Env.Now, Log: o.Env.Log, Limit: patience, Sleep: o.Sleep},
 		Credential: func() (string, error) { return credential(spec, o.Env.Lookup) },
@@ -65,6 +68,24 @@ type event struct {
 	Revision    string        `json:"vishwa_revision"`
 	Entry       int64         `json:"vishwa_entry"`
 	Ledger      string        `json:"vishwa_ledger"`
+	Proof       string        `json:"vishwa_proof,omitempty"`
+}
+
+// sent is what is signed of an event: what it says, and of which asset of which server it says that. Elsewhere it proves nothing.
+func (a *events) sent(asset string, e event) string {
+	return fmt.Sprintf("event of Airflow\nserver %q\nasset %q\nledger %q\nentry %d\nof %q\nenvironment %q\ndigest %q\nrevision %q\n",
+		httpx.Server(a.spec.URL), asset, e.Ledger, e.Entry, e.Of, e.Environment, e.Digest, e.Revision)
+}
+
+// says tells whether a controller sent what was found, and it says what is to be told.
+func (a *events) says(found json.RawMessage, asset string, newest event) bool {
+	var said event
+	if json.Unmarshal(found, &said) != nil { // those of others say anything
+		return false
+	}
+	proof := said.Proof
+	said.Proof = ""
+	return said == newest && a.o.Signed(a.sent(asset, newest), proof)
 }
 
 // Record implements port.Tracker.
@@ -87,10 +108,7 @@ func (a *events) Record(ctx context.Context, p port.Projection, dry bool) (out p
 			}
 			continue
 		}
-		told, err := a.client.HasEvent(ctx, id, func(e airflow.Event) bool {
-			var said event
-			return json.Unmarshal(e.Extra, &said) == nil && said == newest // those of others say anything
-		})
+		told, err := a.client.HasEvent(ctx, id, func(e airflow.Event) bool { return a.says(e.Extra, of.Asset, newest) })
 		if err != nil {
 			return out, err
 		}
@@ -100,6 +118,9 @@ func (a *events) Record(ctx context.Context, p port.Projection, dry bool) (out p
 		out.Writes++
 		if dry {
 			continue
+		}
+		if newest.Proof, err = a.o.Sign(a.sent(of.Asset, newest)); err != nil {
+			return out, err
 		}
 		if err := a.client.Post(ctx, "/assets/events", map[string]any{"asset_id": id, "extra": newest}); err != nil {
 			return out, err

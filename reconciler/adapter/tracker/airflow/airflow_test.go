@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -110,6 +111,12 @@ func env(vars map[string]string) port.Env {
 	return port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
 }
 
+// by is a controller, whose signature nobody else can make.
+func by(e port.Env) Options {
+	return Options{Env: e, Sleep: atOnce, Sign: func(text string) (string, error) { return string(digest.Of([]byte("a key of the tests" + text))), nil },
+		Signed: func(text, proof string) bool { return proof == string(digest.Of([]byte("a key of the tests"+text))) }}
+}
+
 func atOnce(context.Context, time.Duration) error { return nil }
 
 func told(t *testing.T, tr port.Tracker, p port.Projection, dry bool) port.Recorded {
@@ -142,7 +149,7 @@ func TestAirflowIsToldOfTheNewest(t *testing.T) {
 		{Of: watchedData, Asset: "s3://acme/students"}, {Of: watchedModel, Asset: "s3://acme/price"}, {Of: watchedModel, Environment: "production", Asset: "s3://acme/served"},
 		{Of: watchedModel, Environment: "nowhere", Asset: "s3://acme/served"}, {Of: watchedModel, Asset: "s3://acme/nobody's"},
 	}}
-	tr := New(spec, Options{Env: env(map[string]string{TokenVariable: "admin:s3cr3t"}), Sleep: atOnce})
+	tr := New(spec, by(env(map[string]string{TokenVariable: "admin:s3cr3t"})))
 	p := announced()
 	if r := told(t, tr, p, true); r.Writes != 3 || len(a.said()) != 0 {
 		t.Errorf("dry: %+v, %q", r, a.said())
@@ -173,6 +180,47 @@ func TestAirflowIsToldOfTheNewest(t *testing.T) {
 	}
 }
 
+// TestNobodyKeepsAnEventFromBeingSent: whoever may send events knows what ours say, and sends it before.
+func TestNobodyKeepsAnEventFromBeingSent(t *testing.T) {
+	a := &airflows{assets: []string{"s3://acme/students", "s3://acme/others"}}
+	srv := httptest.NewServer(a)
+	t.Cleanup(srv.Close)
+	tracker := func(o Options, assets ...string) port.Tracker {
+		spec := schemas.AirflowTracker{URL: srv.URL}
+		for _, asset := range assets {
+			spec.Assets = append(spec.Assets, schemas.AirflowAsset{Of: watchedData, Asset: asset})
+		}
+		return New(spec, o)
+	}
+	mine := by(env(map[string]string{TokenVariable: "admin:s3cr3t"}))
+	told(t, tracker(mine, "s3://acme/others"), announced(), false) // what is signed of another asset
+	signed, _ := a.events[0]["extra"].(map[string]any)
+	copied := func(change func(extra map[string]any)) {
+		extra := maps.Clone(signed)
+		change(extra)
+		a.events = append(a.events, map[string]any{"asset_id": 1, "extra": extra})
+	}
+	copied(func(map[string]any) {})
+	copied(func(extra map[string]any) { delete(extra, "vishwa_proof") })
+	copied(func(extra map[string]any) { extra["vishwa_proof"] = "none" })
+	copied(func(extra map[string]any) { extra["vishwa_proof"] = 7 })
+	if r := told(t, tracker(mine, "s3://acme/students"), announced(), false); r.Writes != 1 {
+		t.Fatalf("an event was not sent, as others sent what it says: %+v", r)
+	}
+	if r := told(t, tracker(mine, "s3://acme/students", "s3://acme/others"), announced(), false); r.Writes != 0 {
+		t.Errorf("sent again: %+v", r)
+	}
+	mine.Sign = func(string) (string, error) { return "", fault.New(fault.Denied, "no keys") }
+	later := announced()
+	later.Data[0].Entry = 30
+	if _, err := tracker(mine, "s3://acme/students").Record(t.Context(), later, false); fault.Of(err) != fault.Denied {
+		t.Errorf("without keys: %v", err)
+	}
+	if r := told(t, tracker(mine, "s3://acme/students"), later, true); r.Writes != 1 { // looking needs none
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestAirflowIsToldOnceAmongManyEvents: of others, and with many assets whose URIs begin alike.
 func TestAirflowIsToldOnceAmongManyEvents(t *testing.T) {
 	a := &airflows{}
@@ -183,7 +231,7 @@ func TestAirflowIsToldOnceAmongManyEvents(t *testing.T) {
 	srv := httptest.NewServer(a)
 	t.Cleanup(srv.Close)
 	spec := schemas.AirflowTracker{URL: srv.URL, Assets: []schemas.AirflowAsset{{Of: watchedData, Asset: "s3://acme/students"}}}
-	tr := New(spec, Options{Env: env(map[string]string{TokenVariable: "admin:s3cr3t"}), Sleep: atOnce})
+	tr := New(spec, by(env(map[string]string{TokenVariable: "admin:s3cr3t"})))
 	if r := told(t, tr, announced(), false); r.Writes != 1 || len(r.Notes) != 0 {
 		t.Fatalf("%+v", r)
 	}
@@ -216,7 +264,7 @@ func TestAirflowThatRefusesOrFails(t *testing.T) {
 		"one that is away":         {srv.URL, "admin:s3cr3t", 503, fault.Transient, ""},
 	} {
 		a.fails = c.fails
-		_, err := New(schemas.AirflowTracker{URL: c.url, Assets: declared}, Options{Env: env(map[string]string{TokenVariable: c.token}), Sleep: atOnce}).Record(t.Context(), announced(), false)
+		_, err := New(schemas.AirflowTracker{URL: c.url, Assets: declared}, by(env(map[string]string{TokenVariable: c.token}))).Record(t.Context(), announced(), false)
 		if err == nil || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error()+fault.HintOf(err), "s3cr3t") || strings.Contains(err.Error(), "secret") || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
 		}
@@ -224,7 +272,7 @@ func TestAirflowThatRefusesOrFails(t *testing.T) {
 	if len(a.said()) != 0 {
 		t.Errorf("%q", a.said())
 	}
-	if r := told(t, New(schemas.AirflowTracker{URL: "http://127.0.0.1:1", Assets: declared}, Options{Env: env(nil)}), port.Projection{Ledger: "l"}, false); r.Writes != 0 {
+	if r := told(t, New(schemas.AirflowTracker{URL: "http://127.0.0.1:1", Assets: declared}, by(env(nil))), port.Projection{Ledger: "l"}, false); r.Writes != 0 {
 		t.Error("Airflow is asked though there is nothing to tell")
 	}
 }
