@@ -77,7 +77,7 @@ func (a *cli) control(ctx context.Context, c config.Spec) error {
 	if err != nil {
 		return err
 	}
-	a.garbage.eager()
+	a.garbage.Eager()
 	env := o.env
 	if err := sandbox.SetNonDumpable(); err != nil {
 		env.Log.Warn("this process is not concealed from runs", "error", err)

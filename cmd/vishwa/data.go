@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/cmd/internal/garbage"
 	"github.com/vishwaops/vishwa/reconciler/app"
 	"github.com/vishwaops/vishwa/reconciler/data"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -28,7 +29,7 @@ repository name it. All formats are those of DVC 3, so you can use either progra
 any time.`,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			// A million files are held at once, and little of that is garbage.
-			a.garbage.keep(room, 50)
+			a.garbage.Keep(garbage.Room, 50)
 			if quiet {
 				a.out = io.Discard
 			}

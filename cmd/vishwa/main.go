@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/vishwaops/vishwa/cmd/internal/garbage"
 	"github.com/vishwaops/vishwa/cmd/internal/terminal"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -32,10 +33,11 @@ func run(unlock signer.Unlock) int {
 	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
 	defer func() { _, _ = out.End(), said.End() }()
 	a := &cli{
-		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now, garbage: collect(os.LookupEnv),
+		in: os.Stdin, out: out, err: said, lookup: os.LookupEnv, now: time.Now, garbage: garbage.Process,
 		unlock:   unlock,
 		terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 	}
+	a.garbage.Keep(garbage.Room, 40)
 	if err := sandbox.SetCloseOnExec(); err != nil {
 		fmt.Fprintf(a.err, "vishwa: %s\n", err)
 	}
@@ -57,7 +59,7 @@ type cli struct {
 	offline  bool     // leave the ledger's remote alone
 	allow    []string // private hosts and networks that gauges of a rollout may be asked at
 	teller   *teller  // of vishwa data
-	garbage  *collector
+	garbage  *garbage.Collector
 	unlock   signer.Unlock // of the controller's keys
 }
 

@@ -141,7 +141,7 @@ func (a *cli) superviseVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "supervise DIR RUNS", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.garbage.eager()
+			a.garbage.Eager()
 			env, err := a.env()
 			if err != nil {
 				return err
@@ -163,7 +163,7 @@ func (a *cli) hostVerb() *cobra.Command {
 	return &cobra.Command{
 		Use: "host DIR KEY", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a.garbage.eager()
+			a.garbage.Eager()
 			env, err := a.env()
 			if err != nil {
 				return err

@@ -72,7 +72,7 @@ password in the logger's URL; without one, only programs of this machine are let
 
 // sink takes events until ctx ends.
 func (a *cli) sink(ctx context.Context, s sinking) error {
-	a.garbage.eager()
+	a.garbage.Eager()
 	token, _ := a.lookup(sinkToken)
 	l, err := net.Listen("tcp", s.listen)
 	if err != nil {
