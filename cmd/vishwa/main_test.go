@@ -115,7 +115,7 @@ func settle(t *testing.T, env *testscript.Env, keys string) error {
 		stopServing(t, env.WorkDir)
 		checkQuiet(t, env.WorkDir)
 	})
-	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
+	return errors.Join(os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755), choose(t, env))
 }
 
 // stopServing ends every serving host with a state folder in or below dir.
