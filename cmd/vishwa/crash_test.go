@@ -6,6 +6,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
 // dieAtPoint kills this process where CRASH_AT says, once a script.
@@ -54,16 +57,22 @@ func TestKilledAtAnyPointNothingIsLostOrDoneTwice(t *testing.T) {
 			write(p, "apply")
 		case failpoint.Moved:
 			write(p, "rollout")
+		case failpoint.Installed:
+			write(p, "package")
 		default:
 			write(p, "forge")
 		}
 	}
 	write(failpoint.Recorded, "rollout") // each of its steps is an entry
 	keys := quickKeys(t)
+	registry := strings.TrimPrefix(peers.NewBetween(t, registrytest.Memory()).URL, "http://")
+	pushPython(t, registry+"/python:1")
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CRASH_DIR", env.WorkDir)
+			env.Setenv("OCI", registry)
+			env.Setenv("PLATFORM", "linux/"+runtime.GOARCH)
 			if err := settle(t, env, keys); err != nil {
 				return err
 			}

@@ -3,9 +3,14 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -16,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
@@ -102,4 +108,37 @@ func pushImage(t *testing.T, at string, architectures ...string) {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: a}}})
 	}
 	fine(remote.WriteIndex(tag, index, as))
+}
+
+// pushPython has an image of this machine's kind with a file where its Python would be: no program of it is begun.
+func pushPython(t *testing.T, at string) {
+	t.Helper()
+	version, err := exec.Command("python3", "-c", `import sys; print("%d.%d" % sys.version_info[:2])`).Output()
+	if err != nil {
+		t.Fatal("python3 is needed: apt-get install python3 python3-venv: ", err)
+	}
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	err = errors.Join(w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "usr/bin/python" + strings.TrimSpace(string(version)), Mode: 0o755}), w.Close())
+	layer, lerr := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buf.Bytes())), nil })
+	if err := errors.Join(err, lerr); err != nil {
+		t.Fatal(err)
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.OS, config.Architecture, config.Config.Env = "linux", runtime.GOARCH, []string{"PATH=/usr/bin"}
+	img, err = mutate.ConfigFile(img, config)
+	tag, terr := name.NewTag(at, name.Insecure)
+	if err := errors.Join(err, terr); err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(tag, img); err != nil {
+		t.Fatal(err)
+	}
 }

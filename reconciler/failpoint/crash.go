@@ -18,6 +18,7 @@ const (
 	Recorded    Point = "entry recorded"  // both have it
 	Signed      Point = "model signed"    // the bundles are in the store, and no entry says so
 	Provisioned Point = "provisioned"     // Terraform has applied, and no entry says so
+	Installed   Point = "installed"       // the environment of an image lies in a folder of its own, and nothing of it was sent
 	Deployed    Point = "deployed"        // the release answers, or the package is named, and no entry says so
 	Moved       Point = "canary moved"    // a release that is tried has another part of the requests, or none, or serves, and no entry says so
 	Approved    Point = "approval noted"  // an approval is recorded, and the comment does not say so
@@ -28,7 +29,7 @@ const (
 
 // Points lists them all.
 func Points() []Point {
-	return []Point{Fetched, Leased, Planned, RunBegun, RunEnded, Written, Pushed, Recorded, Signed, Provisioned, Deployed, Moved, Approved, Shown, Marked, Answered}
+	return []Point{Fetched, Leased, Planned, RunBegun, RunEnded, Written, Pushed, Recorded, Signed, Provisioned, Installed, Deployed, Moved, Approved, Shown, Marked, Answered}
 }
 
 // Hook is called at each point that is met; only a test sets it, before anything runs.

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
+	"github.com/vishwaops/vishwa/reconciler/machine/alone"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
@@ -64,6 +65,10 @@ func (p *packer) Push(ctx context.Context, pkg port.Package) (port.Packed, error
 	}
 	layers, err := layersOf(pkg)
 	if err != nil {
+		return port.Packed{}, err
+	}
+	// What an earlier one left that was killed goes, also where this package has no environment.
+	if err := alone.Sweep(ctx, imagesIn(p.envs), environments); err != nil && ctx.Err() != nil {
 		return port.Packed{}, err
 	}
 	s := sending{packer: p, to: to, pkg: pkg, known: map[digest.Digest][]port.PackageLayer{}}

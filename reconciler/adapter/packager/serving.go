@@ -25,9 +25,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
+	"github.com/vishwaops/vishwa/reconciler/machine/alone"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
@@ -242,17 +244,18 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 	}
 	s.report("installing the packages of %s", f.Path)
 	// In a folder of its own: what runs share may have been changed by one of them, and this is signed for all who serve by it.
-	apart, err := s.apart()
+	apart, err := s.apart(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v.shut = func() { _ = sandbox.Remove(apart) }
+	v.shut = func() { _ = apart.Close() } // else the next does it
 	envs := s.envs
-	envs.Dir, envs.Packed = apart, nil
+	envs.Dir, envs.Packed = apart.Path, nil
 	made, err := envs.Prepare(ctx, lock, io.Discard)
 	if err != nil {
 		return nil, err
 	}
+	failpoint.At(failpoint.Installed)
 	if made.Bin == "" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "%s names no packages", f.Path), "take env out of spec.image")
 	}
@@ -261,7 +264,7 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 	if err != nil {
 		return nil, fault.New(fault.Internal, "open the environment of %s: %w", f.Path, err)
 	}
-	v.shut = func() { root.Close(); _ = sandbox.Remove(apart) }
+	v.shut = func() { root.Close(); _ = apart.Close() }
 	packed, err := imagelayer.Environment{Files: root.FS(), Dir: dir, Arch: runtime.GOARCH}.Read()
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the environment of %s: %w", f.Path, err), "take the package out of the lock file, or have the packages in the base")
@@ -281,17 +284,24 @@ func (s *sending) environment(ctx context.Context, v *serving, f digest.File) (i
 }
 
 // apart makes a folder for the environment of one image.
-func (s *sending) apart() (string, error) {
-	all := filepath.Join(s.envs.Dir, "images")
-	err := os.MkdirAll(all, 0o700)
+func (s *sending) apart(ctx context.Context) (*alone.Folder, error) {
+	dir, err := filepath.Abs(imagesIn(s.envs))
 	if err == nil {
-		var dir string
-		if dir, err = os.MkdirTemp(all, "e-"); err == nil {
-			return filepath.Abs(dir)
+		var made *alone.Folder
+		if made, err = alone.Make(ctx, dir, environments); err == nil {
+			return made, nil
 		}
 	}
-	return "", artifact.Disk(fmt.Errorf("make a folder for the environment: %w", err), s.envs.Dir)
+	if ctx.Err() != nil {
+		return nil, err
+	}
+	return nil, artifact.Disk(fmt.Errorf("make a folder for the environment: %w", err), s.envs.Dir)
 }
+
+const environments = "e-" // begins the names of their folders
+
+// imagesIn is where the environments of images are made.
+func imagesIn(envs sandbox.Environments) string { return filepath.Join(envs.Dir, "images") }
 
 // fits tells whether an environment can be begun over a base, and by which interpreter.
 func fits(packed imagelayer.Packed, found *imagelayer.Base, v *serving) (python string, err error) {

@@ -506,7 +506,7 @@ func TestWhatARunDidToAnEnvironmentIsInNoImage(t *testing.T) {
 	if _, texts, _ := contents(t, packed); strings.Contains(texts["vishwa/env/lib/python"+version+"/site-packages/probe.py"], "evil") {
 		t.Error("the image has what a run wrote")
 	}
-	if left, err := os.ReadDir(filepath.Join(b.envs.Dir, "images")); err != nil || len(left) > 0 {
+	if left, err := os.ReadDir(filepath.Join(b.envs.Dir, "images")); err != nil || len(left) != 1 || left[0].Name() != "turn" {
 		t.Errorf("left are %v, %v", left, err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/alone"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
-	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -94,7 +94,7 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 
 // proposal is one plan of a pull request's stack.
 //
-//	<Dir>/<stack>/<any>.lock        held while the plan is made; what nobody holds is swept
+//	<Dir>/<stack>/<any>/            a alone.Folder, held while the plan is made
 //	<Dir>/<stack>/<any>/module/     the module and its .terraform; written behind the wall
 //	<Dir>/<stack>/<any>/home/, tmp-*/ written behind the wall
 //	<Dir>/<stack>/<any>/state/      there once the module is found to be in order: the copy of
@@ -104,6 +104,7 @@ func (p Pulls) diff(ctx context.Context, s port.Infrastructure) (port.Change, er
 // The tests of a stack of the tracked branch have such a folder, too: tests/ in the stack's own.
 type proposal struct {
 	*work
+	own    *alone.Folder
 	policy wall.Policy
 	dial   egress.Dial
 	plain  map[string]string // environment without what the base passes
@@ -163,41 +164,19 @@ func (w *proposal) makeFolder(ctx context.Context, stack string) error {
 	if err := os.MkdirAll(stack, 0o700); err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}
-	turn, err := sandbox.Lock(ctx, filepath.Join(stack, "turn"))
+	own, err := alone.Make(ctx, stack, "plan-")
 	if err != nil {
-		return err
-	}
-	defer turn.Close()
-	entries, err := os.ReadDir(stack)
-	if err != nil {
-		return fault.New(fault.Internal, "read work directory: %w", err)
-	}
-	for _, e := range entries {
-		dir, lock := strings.CutSuffix(filepath.Join(stack, e.Name()), ".lock")
-		if !lock {
-			continue
-		}
-		if held, err := sandbox.Held(dir + ".lock"); err == nil && !held {
-			_ = sandbox.Remove(dir) // tried again the next time
-			_ = os.Remove(dir + ".lock")
-		}
-	}
-	if w.root, err = os.MkdirTemp(stack, "plan-"); err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}
-	w.lock, err = sandbox.Lock(ctx, w.root+".lock")
-	return err
+	w.own, w.root = own, own.Path
+	return nil
 }
 
 // close removes all of it.
 func (w *proposal) close() {
-	if err := sandbox.Remove(w.root); err != nil {
+	if err := w.own.Close(); err != nil { // swept by the next
 		w.log.Warn("the folder of a plan could not be removed", "stack", w.stack.Name, "error", err)
-		w.lock.Close()
-		return // swept by the next
 	}
-	_ = os.Remove(w.root + ".lock") // nobody but its holder uses it
-	w.lock.Close()
 }
 
 func (w *proposal) file(name string) string { return filepath.Join(w.root, name) }

@@ -234,7 +234,10 @@ func (i installation) steps(ctx context.Context, list string, behind *wall.Spec)
 }
 
 // group names the processes of whoever installs into this directory.
-func (i installation) group() string { return digest.Of([]byte(i.dir)).Hex()[:32] }
+func (i installation) group() string { return Installing(i.dir) }
+
+// Installing names the processes of whoever installs an environment into dir, for Sweep.
+func Installing(dir string) string { return digest.Of([]byte(dir)).Hex()[:32] }
 
 // do runs one step of the installation to its end; cancelling ends all of its processes.
 func (i installation) do(ctx context.Context, behind *wall.Spec, program string, args ...string) error {
