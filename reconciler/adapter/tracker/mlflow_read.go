@@ -66,6 +66,7 @@ type listedModel struct {
 	} `json:"aliases"`
 	Latest []struct {
 		Version string `json:"version"`
+		Stage   string `json:"current_stage"`
 	} `json:"latest_versions"`
 }
 
@@ -75,7 +76,7 @@ func (r *reading) models(ctx context.Context, want Wanted) (out []listedModel, e
 			Model listedModel `json:"registered_model"`
 		}
 		if err := r.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
-			return nil, fmt.Errorf("registered model %s: %w", name, err)
+			return nil, named("registered model", name, err)
 		}
 		if got.Model.Name != name {
 			return nil, otherwise("registered model " + name)
@@ -105,6 +106,16 @@ func (r *reading) models(ctx context.Context, want Wanted) (out []listedModel, e
 	return out, err
 }
 
+// named is what was answered about what people named.
+func named(what, name string, err error) error {
+	kind := fault.Of(err)
+	err = fmt.Errorf("%s %s: %w", what, name, err)
+	if kind == fault.Missing {
+		return fault.WithHint(err, "name one that the server has, as it writes it there; one that was deleted counts as missing")
+	}
+	return err
+}
+
 func asking(page string) map[string]string {
 	out := map[string]string{"max_results": "100"}
 	if page != "" {
@@ -127,22 +138,39 @@ func otherwise(what string) error {
 
 // model reads the newest version of a model, and the run that made it.
 func (r *reading) model(ctx context.Context, m listedModel) (mlflowformat.Model, error) {
-	out := mlflowformat.Model{Name: m.Name, Aliases: map[string]string{}}
+	out := mlflowformat.Model{Name: m.Name, Aliases: map[string]string{}, Stages: map[string]string{}}
 	if len(m.Aliases) > mostOf {
 		return out, fault.WithHint(fault.New(fault.Invalid, "a registered model has more than %d aliases", mostOf), "name other models by --model")
 	}
-	newest := 0
-	for _, v := range m.Latest {
-		newest = max(newest, versionOf(v.Version))
+	var versions []int
+	for _, v := range m.Latest[:min(len(m.Latest), mostOf)] {
+		versions = append(versions, versionOf(v.Version))
+		if v.Stage == "Production" || v.Stage == "Staging" {
+			out.Stages[v.Stage] = v.Version
+		}
 	}
 	for _, a := range m.Aliases {
 		out.Aliases[a.Alias] = a.Version
-		newest = max(newest, versionOf(a.Version))
+		versions = append(versions, versionOf(a.Version))
 	}
-	if newest == 0 {
-		return out, nil
+	slices.Sort(versions)
+	versions = slices.Compact(versions)
+	for tries := 0; len(versions) > 0 && versions[len(versions)-1] > 0 && tries < mostTried; tries++ {
+		last := len(versions) - 1
+		there, err := r.version(ctx, m.Name, strconv.Itoa(versions[last]), &out)
+		if err != nil || there {
+			return out, err
+		}
+		versions = versions[:last] // an alias on a version that was deleted: what was newest before counts
 	}
-	out.Newest = strconv.Itoa(newest)
+	return out, nil
+}
+
+// mostTried bounds the versions of a model that are asked for until one is there.
+const mostTried = 20
+
+// version reads one, and the run that made it, as the newest of a model.
+func (r *reading) version(ctx context.Context, name, version string, out *mlflowformat.Model) (there bool, err error) {
 	var got struct {
 		Version struct {
 			Name    string `json:"name"`
@@ -150,21 +178,21 @@ func (r *reading) model(ctx context.Context, m listedModel) (mlflowformat.Model,
 			Run     string `json:"run_id"`
 		} `json:"model_version"`
 	}
-	err := r.Get(ctx, "model-versions/get", map[string]string{"name": m.Name, "version": out.Newest}, &got)
-	if err != nil && fault.Of(err) == fault.Missing { // an alias on a version that was deleted
-		return out, nil
+	err = r.Get(ctx, "model-versions/get", map[string]string{"name": name, "version": version}, &got)
+	if err != nil && fault.Of(err) == fault.Missing {
+		return false, nil
 	}
 	if err != nil {
-		return out, fmt.Errorf("version %s: %w", out.Newest, err)
+		return false, fmt.Errorf("version %s: %w", version, err)
 	}
-	if got.Version.Name != m.Name || got.Version.Version != out.Newest {
-		return out, otherwise("version of a model")
+	if got.Version.Name != name || got.Version.Version != version {
+		return false, otherwise("version of a model")
 	}
-	if got.Version.Run == "" {
-		return out, nil
+	out.Newest = version
+	if got.Version.Run != "" {
+		out.Run, err = r.run(ctx, got.Version.Run)
 	}
-	out.Run, err = r.run(ctx, got.Version.Run)
-	return out, err
+	return true, err
 }
 
 func versionOf(s string) int {
@@ -247,7 +275,7 @@ func (r *reading) experiments(ctx context.Context, want Wanted) (out []mlflowfor
 			Experiment listedExperiment `json:"experiment"`
 		}
 		if err := r.Get(ctx, "experiments/get-by-name", map[string]string{"experiment_name": name}, &got); err != nil {
-			return nil, fmt.Errorf("experiment %s: %w", name, err)
+			return nil, named("experiment", name, err)
 		}
 		if got.Experiment.Name != name {
 			return nil, otherwise("experiment " + name)
@@ -280,7 +308,7 @@ func (r *reading) experiments(ctx context.Context, want Wanted) (out []mlflowfor
 		if err != nil {
 			return nil, fmt.Errorf("runs of experiment %s: %w", e.ID, err)
 		}
-		out = append(out, mlflowformat.Experiment{Name: e.Name, Run: run})
+		out = append(out, mlflowformat.Experiment{Name: e.Name, Run: run, Named: slices.Contains(want.Experiments, e.Name)})
 	}
 	return out, nil
 }

@@ -83,6 +83,36 @@ func TestWhatAServerHasIsRead(t *testing.T) {
 	}
 }
 
+// TestAVersionThatWasDeletedIsPassedOver: an alias may be on one that is there no more, and MLflow 2 has stages.
+func TestAVersionThatWasDeletedIsPassedOver(t *testing.T) {
+	got, err := readAll(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch strings.TrimPrefix(r.URL.Path, mlflowapi.Prefix) {
+		case "registered-models/search":
+			fmt.Fprint(w, `{"registered_models":[{"name":"m","latest_versions":[{"version":"2","current_stage":"Production"},{"version":"1","current_stage":"Archived"}],"aliases":[{"alias":"champion","version":"4"}]},{"name":"gone","aliases":[{"alias":"a","version":"7"}]}]}`)
+		case "model-versions/get":
+			if r.URL.Query().Get("version") != "2" {
+				w.WriteHeader(http.StatusNotFound)
+				fmt.Fprint(w, `{"error_code":"RESOURCE_DOES_NOT_EXIST"}`)
+				return
+			}
+			fmt.Fprint(w, `{"model_version":{"name":"m","version":"2","run_id":"r"}}`)
+		case "runs/get":
+			fmt.Fprint(w, `{"run":{"info":{"run_id":"r"},"data":{"tags":[{"key":"mlflow.source.name","value":"train.py"}]}}}`)
+		default:
+			fmt.Fprint(w, `{}`)
+		}
+	}), Wanted{})
+	if err != nil || len(got.Models) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if m := got.Models[0]; m.Newest != "2" || m.Run == nil || m.Run.Source != "train.py" || fmt.Sprint(m.Stages) != "map[Production:2]" {
+		t.Errorf("%+v", m)
+	}
+	if m := got.Models[1]; m.Newest != "" || m.Run != nil {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestAServerThatLiesIsRefused: what it answers for one thing is not taken for another.
 func TestAServerThatLiesIsRefused(t *testing.T) {
 	many := make([]string, mostListed+1)

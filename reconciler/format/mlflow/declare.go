@@ -26,7 +26,8 @@ type Registry struct {
 type Model struct {
 	Name    string
 	Aliases map[string]string // alias -> version
-	Newest  string            // version
+	Stages  map[string]string // stage of MLflow 2, such as Production -> version
+	Newest  string            // version; "": it has none
 	Run     *Run              // that made the newest version; nil: the server does not say
 }
 
@@ -34,6 +35,8 @@ type Model struct {
 type Experiment struct {
 	Name string
 	Run  *Run // the newest that ended well; nil: there is none
+	// Named says that people asked for this one.
+	Named bool
 }
 
 // Run is as much of a run as a declaration may come of.
@@ -75,8 +78,9 @@ const mostNotes = 200
 
 type declaring struct {
 	Repository
-	out  Written
-	envs map[string]bool
+	out      Written
+	envs     map[string]bool
+	unlocked []string // trainings without packages of their own
 }
 
 func (d *declaring) note(format string, args ...any) {
@@ -103,16 +107,23 @@ func Declare(r Registry, in Repository) Written {
 		d.model(name, m)
 	}
 	for _, e := range r.Experiments {
+		name, who := plainName(e.Name), "experiment "+shown(e.Name)
+		if e.Run == nil && e.Named {
+			d.note("%s: none of its runs ended well, or it was deleted, so there is nothing to declare", who)
+		}
 		if e.Run == nil || made[e.Run.Experiment] {
 			continue
 		}
-		name, who := plainName(e.Name), "experiment "+shown(e.Name)
 		if !d.free(taken, name, who) {
 			continue
 		}
 		if text, ok := d.training(name, who, e.Run); ok {
 			d.add(name, text, "training/"+name)
 		}
+	}
+	if len(d.unlocked) > 0 {
+		d.note("the repository has no requirements file with hashes, so %s, with the packages of this machine: write one, and name it in spec.env.requirements",
+			map[bool]string{true: "training/" + d.unlocked[0] + " runs", false: plural.Of(len(d.unlocked), "training") + " run"}[len(d.unlocked) == 1])
 	}
 	d.project()
 	return d.out
@@ -123,7 +134,7 @@ func (d *declaring) free(taken map[string]string, name, who string) bool {
 	file := "vishwa/" + name + ".yaml"
 	switch {
 	case name == "":
-		d.note("%s: no name of a declaration can be made of its name", who)
+		d.note("%s: no name of a declaration can be made of its name: declare it by hand, by another one", who)
 	case taken[name] != "":
 		d.note("%s: it comes to the same name %s as %s", who, name, taken[name])
 	case slices.Contains(d.Files, file):
@@ -145,9 +156,12 @@ const head = "apiVersion: vishwa.dev/v1alpha1\n"
 
 // training declares what made a run: its script, which is one of the repository.
 func (d *declaring) training(name, who string, r *Run) (string, bool) {
-	if r == nil {
-		d.note("%s: the server does not say which run made it: declare a training by hand", who)
+	if r == nil && d.Script == "" {
+		d.note("%s: the server does not say which run made it: name its script by --script, or declare a training by hand", who)
 		return "", false
+	}
+	if r == nil {
+		r = &Run{}
 	}
 	script, ok := d.script(r.Source)
 	if !ok {
@@ -159,11 +173,11 @@ func (d *declaring) training(name, who string, r *Run) (string, bool) {
 	if d.Lock != "" {
 		fmt.Fprintf(&t, "  env: {requirements: %s}\n", quoted(d.Lock))
 	} else {
-		d.note("%s: the repository has no requirements file with hashes, so training/%s runs with the packages of its machine: declare spec.env.requirements", who, name)
+		d.unlocked = append(d.unlocked, name)
 	}
 	t.WriteString("  metricsFrom: [mlflow]\n  modelFrom: mlflow\n")
 	if len(r.Params) > 0 {
-		d.note("%s: its %s stay in the script: what the declaration gives is read at VISHWA_PARAMS, which a script must ask for", who, plural.Of(len(r.Params), "parameter"))
+		d.note("%s: what it logs as parameters (%d) stays in the script: what the declaration gives is read at VISHWA_PARAMS, which a script must ask for", who, len(r.Params))
 	}
 	if len(r.Datasets) > 0 {
 		d.note("%s: it read %s by itself (%s): declare them as datasets and inputs, so that a change of them is seen", who, plural.Of(len(r.Datasets), "data set"), few(r.Datasets))
@@ -201,12 +215,20 @@ func (d *declaring) script(source string) (string, bool) {
 // model declares a registered model, the training that it comes from, and a deployment an alias.
 func (d *declaring) model(name string, m Model) {
 	who := "registered model " + shown(m.Name)
+	if m.Newest == "" {
+		d.note("%s: it has no version, so there is nothing to declare", who)
+		return
+	}
 	text, ok := d.training(name, who, m.Run)
 	if !ok {
 		return
 	}
 	what := []string{"training/" + name}
-	metric, goal := choose(m.Run.Metrics)
+	var metrics map[string]float64
+	if m.Run != nil {
+		metrics = m.Run.Metrics
+	}
+	metric, goal := choose(metrics)
 	if metric == "" {
 		d.note("%s: its run has no metric of which it is known whether more is better, so the model is not declared: declare it with spec.select", who)
 		d.add(name, text, what...)
@@ -214,27 +236,50 @@ func (d *declaring) model(name string, m Model) {
 	}
 	text += fmt.Sprintf("---\n%skind: Model\nmetadata: {name: %s}\nspec:\n  from: training/%s\n  select: {metric: %s, goal: %s}\n", head, plain(name), name, quoted(metric), goal)
 	what = append(what, "model/"+name)
-	d.note("%s: candidates are selected by %s, %s it: that is a guess by its name; it was %v for version %s, and no gate asks for it", who, shown(metric), goal[:len(goal)-1]+"ing", m.Run.Metrics[metric], shown(m.Newest))
-	for _, alias := range slices.Sorted(maps.Keys(m.Aliases)) {
-		env := plainName(alias)
-		ref := name + "-" + env
-		if env == "" || len(ref) > mostName || d.Declared["deployment/"+ref] || slices.Contains(what, "deployment/"+ref) {
-			d.note("%s: alias %s cannot be a deployment of the name %s", who, shown(alias), shown(ref))
-			continue
-		}
-		text += fmt.Sprintf("---\n%skind: Deployment\nmetadata:\n  name: %s\n  description: %s\nspec:\n  model: model/%s\n  environment: %s\n  target:\n    local:\n      run: [python3, %s]\n      code: [%s]\n      ready: /ping\n      readyTimeout: 5m\n",
-			head, plain(ref), quoted(fmt.Sprintf("In MLflow, alias %s is on version %s.", shown(alias), shown(m.Aliases[alias]))), name, plain(env), server, server)
-		if d.Lock != "" {
-			text += fmt.Sprintf("      env: {requirements: %s}\n", quoted(d.Lock))
-		}
-		what = append(what, "deployment/"+ref)
-		d.envs[env] = true
-		if m.Aliases[alias] != m.Newest {
-			d.note("%s: alias %s is on version %s and the newest is %s: what is trained here is served in both", who, shown(alias), shown(m.Aliases[alias]), shown(m.Newest))
+	d.note("%s: candidates are selected by %s, %s it: that is a guess by its name; it was %v for version %s, and no gate asks for it", who, shown(metric), goal[:len(goal)-1]+"ing", metrics[metric], shown(m.Newest))
+	for _, at := range m.served() {
+		ref, more := d.deployment(name, who, at, m.Newest, what)
+		if more != "" {
+			text, what = text+more, append(what, ref)
 		}
 	}
 	d.note("%s: its versions stay in MLflow; the first apply trains version 1 of Vishwa's own", who)
 	d.add(name, text, what...)
+}
+
+// servedAs is where MLflow says that a version is served: by an alias or, in MLflow 2, by a stage.
+type servedAs struct{ kind, name, version string }
+
+func (m Model) served() (out []servedAs) {
+	for _, alias := range slices.Sorted(maps.Keys(m.Aliases)) {
+		out = append(out, servedAs{"alias", alias, m.Aliases[alias]})
+	}
+	for _, stage := range slices.Sorted(maps.Keys(m.Stages)) {
+		if m.Aliases[strings.ToLower(stage)] == "" { // where an alias took its place, that counts
+			out = append(out, servedAs{"stage", stage, m.Stages[stage]})
+		}
+	}
+	return out
+}
+
+// deployment declares what serves a model in the environment of an alias or a stage.
+func (d *declaring) deployment(name, who string, at servedAs, newest string, taken []string) (ref, text string) {
+	env := plainName(at.name)
+	ref = "deployment/" + name + "-" + env
+	if env == "" || len(ref) > len("deployment/")+mostName || d.Declared[ref] || slices.Contains(taken, ref) {
+		d.note("%s: %s %s cannot be a deployment of the name %s", who, at.kind, shown(at.name), shown(name+"-"+env))
+		return "", ""
+	}
+	text = fmt.Sprintf("---\n%skind: Deployment\nmetadata:\n  name: %s\n  description: %s\nspec:\n  model: model/%s\n  environment: %s\n  target:\n    local:\n      run: [python3, %s]\n      code: [%s]\n      ready: /ping\n      readyTimeout: 5m\n",
+		head, plain(name+"-"+env), quoted(fmt.Sprintf("In MLflow, %s %s is on version %s.", at.kind, shown(at.name), shown(at.version))), name, plain(env), server, server)
+	if d.Lock != "" {
+		text += fmt.Sprintf("      env: {requirements: %s}\n", quoted(d.Lock))
+	}
+	d.envs[env] = true
+	if at.version != newest {
+		d.note("%s: %s %s is on version %s and the newest is %s: what is trained here is served in both", who, at.kind, shown(at.name), shown(at.version), shown(newest))
+	}
+	return ref, text
 }
 
 // server is the script that serves a model as MLflow's own server does, at /invocations.

@@ -52,7 +52,7 @@ func loaded(t interface {
 func TestAModelWithAliasesBecomesDeclarations(t *testing.T) {
 	in := here()
 	in.Lock = "requirements.lock"
-	w := Declare(Registry{Models: []Model{churn()}, Experiments: []Experiment{{"of the model", &Run{Experiment: "1", Source: "train.py"}}, {"Tuning", &Run{Experiment: "2", Source: "train.py"}}, {"empty", nil}}}, in)
+	w := Declare(Registry{Models: []Model{churn()}, Experiments: []Experiment{{"of the model", &Run{Experiment: "1", Source: "train.py"}, false}, {"Tuning", &Run{Experiment: "2", Source: "train.py"}, false}, {"empty", nil, false}}}, in)
 	want := []string{"deployment/churn-model-challenger", "deployment/churn-model-champion", "model/churn-model", "project/churn", "training/churn-model", "training/tuning"}
 	if got := loaded(t, w, nil); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -64,10 +64,45 @@ func TestAModelWithAliasesBecomesDeclarations(t *testing.T) {
 		}
 	}
 	notes := strings.Join(w.Notes, "\n")
-	for _, has := range []string{"1 parameter stay", "customers", "maximizing it: that is a guess", "alias champion is on version 1 and the newest is 2", "its versions stay in MLflow"} {
+	for _, has := range []string{"as parameters (1) stays", "customers", "maximizing it: that is a guess", "alias champion is on version 1 and the newest is 2", "its versions stay in MLflow"} {
 		if !strings.Contains(notes, has) {
 			t.Errorf("%q is not said:\n%s", has, notes)
 		}
+	}
+}
+
+// TestWhatARegistryLacksIsSaid: no version, no run, no script, no packages; once each.
+func TestWhatARegistryLacksIsSaid(t *testing.T) {
+	staged := churn()
+	staged.Name, staged.Aliases, staged.Stages = "Staged", map[string]string{"production": "2"}, map[string]string{"Production": "1", "Staging": "2"}
+	norun := churn()
+	norun.Name, norun.Run = "Norun", nil
+	r := Registry{Models: []Model{{Name: "empty"}, {Name: "流失", Newest: "1"}, norun, staged}}
+	r.Experiments = []Experiment{{"Default", nil, false}, {"tuning", nil, true}}
+	w := Declare(r, here())
+	if got, want := loaded(t, w, nil), []string{"deployment/staged-production", "deployment/staged-staging", "model/staged", "project/churn", "training/staged"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	notes := strings.Join(w.Notes, "\n")
+	for _, has := range []string{"model empty: it has no version", "experiment tuning: none of its runs ended well", "model 流失: no name of a declaration can be made", "model Norun: the server does not say which run made it: name its script by --script", "so training/staged runs, with the packages of this machine"} {
+		if !strings.Contains(notes, has) {
+			t.Errorf("%q is not said:\n%s", has, notes)
+		}
+	}
+	if strings.Contains(notes, "Default") {
+		t.Error(notes)
+	}
+	if !strings.Contains(w.Files[1].Text, `"In MLflow, alias production is on version 2."`) || !strings.Contains(w.Files[1].Text, `"In MLflow, stage Staging is on version 2."`) {
+		t.Error(w.Files[1].Text)
+	}
+	in := here()
+	in.Script = "src/train.py"
+	w = Declare(r, in)
+	if got := loaded(t, w, nil); !slices.Contains(got, "training/norun") || slices.Contains(got, "model/norun") {
+		t.Errorf("with a script: %q", got)
+	}
+	if notes := strings.Join(w.Notes, "\n"); strings.Count(notes, "requirements file") != 1 || !strings.Contains(notes, "so 2 trainings run, with") {
+		t.Errorf("%s", notes)
 	}
 }
 
@@ -124,7 +159,7 @@ func TestNoServerWritesElsewhere(t *testing.T) {
 		for range rapid.IntRange(0, 4).Draw(t, "models") {
 			r.Models = append(r.Models, Model{Name: odd.Draw(t, "model"), Aliases: rapid.MapOfN(odd, odd, 0, 3).Draw(t, "aliases"), Newest: odd.Draw(t, "newest"), Run: run.Draw(t, "run")})
 		}
-		r.Experiments = []Experiment{{odd.Draw(t, "experiment"), run.Draw(t, "run")}}
+		r.Experiments = []Experiment{{odd.Draw(t, "experiment"), run.Draw(t, "run"), false}}
 		in := here()
 		if rapid.Bool().Draw(t, "script") {
 			in.Script = "src/train.py"

@@ -196,7 +196,7 @@ func (c *Client) refused(doing string, status int, raw []byte) error {
 	case status == http.StatusNotFound && strings.HasPrefix(doing, "logged-models") && (said.Code == "" || said.Code == "ENDPOINT_NOT_FOUND"):
 		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it has no models with files", who, doing), "MLflow 3 or newer is needed for spec.trackers.mlflow.models: remove that, or upgrade the server")
 	case status == http.StatusNotFound && said.Code == "":
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it is older than this needs, or its REST API is elsewhere", who, doing), "MLflow 2.9 or newer is needed")
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered 404: it is older than this needs, or its REST API is elsewhere", who, doing), "MLflow 2.9 or newer is needed, and its address as people open it, without /api")
 	}
 	return fault.WithHint(err, "the log of %s says more", who)
 }
