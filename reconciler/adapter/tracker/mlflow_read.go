@@ -34,7 +34,9 @@ const (
 
 // ReadMLflow reads what a server has, and changes nothing.
 func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (mlflowformat.Registry, error) {
-	r := &reading{Client: o.client(spec), runs: map[string]*mlflowformat.Run{}}
+	asks := o.api(spec)
+	asks.URLAt, asks.TokenAt = "--url", "--token"
+	r := &reading{Client: mlflowapi.New(asks), runs: map[string]*mlflowformat.Run{}}
 	var out mlflowformat.Registry
 	names, err := r.models(ctx, want)
 	if err != nil {

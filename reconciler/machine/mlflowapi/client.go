@@ -27,6 +27,8 @@ import (
 type Options struct {
 	URL, Workspace string
 	Token          string // the file of a credential; "": the variable
+	// URLAt and TokenAt are where people write these; "": the tracker's url, and the tracker's token.
+	URLAt, TokenAt string
 	Env            port.Env
 	Transport      http.RoundTripper // asks; nil is the usual way
 	// Sleep waits between tries; nil is the usual way.
@@ -49,6 +51,8 @@ const (
 type Client struct {
 	url, file string
 	workspace string
+	urlAt     string
+	tokenAt   string
 	env       port.Env
 	http      *http.Client
 }
@@ -59,7 +63,7 @@ func New(o Options) *Client {
 	if next == nil {
 		next = httpx.Transport(httpx.Options{})
 	}
-	return &Client{url: strings.TrimRight(o.URL, "/"), file: o.Token, workspace: o.Workspace, env: o.Env, http: &http.Client{
+	return &Client{url: strings.TrimRight(o.URL, "/"), file: o.Token, workspace: o.Workspace, urlAt: cmp.Or(o.URLAt, "the tracker's url"), tokenAt: cmp.Or(o.TokenAt, "the tracker's token"), env: o.Env, http: &http.Client{
 		Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: patience, Sleep: o.Sleep},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a credential goes nowhere else
 	}}
@@ -103,7 +107,7 @@ func (c *Client) Ask(ctx context.Context, method, path string, body, out any) er
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.url+Prefix+path, in)
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", who), "write spec.trackers url as https://HOST[/PATH]")
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", who), "write %s as https://HOST[/PATH]", c.urlAt)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "vishwa")
@@ -133,7 +137,7 @@ func (c *Client) Ask(ctx context.Context, method, path string, body, out any) er
 		return nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: what answers is not its REST API", who, doing), "write in the tracker's url where that is, without /api")
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: what answers is not its REST API", who, doing), "write in %s where that is, without /api", c.urlAt)
 	}
 	return nil
 }
@@ -141,14 +145,14 @@ func (c *Client) Ask(ctx context.Context, method, path string, body, out any) er
 // sign puts the credential on a request: a bearer token, or user:password. None is none.
 func (c *Client) sign(req *http.Request) error {
 	if req.URL.User != nil { // a client of HTTP would send it, in the clear too
-		return fault.WithHint(fault.New(fault.Denied, "the url of %s holds a user or a password", who), "remove it from the tracker's url, and give the file of a credential in token")
+		return fault.WithHint(fault.New(fault.Denied, "the url of %s holds a user or a password", who), "remove it from %s, and give the file of a credential in %s", c.urlAt, c.tokenAt)
 	}
 	text, err := token.Read(c.env.Lookup, token.Place{Who: who, File: c.file, Variable: TokenVariable})
 	if err != nil || text == "" {
 		return err
 	}
 	if req.URL.Scheme != "https" && !dial.Loopback(req.URL.Hostname()) {
-		return fault.WithHint(fault.New(fault.Denied, "%s is at a plain http address, and its credential would go there in the clear", who), "write https:// in the tracker's url")
+		return fault.WithHint(fault.New(fault.Denied, "%s is at a plain http address, and its credential would go there in the clear", who), "write https:// in %s", c.urlAt)
 	}
 	if strings.Contains(text, ":") {
 		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(text)))
@@ -184,13 +188,13 @@ func (c *Client) refused(doing string, status int, raw []byte) error {
 	err := fault.New(kind, "ask %s for %s: it answered %s", who, doing, text)
 	switch {
 	case said.Code == "FEATURE_DISABLED" && c.workspace != "":
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it has no workspaces", who, doing), "remove workspace from the tracker, or begin the server with --enable-workspaces")
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it has no workspaces", who, doing), "remove workspace, or begin the server with --enable-workspaces")
 	case status >= 300 && status < 400:
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered %d, which leads elsewhere", who, doing, status), "write in the tracker's url where its REST API is, not a page that asks who you are")
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: it answered %d, which leads elsewhere", who, doing, status), "write in %s where its REST API is, not a page that asks who you are", c.urlAt)
 	case kind == fault.Denied && c.file != "":
 		return fault.WithHint(err, "put a credential that may do it into %s", c.file)
 	case kind == fault.Denied:
-		return fault.WithHint(err, "put a credential that may do it into %s, or name a file as the tracker's token", TokenVariable)
+		return fault.WithHint(err, "put a credential that may do it into %s, or name a file of one in %s", TokenVariable, c.tokenAt)
 	case kind == fault.Transient:
 		return fault.WithHint(err, "try again; the log of %s says more", who)
 	case status == http.StatusNotFound && strings.HasPrefix(doing, "logged-models") && (said.Code == "" || said.Code == "ENDPOINT_NOT_FOUND"):
