@@ -24,10 +24,13 @@ type Options struct {
 	// looks at addresses is never led around by a proxy.
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	Roots    *x509.CertPool // nil: the machine's
-	Header   time.Duration  // until an answer begins; zero: 30 seconds; negative: its pace says
+	Header   time.Duration  // until an answer begins; zero: Answers; negative: its pace says
 	PerHost  int            // connections that are kept for a host; zero: 8
 	Verbatim bool           // bodies come as they are kept, and are not packed on the way
 }
+
+// Answers is how long an answer may take to begin, where nothing else is said.
+const Answers = 30 * time.Second
 
 // Transport are connections that are kept for the next question.
 func Transport(o Options) *http.Transport {
@@ -42,7 +45,7 @@ func Transport(o Options) *http.Transport {
 		t.DialContext = (&net.Dialer{Timeout: dial.Connect, KeepAlive: 30 * time.Second}).DialContext
 	}
 	if o.Header == 0 {
-		t.ResponseHeaderTimeout = 30 * time.Second
+		t.ResponseHeaderTimeout = Answers
 	}
 	if o.PerHost == 0 {
 		t.MaxIdleConnsPerHost = 8

@@ -31,6 +31,7 @@ type Options struct {
 	URLAt, TokenAt string
 	Env            port.Env
 	Transport      http.RoundTripper // asks; nil is the usual way
+	Pace           dial.Pace         // that answers have to keep then; zero is the usual one
 	// Sleep waits between tries; nil is the usual way.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
@@ -61,7 +62,7 @@ type Client struct {
 func New(o Options) *Client {
 	next := o.Transport
 	if next == nil {
-		next = httpx.Transport(httpx.Options{})
+		next = dial.Paced(httpx.Transport(httpx.Options{}), cmp.Or(o.Pace, dial.Pace{Window: httpx.Answers, Least: 1, Whole: 4 * httpx.Answers}))
 	}
 	return &Client{url: strings.TrimRight(o.URL, "/"), file: o.Token, workspace: o.Workspace, urlAt: cmp.Or(o.URLAt, "the tracker's url"), tokenAt: cmp.Or(o.TokenAt, "the tracker's token"), env: o.Env, http: &http.Client{
 		Transport:     &httpx.Retry{Next: next, Who: who, Now: o.Env.Now, Log: o.Env.Log, Limit: patience, Sleep: o.Sleep},

@@ -49,7 +49,7 @@ type events struct {
 func New(spec schemas.AirflowTracker, o Options) port.Tracker {
 	next := o.Transport
 	if next == nil {
-		next = httpx.Transport(httpx.Options{})
+		next = dial.Paced(httpx.Transport(httpx.Options{}), dial.Pace{Window: httpx.Answers, Least: 1, Whole: 4 * httpx.Answers})
 	}
 	e := &events{spec: spec, o: o}
 	e.client, e.bad = airflow.New(spec.URL, airflow.Options{
