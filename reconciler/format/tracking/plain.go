@@ -57,6 +57,13 @@ func (r *recorder) summary(name string, v any) error {
 }
 
 func (r *recorder) setting(name string, v any) error {
+	if list, is := v.([]any); is {
+		raw, err := json.Marshal(list)
+		if err != nil {
+			return nil
+		}
+		return r.param(name, string(raw))
+	}
 	if v == nil {
 		return nil
 	}
@@ -99,7 +106,7 @@ func leaves(name, sep string, v any, depth int, take func(string, any) error) er
 			}
 		}
 		return nil
-	case []any, map[any]any:
+	case map[any]any:
 		return nil
 	}
 	return take(name, v)
@@ -107,8 +114,13 @@ func leaves(name, sep string, v any, depth int, take func(string, any) error) er
 
 // plain reads the files of no tool.
 func (f *files) plain(output io.Reader, r *recorder) error {
+	slices.SortFunc(f.csv, byVersion)
 	for _, p := range f.csv {
-		if err := f.csvLog(p, r); err != nil {
+		one := newRecorder()
+		if err := f.csvLog(p, one); err != nil {
+			return err
+		}
+		if err := r.over(one); err != nil { // a later log goes before an earlier one, as of runs
 			return err
 		}
 	}
@@ -150,7 +162,7 @@ func (f *files) csvLog(p string, r *recorder) error {
 	}
 	line, _, _ := strings.Cut(string(head), "\n")
 	names := strings.Split(strings.TrimSpace(line), ",")
-	if !slices.Contains(names, "epoch") && !slices.Contains(names, "step") {
+	if len(names) < 2 || !slices.Contains(names, "epoch") && !slices.Contains(names, "step") {
 		return nil
 	}
 	if beside := path.Join(path.Dir(p), "hparams.yaml"); f.has(beside) { // Lightning's
@@ -199,6 +211,7 @@ func (f *files) table(p string, comma rune, name func(column string) string, r *
 	if at < 0 {
 		at = slices.Index(head, "epoch")
 	}
+	var before, ahead int64 // the step of the row before, and by how much steps are moved on
 	for row := int64(0); ; row++ {
 		cells, err := in.Read()
 		limit.row = 0
@@ -211,7 +224,11 @@ func (f *files) table(p string, comma rune, name func(column string) string, r *
 		step := row
 		if at >= 0 && at < len(cells) {
 			if n, err := strconv.ParseFloat(cells[at], 64); err == nil && n > -(1<<53) && n < 1<<53 {
-				step = int64(n)
+				if step = int64(n) + ahead; step < before { // it was gone on with, from the beginning
+					ahead += before + 1 - step
+					step = before + 1
+				}
+				before = step
 			}
 		}
 		for i, cell := range cells[:min(len(cells), len(head))] {
@@ -248,37 +265,20 @@ func (l *rowLimit) Read(b []byte) (int, error) {
 // mostLine is how long a printed line of JSON may be.
 const mostLine = 64 << 10
 
-// printed reads lines that are one JSON object, or a dictionary as Python prints it. Each is a step
-// unless it says which; a line of anything else is passed over.
+// printed reads lines that are one JSON object, or a dictionary as Python prints it, and such objects over several lines, as with an indent.
+// Each is a step unless it says which; a line of anything else is passed over.
 func printed(output io.Reader, r *recorder) error {
 	in := bufio.NewReaderSize(output, mostLine)
 	long := false // what is read is the rest of a line that is too long
+	var open block
 	for nth := int64(0); ; {
 		line, err := in.ReadSlice('\n')
 		if !long && (len(line) > 0 && err == nil || errors.Is(err, io.EOF)) {
-			if v := reported(strings.TrimSpace(string(line))); v != nil {
-				step := nth
-				for _, at := range []string{"step", "epoch"} {
-					if n, ok := v[at].(float64); ok && n > -(1<<53) && n < 1<<53 {
-						step = int64(n)
-						break
-					}
-				}
-				delete(v, "step")
-				delete(v, "epoch")
-				nth++
-				err := leaves("", ".", v, 0, func(name string, v any) error {
-					if v == "NaN" {
-						v = math.NaN()
-					}
-					if n, ok := v.(float64); ok {
-						return r.point(name, point{step: step, value: n})
-					}
-					return nil
-				})
-				if err != nil {
+			if v := open.line(string(line)); v != nil {
+				if err := r.report(v, nth); err != nil {
 					return err
 				}
+				nth++
 			}
 		}
 		if long = errors.Is(err, bufio.ErrBufferFull); long { // too long to be one: passed over to its end
@@ -291,6 +291,62 @@ func printed(output io.Reader, r *recorder) error {
 			return fault.New(fault.Invalid, "what it printed cannot be read: %w", err)
 		}
 	}
+}
+
+// report takes what was printed as one object.
+func (r *recorder) report(v map[string]any, step int64) error {
+	for _, at := range []string{"step", "epoch"} {
+		if n, ok := v[at].(float64); ok && n > -(1<<53) && n < 1<<53 {
+			step = int64(n)
+			break
+		}
+	}
+	delete(v, "step")
+	delete(v, "epoch")
+	return leaves("", ".", v, 0, func(name string, v any) error {
+		if v == "NaN" {
+			v = math.NaN()
+		}
+		if n, ok := v.(float64); ok {
+			return r.point(name, point{step: step, value: n})
+		}
+		return nil
+	})
+}
+
+// block is an object that was begun in an earlier line.
+type block struct {
+	text  strings.Builder
+	tries int // at reading it
+}
+
+const mostTries = 64 // of a block, at lines that may be its last
+
+// line is the object that ends with this line; nil: none does.
+func (b *block) line(line string) map[string]any {
+	if v := reported(strings.TrimSpace(line)); v != nil && (strings.HasPrefix(line, "{") || b.text.Len() == 0) {
+		*b = block{}
+		return v
+	}
+	switch {
+	case strings.HasPrefix(line, "{"):
+		*b = block{}
+	case b.text.Len() == 0:
+		return nil
+	}
+	b.text.WriteString(line)
+	if b.text.Len() > mostLine {
+		*b = block{}
+		return nil
+	}
+	if !strings.HasSuffix(strings.TrimSpace(line), "}") {
+		return nil
+	}
+	v := reported(strings.TrimSpace(b.text.String()))
+	if b.tries++; v != nil || b.tries == mostTries {
+		*b = block{}
+	}
+	return v
 }
 
 func dictionary(line string) (v map[string]any) {

@@ -3,6 +3,7 @@
 package tracking
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
 	"path"
@@ -158,7 +159,7 @@ func (f *files) sort(p string) {
 	} else if base == "metrics.json" || base == "results.json" || base == "eval_results.json" || base == "all_results.json" {
 		f.result = append(f.result, p)
 	}
-	if strings.HasSuffix(base, ".csv") {
+	if strings.HasSuffix(base, ".csv") || strings.HasSuffix(base, ".log") { // as Keras' manual names it
 		f.csv = append(f.csv, p)
 	}
 	f.all = append(f.all, p)
@@ -254,15 +255,67 @@ func (r *recorder) over(later *recorder) error {
 // tensorboard reads the event files. Where they lie in several folders, as Keras has one for training
 // and one for validation, the folder's name stands before the tag.
 func (f *files) tensorboard(r *recorder) error {
+	slices.SortFunc(f.events, byVersion) // so that those of a folder follow each other
+	for from := 0; from < len(f.events); {
+		of, to := versionOf(f.events[from]), from+1
+		for to < len(f.events) && versionOf(f.events[to]) == of {
+			to++
+		}
+		one := newRecorder()
+		if err := f.board(f.events[from:to], one); err != nil {
+			return err
+		}
+		if err := r.over(one); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// versionOf is the folder version_N that Lightning makes for each Trainer, with what is before it; "": there is none.
+func versionOf(p string) string {
+	parts := strings.Split(p, "/")
+	for i, part := range parts[:len(parts)-1] {
+		if _, is := numbered(part); is {
+			return strings.Join(parts[:i+1], "/")
+		}
+	}
+	return ""
+}
+
+func numbered(part string) (n int, is bool) {
+	digits, is := strings.CutPrefix(part, "version_")
+	n, err := strconv.Atoi(digits)
+	return n, is && err == nil && n >= 0
+}
+
+// byVersion is the order of their names, but that version_10 is after version_9.
+func byVersion(a, b string) int {
+	as, bs := strings.Split(a, "/"), strings.Split(b, "/")
+	for i := range min(len(as), len(bs)) {
+		x, is := numbered(as[i])
+		y, too := numbered(bs[i])
+		if is && too && x != y {
+			return cmp.Compare(x, y)
+		}
+		if c := strings.Compare(as[i], bs[i]); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}
+
+// board reads the event files of one run.
+func (f *files) board(events []string, r *recorder) error {
 	var dirs []string
-	slices.Sort(f.events) // so that those of a folder follow each other
-	for _, p := range f.events {
+	for _, p := range events {
 		if d := path.Dir(p); (len(dirs) == 0 || dirs[len(dirs)-1] != d) && len(dirs) < mostNames {
 			dirs = append(dirs, d)
 		}
 	}
 	top := common(dirs)
-	for _, p := range f.events {
+	for _, p := range events {
 		file, err := f.open(p, mostLog)
 		if err != nil {
 			return err

@@ -39,25 +39,22 @@ type Visitor struct {
 func Read(r io.Reader, v Visitor) error {
 	finished := false
 	var steps int64
+	media := media{}
 	err := records(r, func(b []byte) error {
 		return wire.Fields(b, unreadable, func(f wire.Field) error {
 			switch f.Num {
 			case recordHistory:
-				err := history(f.Data, steps, v)
+				err := history(f.Data, steps, media, v)
 				steps++
 				return err
 			case recordSummary:
-				return wire.Fields(f.Data, unreadable, func(g wire.Field) error {
-					if g.Num != 1 { // what is updated; what is removed stays in the history
-						return nil
+				all, err := media.numbers(f.Data)
+				for _, n := range all {
+					if err == nil && !strings.HasPrefix(n.name, "_") { // W&B's own
+						err = v.Summary(n.name, n.value)
 					}
-					return numbers(g, func(name string, value float64) error {
-						if strings.HasPrefix(name, "_") { // W&B's own
-							return nil
-						}
-						return v.Summary(name, value)
-					})
-				})
+				}
+				return err
 			case recordConfig:
 				return config(f.Data, 1, v)
 			case recordRun:
@@ -96,6 +93,12 @@ func config(b []byte, update protowire.Number, v Visitor) error {
 				return v.Config(name, strconv.FormatFloat(value, 'g', -1, 64))
 			case bool:
 				return v.Config(name, strconv.FormatBool(value))
+			case []any:
+				raw, err := json.Marshal(value)
+				if err != nil {
+					return nil
+				}
+				return v.Config(name, string(raw))
 			}
 			return nil
 		})
@@ -103,37 +106,30 @@ func config(b []byte, update protowire.Number, v Visitor) error {
 }
 
 // history is the numbers of one step. W&B's own names begin with an underscore.
-func history(b []byte, nth int64, v Visitor) error {
+func history(b []byte, nth int64, m media, v Visitor) error {
 	step, seconds := nth, 0.0
-	type number struct {
-		name  string
-		value float64
-	}
-	var all []number
-	err := wire.Fields(b, unreadable, func(f wire.Field) error {
-		switch f.Num {
-		case 1:
-			return numbers(f, func(name string, value float64) error {
-				switch name {
-				case "_step":
-					step = int64(max(min(value, 1<<53), -(1 << 53)))
-				case "_timestamp":
-					seconds = value
-				default:
-					all = append(all, number{name, value})
-				}
+	all, err := m.numbers(b)
+	if err == nil {
+		err = wire.Fields(b, unreadable, func(f wire.Field) error {
+			if f.Num != 2 {
 				return nil
-			})
-		case 2:
+			}
 			return wire.Fields(f.Data, unreadable, func(g wire.Field) error {
 				if g.Num == 1 {
 					step = int64(g.N)
 				}
 				return nil
 			})
+		})
+	}
+	for _, n := range all {
+		switch n.name {
+		case "_step":
+			step = int64(max(min(n.value, 1<<53), -(1 << 53)))
+		case "_timestamp":
+			seconds = n.value
 		}
-		return nil
-	})
+	}
 	for _, n := range all {
 		if err == nil && !strings.HasPrefix(n.name, "_") {
 			err = v.History(n.name, step, seconds, n.value)
@@ -142,19 +138,61 @@ func history(b []byte, nth int64, v Visitor) error {
 	return err
 }
 
-// numbers are those of an item.
-func numbers(f wire.Field, yield func(name string, value float64) error) error {
-	name, value, err := item(f.Data)
-	if err != nil {
-		return err
-	}
-	return flat(name, value, 0, func(name string, value any) error {
-		n, ok := value.(float64)
-		if !ok {
+// leaf is a number of an item.
+type leaf struct {
+	name  string
+	value float64
+}
+
+// media are the names of images, tables and the like: newer logs have an item for each of their sizes, beside one that says of what type it is.
+type media map[string]bool
+
+const mostOfMedia = 10_000 // names
+
+// numbers are those of the items of a record, in their order, without what is of an image or a table.
+func (m media) numbers(b []byte) (out []leaf, err error) {
+	var all []leaf
+	err = wire.Fields(b, unreadable, func(f wire.Field) error {
+		if f.Num != 1 { // of a summary what is updated; what is removed stays in the history
 			return nil
 		}
-		return yield(name, n)
+		name, value, err := item(f.Data)
+		if err != nil {
+			return err
+		}
+		if of, is := strings.CutSuffix(name, "._type"); is && len(of) <= mostName && len(m) < mostOfMedia {
+			m[of] = true
+		}
+		return flat(name, value, 0, func(name string, value any) error {
+			if n, ok := value.(float64); ok {
+				all = append(all, leaf{name, n})
+			}
+			return nil
+		})
 	})
+	for _, n := range all {
+		if !m.has(n.name) {
+			out = append(out, n)
+		}
+	}
+	return out, err
+}
+
+func (m media) has(name string) bool {
+	if len(m) == 0 {
+		return false
+	}
+	for at := strings.IndexByte(name, '.'); at >= 0 && at <= mostName; {
+		if m[name[:at]] {
+			return true
+		}
+		next := strings.IndexByte(name[at+1:], '.')
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return false
 }
 
 const (

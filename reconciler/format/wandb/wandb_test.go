@@ -177,6 +177,34 @@ func TestValuesOfEachTypeAreRead(t *testing.T) {
 	}
 }
 
+// TestWhatIsOfAnImageIsNoMetric: newer logs have each of its sizes as an item of its own, in the history and in the summary.
+func TestWhatIsOfAnImageIsNoMetric(t *testing.T) {
+	field := func(n protowire.Number, b []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), b)
+	}
+	value := func(value []byte, key ...string) (out []byte) {
+		for _, k := range key {
+			out = append(out, field(2, []byte(k))...)
+		}
+		return field(1, append(out, value...))
+	}
+	integer := func(v int64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(nil, 5, protowire.VarintType), protowire.EncodeZigZag(v))
+	}
+	image := slicesOf(value(integer(8), "val/img", "height"), value(field(7, []byte("image-file")), "val/img", "_type"), value(integer(69), "val/img", "size"), value(integer(3), "val", "n"), value(integer(2), "loss"))
+	var file bytes.Buffer
+	w := newBlocks(&file)
+	w.record(field(recordHistory, image))
+	w.record(field(recordSummary, image))
+	w.record(field(recordSummary, value(integer(70), "val/img", "size"))) // what changed of it
+	w.record(field(recordConfig, field(1, append(field(1, []byte("layers")), field(16, []byte("[1, 2]"))...))))
+	w.record(field(recordExit, nil))
+	k, err := read(&file)
+	if want := (map[string]float64{"val.n": 3, "loss": 2}); err != nil || !reflect.DeepEqual(k.Summary, want) || len(k.History) != 2 || k.History["loss"][0] != 2 || k.Config["layers"] != "[1,2]" {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 func slicesOf(all ...[]byte) []byte { return bytes.Join(all, nil) }
 
 // TestALengthAloneCostsNoMemory: a record that never ends is refused at its limit.
