@@ -39,8 +39,8 @@ deny contains {
 	"message": unknown_model,
 	"hint": unknown_hint,
 } if {
-	step.releases
 	step.due
+	step.releases
 	input.model == null
 }
 
@@ -52,24 +52,20 @@ unknown_hint := "correct spec.select.metric, or have the training write it to th
 	count(input.reported) > 0
 } else := "train it again, or restore the store that held it"
 
-# What a gate is about: the metrics that the training reported, or those of rows that both models
-# were scored on. While planning, a gate waits for its scores.
-judged(gate) if {
+# Gates are asked of a model that is known, when it is its turn.
+gated if {
 	step.due
 	is_object(input.model)
-	not gate.rows
 }
 
-judged(gate) if {
-	step.due
-	is_object(input.model)
-	is_object(input.model.scores[gate.rows])
-}
+# What a gate is about: the metrics that the training reported, or those of rows that both models
+# were scored on. While planning, a gate waits for its scores.
+judged(gate) if not gate.rows
+
+judged(gate) if is_object(input.model.scores[gate.rows])
 
 judged(gate) if {
 	input.phase == "act"
-	step.due
-	is_object(input.model)
 	gate.rows
 }
 
@@ -100,6 +96,7 @@ deny contains {
 	"hint": "write the metric to the file at VISHWA_METRICS, or correct the gate's name",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	judged(gate)
 	not known(gate)
@@ -116,6 +113,7 @@ deny contains {
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	judged(gate)
 	value := measured(gate)
@@ -133,6 +131,7 @@ deny contains {
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	judged(gate)
 	value := measured(gate)
@@ -150,6 +149,7 @@ deny contains {
 	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	judged(gate)
 	value := measured(gate)
@@ -168,6 +168,7 @@ deny contains {
 	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	judged(gate)
 	before := input.model.scores[gate.rows].before
@@ -187,6 +188,7 @@ deny contains {
 	"hint": "have the command of spec.evaluate report the same metrics of every model",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	gate.maxRegression >= 0
 	judged(gate)
@@ -205,6 +207,7 @@ deny contains {
 	"hint": "have the command of spec.evaluate report the same metrics on all rows",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	gate.maxRegression >= 0
 	judged(gate)
@@ -228,6 +231,7 @@ warn contains {
 	"hint": "look at both models before they are exchanged",
 } if {
 	input.step.kind == "model"
+	gated
 	some gate in input.spec.gates
 	not gate.rows
 	judged(gate)
@@ -264,8 +268,8 @@ deny contains {
 	"message": sprintf("model file %s is %s, which is not an allowed format", [file.path, file.format]),
 	"hint": better(file.format),
 } if {
-	step.releases
 	step.due
+	step.releases
 	some file in input.model.files
 	not allowed(file.format)
 }
@@ -289,8 +293,8 @@ deny contains {
 	"message": "the model holds no files",
 	"hint": "write the model to the folder at VISHWA_MODEL_DIR",
 } if {
-	step.releases
 	step.due
+	step.releases
 	count(input.model.files) == 0
 }
 
@@ -304,8 +308,8 @@ warn contains {
 	"message": sprintf("model file %s carries %s", [file.path, carried[what]]),
 	"hint": "read it before you approve, and render templates in a sandbox (Jinja2's ImmutableSandboxedEnvironment); load with trust_remote_code off, and nothing by _target_ that is not of the library itself",
 } if {
-	step.releases
 	step.due
+	step.releases
 	some file in input.model.files
 	some what in file.carries
 }

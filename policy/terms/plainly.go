@@ -11,15 +11,58 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // plainly turns values into what reading their JSON would make of them, without writing it, where that is simple: structs of text
 // and numbers, lists and maps of such.
 type plainly struct {
-	out  any
-	size int // of the JSON
+	terms bool // objects are OPA's at once, and not maps that a schema can look at
+	out   any
+	size  int // of the JSON
 }
+
+// members are those of an object that is put together.
+type members struct {
+	all   map[string]any
+	pairs [][2]*ast.Term // where they are OPA's
+	terms []ast.Term     // what pairs point to
+}
+
+func (p *plainly) members(n int) *members {
+	if p.terms {
+		return &members{pairs: make([][2]*ast.Term, 0, n), terms: make([]ast.Term, 0, n)}
+	}
+	return &members{all: make(map[string]any, n)}
+}
+
+// add adds a member; key is its name where that is known already.
+func (m *members) add(name string, key *ast.Term, v any) bool {
+	if m.all != nil {
+		m.all[name] = v
+		return true
+	}
+	value, err := ast.InterfaceToValue(v)
+	if err != nil {
+		return false
+	}
+	if key == nil {
+		key = ast.InternedTerm(name)
+	}
+	m.terms = append(m.terms, ast.Term{Value: value})
+	m.pairs = append(m.pairs, [2]*ast.Term{key, &m.terms[len(m.terms)-1]})
+	return true
+}
+
+func (m *members) object() any {
+	if m.all != nil {
+		return m.all
+	}
+	return ast.NewObject(m.pairs...)
+}
+
+func (m *members) count() int { return len(m.all) + len(m.pairs) }
 
 var (
 	marshals = reflect.TypeFor[json.Marshaler]()
@@ -150,16 +193,15 @@ func (p *plainly) mapping(v reflect.Value) bool {
 	if key := v.Type().Key(); key.Kind() != reflect.String || key.Implements(texts) {
 		return false
 	}
-	out := make(map[string]any, v.Len())
+	out := p.members(v.Len())
 	p.size += len("{}") + max(0, 2*v.Len()-1)
 	for all := v.MapRange(); all.Next(); {
 		key := all.Key().String()
-		if !p.text(key) || !p.value(all.Value()) {
+		if !p.text(key) || !p.value(all.Value()) || !out.add(key, nil, p.out) {
 			return false
 		}
-		out[key] = p.out
 	}
-	p.out = out
+	p.out = out.object()
 	return true
 }
 
@@ -167,17 +209,18 @@ func (p *plainly) mapping(v reflect.Value) bool {
 type member struct {
 	at   []int
 	name string
+	key  *ast.Term
 	left func(reflect.Value) bool // that it is left out; nil: never
 }
 
-var members sync.Map // reflect.Type -> []member; nil: of a kind that is not simple
+var known sync.Map // reflect.Type -> []member; nil: of a kind that is not simple
 
 func membersOf(t reflect.Type) []member {
-	if known, ok := members.Load(t); ok {
-		return known.([]member)
+	if all, ok := known.Load(t); ok {
+		return all.([]member)
 	}
 	out := simple(t)
-	members.Store(t, out)
+	known.Store(t, out)
 	return out
 }
 
@@ -193,7 +236,7 @@ func simple(t reflect.Type) []member {
 			return nil
 		}
 		named[name] = true
-		m := member{at: f.Index, name: name}
+		m := member{at: f.Index, name: name, key: ast.InternedTerm(name)}
 		switch options {
 		case "":
 		case "omitempty":
@@ -215,20 +258,19 @@ func (p *plainly) object(v reflect.Value) bool {
 	if all == nil {
 		return false
 	}
-	out := make(map[string]any, len(all))
+	out := p.members(len(all))
 	for _, m := range all {
 		f := v.FieldByIndex(m.at)
 		if m.left != nil && m.left(f) {
 			continue
 		}
-		if !p.value(f) {
+		if !p.value(f) || !out.add(m.name, m.key, p.out) {
 			return false
 		}
-		out[m.name] = p.out
 		p.size += len(m.name) + len(`"":`)
 	}
-	p.out = out
-	p.size += len("{}") + max(0, len(out)-1)
+	p.out = out.object()
+	p.size += len("{}") + max(0, out.count()-1)
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/vishwaops/vishwa/schemas"
@@ -111,6 +112,17 @@ func TestPlainlyIsAsJSON(t *testing.T) {
 			}
 			if !reflect.DeepEqual(p.out, want) || p.size != len(raw) {
 				t.Errorf("it is %#v of %d bytes, want %#v of %d", p.out, p.size, want, len(raw))
+			}
+			at := plainly{terms: true}
+			if !at.value(reflect.ValueOf(c.value)) {
+				t.Fatal("it cannot be turned at once")
+			}
+			once, err := ast.InterfaceToValue(at.out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if twice := ast.MustInterfaceToValue(want); ast.Compare(once, twice) != 0 || once.Hash() != twice.Hash() || at.size != len(raw) {
+				t.Errorf("at once it is %v of %d bytes, want %v of %d", once, at.size, twice, len(raw))
 			}
 		})
 	}

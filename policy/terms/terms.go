@@ -197,7 +197,7 @@ func (s *Shape) specOf(spec any, shared *Shared) (*ast.Term, int, error) {
 		return ast.NullTerm(), len("null"), nil
 	}
 	once, _ := shared.specs.LoadOrStore(spec, sync.OnceValues(func() (turned, error) {
-		if p := (plainly{}); p.value(reflect.ValueOf(spec)) {
+		if p := (plainly{terms: true}); p.value(reflect.ValueOf(spec)) {
 			return s.turn(p.out, p.size)
 		}
 		raw, err := json.Marshal(spec)
