@@ -147,8 +147,8 @@ func (p Plan) Failed() []schemas.Ref { return p.failed(false) }
 func (p Plan) Passing() []schemas.Ref { return p.failed(true) }
 
 func (p Plan) failed(passing bool) (refs []schemas.Ref) {
-	for _, s := range p.Work() {
-		if s.Failed && s.Passing == passing {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Do != Keep && s.Failed && s.Passing == passing {
 			refs = append(refs, s.Ref)
 		}
 	}
