@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 8\n"
+const magic = "vishwa facts 9\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -35,7 +35,7 @@ var layout = func() uint64 {
 
 // Encode writes f. Equal facts have equal bytes.
 func (f *Facts) Encode() ([]byte, error) {
-	w := &encoder{seen: map[string]uint64{}}
+	w := &encoder{seen: map[string]uint64{}, maps: map[writtenMap]uint64{}}
 	index := map[*Entry]uint64{}
 	var list []*Entry
 	note := func(e *Entry) {

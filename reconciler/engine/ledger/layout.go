@@ -1,5 +1,6 @@
 // Layout walks the types of an entry to write and read their values: fields in
-// their order, strings by their place in one table, since digests and names repeat.
+// their order, strings by their place in one table, since digests and names repeat,
+// and a map that another value has too by its place among the maps.
 
 package ledger
 
@@ -42,6 +43,13 @@ type encoder struct {
 	out   []byte
 	table []string
 	seen  map[string]uint64
+	maps  map[writtenMap]uint64
+}
+
+// writtenMap is a map as it is written, with all that is in it.
+type writtenMap struct {
+	of   reflect.Type
+	text string
 }
 
 func (w *encoder) uint(n uint64) { w.out = binary.AppendUvarint(w.out, n) }
@@ -146,12 +154,22 @@ func (w *encoder) slice(v reflect.Value) error {
 	return nil
 }
 
+// What a map begins with: that there is none, that it is one that was written before, or how many pairs follow, beyond pairsFrom.
+const (
+	pairsNone = iota
+	pairsAgain
+	pairsFrom
+)
+
+// pairs writes a map. Runs of the same code have the same recipe but for a few words, and a model has what its training measured:
+// read again, entries share these maps, which nobody changes.
 func (w *encoder) pairs(v reflect.Value) error {
 	if v.IsNil() {
-		w.uint(0)
+		w.uint(pairsNone)
 		return nil
 	}
-	w.uint(uint64(v.Len()) + 1)
+	begin := len(w.out)
+	w.uint(uint64(v.Len()) + pairsFrom)
 	keys := v.MapKeys()
 	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 	for _, k := range keys {
@@ -160,6 +178,14 @@ func (w *encoder) pairs(v reflect.Value) error {
 			return err
 		}
 	}
+	written := writtenMap{v.Type(), string(w.out[begin:])}
+	if i, ok := w.maps[written]; ok {
+		w.out = w.out[:begin]
+		w.uint(pairsAgain)
+		w.uint(i)
+		return nil
+	}
+	w.maps[written] = uint64(len(w.maps))
 	return nil
 }
 
@@ -167,6 +193,7 @@ func (w *encoder) pairs(v reflect.Value) error {
 type decoder struct {
 	rest  []byte
 	table []string
+	maps  []reflect.Value // in the order in which they end
 	err   error
 }
 
@@ -309,20 +336,30 @@ func (r *decoder) slice(v reflect.Value) {
 
 func (r *decoder) pairs(v reflect.Value) {
 	n := r.uint()
-	if n == 0 {
+	switch {
+	case n == pairsNone:
 		return
-	}
-	if n-1 > uint64(len(r.rest)) {
+	case n == pairsAgain:
+		if i := r.uint(); i < uint64(len(r.maps)) && r.maps[i].Type() == v.Type() {
+			v.Set(r.maps[i])
+		} else {
+			r.fail("map %d of %d is no %s", i, len(r.maps), v.Type())
+		}
+		return
+	case n-pairsFrom > uint64(len(r.rest)):
 		r.fail("a map is longer than they are")
 		return
 	}
+	n -= pairsFrom
 	t := v.Type()
-	v.Set(reflect.MakeMapWithSize(t, int(n-1)))
-	for range n - 1 {
-		k := reflect.New(t.Key()).Elem()
+	m := reflect.MakeMapWithSize(t, int(n))
+	k, e := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
+	for range n {
+		e.SetZero()
 		k.SetString(r.string())
-		e := reflect.New(t.Elem()).Elem()
 		r.value(e)
-		v.SetMapIndex(k, e)
+		m.SetMapIndex(k, e)
 	}
+	r.maps = append(r.maps, m)
+	v.Set(m)
 }
