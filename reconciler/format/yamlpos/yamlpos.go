@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,14 +28,18 @@ type Problem struct {
 func (p *Problem) Error() string { return fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.Message) }
 
 // Documents are the documents of one text.
-type Documents struct{ dec *yaml.Decoder }
+type Documents struct {
+	dec  *yaml.Decoder
+	text []byte
+}
 
 // Read begins to read a text of which no document holds more than most values.
 func Read(text []byte, most int) (*Documents, *Problem) {
 	if p := unreadable(text, most); p != nil {
 		return nil, p
 	}
-	return &Documents{yaml.NewDecoder(bytes.NewReader(versioned(text)))}, nil
+	text = versioned(text)
+	return &Documents{yaml.NewDecoder(bytes.NewReader(text)), text}, nil
 }
 
 // Next is the root of the next document, io.EOF behind the last one, or a *Problem, behind
@@ -44,7 +50,7 @@ func (d *Documents) Next() (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, io.EOF
 	case err != nil:
-		return nil, syntax(err)
+		return nil, syntax(err, d.text)
 	}
 	if a := stray(root); a != nil {
 		return nil, &Problem{a.Line, a.Column, fmt.Sprintf("alias *%s has no anchor: an anchor holds in its own document alone; write &%s in this one", a.Value, a.Value)}
@@ -216,21 +222,58 @@ var causes = []struct{ says, often string }{
 	{"expected '-' indicator", "an item of a list is indented otherwise than the first"},
 }
 
-// syntax is an error of the parser's, which says the line where it knows it.
-func syntax(err error) *Problem {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := &Problem{Line: 1, Column: 1}
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		p.Line = max(p.Line, 1)
-		text = text[len(m[0]):]
+// mostSearched is the longest text that is read again and again for a line, in bytes.
+const mostSearched = 1 << 18
+
+// late are the problems of which the parser names the line where the mapping or the list begins, one too low.
+var late = []string{"did not find expected key", "did not find expected '-' indicator"}
+
+// syntax is an error of the parser's in text, which says the line where it knows it.
+func syntax(err error, text []byte) *Problem {
+	line, says := said(err)
+	p := &Problem{Line: line, Column: 1}
+	if slices.Contains(late, says) && len(text) <= mostSearched {
+		p.Line = firstWith(says, text)
 	}
 	for _, c := range causes {
-		if strings.Contains(text, c.says) {
-			text += " (" + c.often + ")"
+		if strings.Contains(says, c.says) {
+			says += " (" + c.often + ")"
 			break
 		}
 	}
-	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", text)
+	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", says)
 	return p
+}
+
+// said is the line of the parser's error, and its words.
+func said(err error) (line int, says string) {
+	says = strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(says); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		says = says[len(m[0]):]
+	}
+	return max(line, 1), says
+}
+
+// firstWith is the line up to which text has to be read for the parser to say what it says of
+// all of it: the line that does not fit. A text that ends earlier is whole, or is wrong otherwise.
+func firstWith(says string, text []byte) int {
+	ends := []int{}
+	for i, c := range text {
+		if c == '\n' {
+			ends = append(ends, i+1)
+		}
+	}
+	return 1 + sort.Search(len(ends), func(i int) bool {
+		dec := yaml.NewDecoder(bytes.NewReader(text[:ends[i]]))
+		for {
+			switch _, err := next(dec); {
+			case errors.Is(err, io.EOF):
+				return false
+			case err != nil:
+				_, s := said(err)
+				return s == says
+			}
+		}
+	})
 }
