@@ -151,6 +151,9 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 		return rev, tree, h.unaltered(ctx, tree)
 	}
 	in, err := h.at(ctx, rev)
+	if err != nil && treeErr == nil && fault.Of(err) == fault.Invalid {
+		return rev, nil, fault.WithHint(err, "the files of the work tree are valid: commit what the commit lacks of them; git status shows it, and git check-ignore -v FILE why Git leaves a file out")
+	}
 	if err != nil {
 		return rev, nil, err
 	}

@@ -300,6 +300,16 @@ func TestEachCauseHasItsOwnMessage(t *testing.T) {
 	}
 }
 
+// TestAFileThatARunDoesNotSeeIsToldSo: by whatever program missed it.
+func TestAFileThatARunDoesNotSeeIsToldSo(t *testing.T) {
+	for _, script := range []string{"exec python3 src/absent.py", "cat data/absent.csv", "exec sh -c '. ./absent.sh'"} {
+		b := newBench(t)
+		if r := b.run(t, b.job(script)); r.Cause != port.Exit || !strings.Contains(r.Message, "spec.code and spec.inputs") {
+			t.Errorf("%s: %s, %q", script, r.Cause, r.Message)
+		}
+	}
+}
+
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 // TestWhatIsNotDeclaredIsNotThere: an output that is not written, cannot be taken

@@ -207,8 +207,12 @@ func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) 
 	}
 	if errors.Is(err, errPassword) { // none was right yet, or the files came with another one
 		password, asked := k.ask()
-		if asked != nil {
+		switch {
+		case asked != nil:
 			return fmt.Errorf("ask for the password of %s: %w", name, asked)
+		case len(password) == 0: // no keys are made with such a one
+			return fault.WithHint(fault.New(fault.Denied, "open key: the password of %s is empty", name),
+				"set VISHWA_KEY_PASSWORD, or type it when asked; in a CI job, an empty variable is a secret that the repository does not have or that the job is not given")
 		}
 		err = k.try(name, refusal{of, password}, open)
 	}

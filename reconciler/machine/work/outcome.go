@@ -85,7 +85,7 @@ func failed(e ending, tail string) string {
 		return msg + ": a shell's sign of " + unix.SignalName(syscall.Signal(e.code-128)) + "."
 	case strings.HasPrefix(last, "ModuleNotFoundError"):
 		return msg + ": a Python module is missing. Add it to the lock file, or its file to spec.code."
-	case strings.HasPrefix(last, "FileNotFoundError"):
+	case strings.HasPrefix(last, "FileNotFoundError"), strings.HasSuffix(last, "No such file or directory"), strings.HasSuffix(last, ": No such file"):
 		return msg + ": a file is missing. A run sees only what spec.code and spec.inputs declare."
 	default:
 		return msg + "."
