@@ -118,7 +118,11 @@ func (l result) compared(again bool) string {
 		}
 		return fmt.Sprintf("%s (%s to %s)", round(v), round(l.metrics[of+"-ratio-least"]), round(l.metrics[of+"-ratio-most"]))
 	}
-	return "| " + strings.Join([]string{work, l.side, at("cpu-s"), at("wall-s"), at("peak-MiB"), ratio("cpu"), ratio("wall"), at("exponent"), l.goals()}, " | ") + " |\n"
+	processor := at("cpu-s")
+	if served := at("server-s"); served != "" {
+		processor += " and the server " + served
+	}
+	return "| " + strings.Join([]string{work, l.side, processor, at("wall-s"), at("peak-MiB"), ratio("cpu"), ratio("wall"), at("exponent"), l.goals()}, " | ") + " |\n"
 }
 
 // figures is a line of what is compared with nothing.

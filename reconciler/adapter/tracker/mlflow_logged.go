@@ -253,7 +253,7 @@ func (s *session) fillPlace(ctx context.Context, at string, v port.TrackerVersio
 	if len(below.Lacks) > 0 && s.p.Content == nil {
 		return "", fault.New(fault.Internal, "send the files of a model: there is no store to read them from")
 	}
-	etags, err := artifact.Send(ctx, s.models, at, below.Lacks, s.p.Content)
+	etags, err := artifact.Send(ctx, s.models.Bucket, at, below.Lacks, s.p.Content)
 	s.out.Writes += len(etags)
 	if err != nil {
 		return "", err

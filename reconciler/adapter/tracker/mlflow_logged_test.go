@@ -6,6 +6,7 @@ package tracker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -66,6 +67,44 @@ func (c *counted) sent() (n int) {
 type content struct{ *bytes.Reader }
 
 func (content) Close() error { return nil }
+
+// naming is a bucket that holds bytes against their name itself.
+type naming struct {
+	*counted
+	named map[digest.Digest]bool
+}
+
+func (n naming) PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
+	n.mu.Lock()
+	n.named[name] = true
+	n.mu.Unlock()
+	return n.Put(ctx, key, r, size)
+}
+
+// once is content that fails whoever reads it before it is sent.
+type once struct{ *bytes.Reader }
+
+func (once) Read([]byte) (int, error) { return 0, errors.New("it was read from its beginning") }
+func (once) Close() error             { return nil }
+
+// TestFilesAreReadAsTheyAreSent: a bucket that holds bytes against their name gets them with it, and nothing reads them before.
+func TestFilesAreReadAsTheyAreSent(t *testing.T) {
+	b := doubled(t, nil)
+	p, files := released(t)
+	in := naming{b.in, map[digest.Digest]bool{}}
+	p.Content = func(_ context.Context, d digest.Digest) (io.ReadCloser, error) {
+		return once{bytes.NewReader(files[d])}, nil
+	}
+	o := Options{Own: own, Env: env(nil), Writer: "w", Sleep: atOnce, Bucket: func(*schemas.S3, port.Env) (port.Bucket, error) { return in, nil }}
+	if _, err := MLflow(b.spec, o).Record(t.Context(), p, false); err != nil {
+		t.Fatal(err)
+	}
+	for d := range files {
+		if !in.named[d] {
+			t.Errorf("%s was sent without its name", d)
+		}
+	}
+}
 
 // filesBench is a server that keeps artifacts in a bucket.
 type filesBench struct {

@@ -77,9 +77,10 @@ func TestWhatOthersBeganIsNotGoneOnWith(t *testing.T) {
 			}
 			first := part{number: 1, size: leastPart}
 			theirs.r, theirs.size, theirs.signs = bytes.NewReader(data), int64(len(data)), new(atomic.Bool)
-			if _, err := other.sendPart(t.Context(), theirs, first); err != nil {
+			if _, err := other.sendPart(t.Context(), theirs, &first); err != nil {
 				t.Fatal(err)
 			}
+			first.kept.giveBack()
 			server.mu.Lock()
 			server.name, server.parts = c.us, 0
 			server.mu.Unlock()

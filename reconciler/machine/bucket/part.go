@@ -26,11 +26,11 @@ import (
 // sums are what a server checks bytes by.
 type sums struct{ md5, sha256 []byte }
 
-// summed reads n bytes from off on. Fewer are a Conflict: they change while they are read.
-func summed(ctx context.Context, r io.ReaderAt, off, n int64) (sums, error) {
+// summed reads r. Fewer bytes than it has are a Conflict: they change while they are read.
+func summed(ctx context.Context, r *io.SectionReader) (sums, error) {
 	m, s := md5.New(), sha256.New()
-	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, io.NewSectionReader(r, off, n), "copy"))
-	if err == nil && got != n {
+	got, err := io.Copy(io.MultiWriter(m, s), ended.Reader(ctx, r, "copy"))
+	if _, off, n := r.Outer(); err == nil && got != n {
 		err = fewer(off+got, off+n)
 	}
 	return sums{m.Sum(nil), s.Sum(nil)}, err
@@ -66,12 +66,27 @@ type part struct {
 	number    int
 	off, size int64
 	checksum  string
+	kept      *keptPart // its bytes, where there was room for them: they are read once, and those that were looked at are those that are sent
+}
+
+// bytes are the part's, of all that r has.
+func (p *part) bytes(r io.ReaderAt) *io.SectionReader {
+	if p.kept != nil {
+		return io.NewSectionReader(p.kept, 0, p.size)
+	}
+	return io.NewSectionReader(r, p.off, p.size)
 }
 
 // readBytes reads the part, for its checksum and for whatever else is made of its bytes.
 func (p *part) readBytes(ctx context.Context, r io.ReaderAt, also io.Writer) error {
 	crc := crc32.New(castagnoli)
-	n, err := io.Copy(io.MultiWriter(crc, also), ended.Reader(ctx, io.NewSectionReader(r, p.off, p.size), "copy"))
+	in, to := ended.Reader(ctx, p.bytes(r), "copy"), io.MultiWriter(crc, also)
+	n, err := int64(0), error(nil)
+	if p.kept = keepPart(p.size); p.kept != nil {
+		n, err = p.kept.fill(in, to, p.size)
+	} else {
+		n, err = io.Copy(to, in)
+	}
 	if err == nil && n != p.size {
 		err = fewer(p.off+n, p.off+p.size)
 	}
@@ -129,11 +144,11 @@ func refused(err error) bool {
 }
 
 // sendPart has the server have a part.
-func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectPart, err error) {
+func (b *s3) sendPart(ctx context.Context, u upload, p *part) (sent minio.ObjectPart, err error) {
 	var sum sums
 	known := false
 	if was := u.there[p.number]; was.Size == p.size {
-		if sum, err = summed(ctx, u.r, p.off, p.size); err != nil {
+		if sum, err = summed(ctx, p.bytes(u.r)); err != nil {
 			return sent, err
 		}
 		known = true
@@ -143,7 +158,7 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 	}
 	put := func(o minio.PutObjectPartOptions) (minio.ObjectPart, error) {
 		o.SSE, o.DisableContentSha256 = b.sse, true
-		return b.core.PutObjectPart(ctx, b.bucket, b.prefix+u.key, u.id, p.number, io.NewSectionReader(u.r, p.off, p.size), p.size, o)
+		return b.core.PutObjectPart(ctx, b.bucket, b.prefix+u.key, u.id, p.number, p.bytes(u.r), p.size, o)
 	}
 	blind := false // the server took the part as it is sent to those who do not look, and not as it is to those who do
 	if u.checks && b.alone && !b.plain.Load() && !u.signs.Load() {
@@ -166,7 +181,7 @@ func (b *s3) sendPart(ctx context.Context, u upload, p part) (sent minio.ObjectP
 		}
 	}
 	if !known {
-		if sum, err = summed(ctx, u.r, p.off, p.size); err != nil {
+		if sum, err = summed(ctx, p.bytes(u.r)); err != nil {
 			return sent, err
 		}
 	}

@@ -174,11 +174,13 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 		p.size = min(each, u.size-p.off)
 		if u.name != "" { // in their order, while others are under way
 			if err = p.readBytes(within, u.r, whole); err != nil {
+				p.kept.giveBack()
 				break
 			}
 		}
 		g.Go(func() error {
-			sent, err := b.sendPart(within, u, p)
+			defer func() { p.kept.giveBack() }()
+			sent, err := b.sendPart(within, u, &p)
 			parts[p.number-1] = minio.CompletePart{PartNumber: p.number, ETag: sent.ETag}
 			if u.checks {
 				parts[p.number-1].ChecksumCRC32C = sent.ChecksumCRC32C

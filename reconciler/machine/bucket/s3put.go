@@ -52,7 +52,7 @@ func garbled(err error) bool {
 }
 
 func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (port.Object, error) {
-	sum, err := summed(ctx, r, 0, size)
+	sum, err := summed(ctx, io.NewSectionReader(r, 0, size))
 	if err == nil && name != "" {
 		err = misnamed(name, digest.FromSum(sum.sha256))
 	}

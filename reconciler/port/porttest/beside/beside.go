@@ -25,11 +25,12 @@ const (
 type Cost struct {
 	Wall, CPU time.Duration // CPU is user and system, of its children too
 	Peak      int64         // the largest resident set of one of its processes, in bytes; 0 where it is unknown
+	Server    time.Duration // what the work's server took of the processor meanwhile
 }
 
 // Plus is the cost of one run after another.
 func (c Cost) Plus(next Cost) Cost {
-	return Cost{c.Wall + next.Wall, c.CPU + next.CPU, max(c.Peak, next.Peak)}
+	return Cost{c.Wall + next.Wall, c.CPU + next.CPU, max(c.Peak, next.Peak), c.Server + next.Server}
 }
 
 // Side is one of those that do the work.
@@ -45,6 +46,7 @@ type Case struct {
 	Work   string // what it is, as the table has it
 	Ours   Side
 	Others []Side
+	Asks   Server  // that all of them ask
 	Growth *Growth // where the same work is measured of several sizes, the smallest first
 	Size   int     // its size among these
 }
@@ -71,11 +73,11 @@ func Says(name, version string) {
 }
 
 // Compare has all sides do the work by turns, every second time in the opposite order, and reports each of them: medians of
-// processor and wall time, the largest peak, and of the others the median, least and largest of their ratios to ours, pair by pair.
+// processor and wall time and of the server's, the largest peak, and of the others the median, least and largest of their ratios to ours, pair by pair.
 func Compare(b *testing.B, c Case) {
 	b.Helper()
 	sides := slices.Concat([]Side{c.Ours}, c.Others)
-	costs := turns(sides)
+	costs := turns(sides, c.Asks)
 	grown := c.Growth.exponents(c.Size, sides, costs)
 	for i, s := range sides {
 		b.Run(unspaced.Replace(c.Work+"/"+s.Name), func(b *testing.B) {
@@ -96,7 +98,7 @@ func Compare(b *testing.B, c Case) {
 var unspaced = strings.NewReplacer("_", "__", " ", "_")
 
 // turns is what each run of each side took. The first of all is not kept: it finds caches cold that the others find warm.
-func turns(sides []Side) [][]Cost {
+func turns(sides []Side, asks Server) [][]Cost {
 	costs := make([][]Cost, len(sides))
 	wanted, began := pairs(), time.Now()
 	for round := 0; ; round++ {
@@ -108,7 +110,10 @@ func turns(sides []Side) [][]Cost {
 			if sides[i].Before != nil {
 				sides[i].Before()
 			}
-			costs[i] = append(costs[i], sides[i].Run())
+			before := asks.spent()
+			cost := sides[i].Run()
+			cost.Server = asks.spent() - before
+			costs[i] = append(costs[i], cost)
 		}
 		if round == 0 && wanted != 1 {
 			clear(costs)
@@ -135,6 +140,13 @@ func report(b *testing.B, costs, ours []Cost, ratios bool) {
 	}
 	if peak > 0 {
 		b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+	}
+	var served []float64
+	for _, c := range costs {
+		served = append(served, c.Server.Seconds())
+	}
+	if slices.Max(served) > 0 {
+		b.ReportMetric(middle(served), "server-s")
 	}
 	for unit, of := range map[string]func(Cost) time.Duration{"wall": func(c Cost) time.Duration { return c.Wall }, "cpu": func(c Cost) time.Duration { return c.CPU }} {
 		var took, times []float64

@@ -20,7 +20,7 @@ func TestSidesTakeTurns(t *testing.T) {
 			return Cost{Wall: took, CPU: took}
 		}}
 	}
-	costs := turns([]Side{side("a", time.Second), side("b", 2*time.Second)})
+	costs := turns([]Side{side("a", time.Second), side("b", 2*time.Second)}, Server{})
 	want := []string{"before a", "a", "before b", "b", "before b", "b", "before a", "a", "before a", "a", "before b", "b"}
 	if !slices.Equal(order, want) {
 		t.Errorf("they ran as %q", order)
