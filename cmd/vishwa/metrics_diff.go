@@ -35,7 +35,7 @@ func (a *cli) metricsDiffVerb() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, to, ok := strings.Cut(args[0], "..")
-			if !ok || from == "" {
+			if !ok || from == "" || strings.HasPrefix(to, ".") {
 				return usage(cmd, fmt.Errorf("%q is not two revisions: write them as main~1..main", args[0]))
 			}
 			if to == "" {

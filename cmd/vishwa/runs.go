@@ -45,6 +45,7 @@ type shownRun struct {
 	Stopped  string             `json:"stopped,omitempty"` // early, and why
 	Logged   *tracking.Document `json:"logged,omitempty"`
 	files    int
+	lost     bool // it logged something, which the store of this machine does not have
 }
 
 func runOf(e *ledger.Entry) shownRun {
@@ -211,7 +212,7 @@ func (s *station) named(cmd *cobra.Command, args []string) ([]shownRun, error) {
 			return nil, err
 		}
 		if found.Run != nil && found.Run.Tracking != nil {
-			r.files = len(found.Run.Tracking.Files) - 1
+			r.files, r.lost = len(found.Run.Tracking.Files)-1, r.Logged == nil
 		}
 		out = append(out, r)
 	}
@@ -237,6 +238,9 @@ func (a *cli) showRun(r shownRun) {
 	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
 		line("Metric", fmt.Sprintf("%s %.6g", name, r.Metrics[name]))
 	}
+	if r.lost {
+		line("Logged", "parameters and courses, which the store of this machine does not have")
+	}
 	if r.Logged == nil {
 		return
 	}
@@ -261,6 +265,11 @@ parameters and metrics; it has no script and loads nothing.`,
 			all, err := a.namedRuns(cmd, args)
 			if err != nil {
 				return err
+			}
+			for _, r := range all {
+				if r.lost {
+					fmt.Fprintf(a.err, "The store of this machine does not have what entry %d logged: its parameters and courses are missing here.\n", r.Seq)
+				}
 			}
 			switch format {
 			case "json":

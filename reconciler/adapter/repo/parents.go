@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -121,11 +122,24 @@ func (r *Repo) Resolve(revision string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h, err := r.config.ResolveRevision(plumbing.Revision(revision))
-	if err != nil {
-		return "", fault.WithHint(fault.New(fault.Missing, "%q names no commit", revision), "name a branch, a tag or a commit; git log lists them")
+	if err == nil && notOfCommits.MatchString(revision) { // what it says of a file or a tree was passed over
+		err = plumbing.ErrObjectNotFound
 	}
-	return h.String(), nil
+	if err == nil {
+		_, err = object.GetCommit(r.store, *h)
+	}
+	if err == nil {
+		return h.String(), nil
+	}
+	way := "name a branch, a tag or a commit; git log lists them"
+	if ends, err := r.config.Storer.Shallow(); err == nil && len(ends) > 0 {
+		way = "this clone is shallow: fetch the history that it lacks by git fetch --unshallow"
+	}
+	return "", fault.WithHint(fault.New(fault.Missing, "%q names no commit", revision), "%s", way)
 }
+
+// notOfCommits is what Git names trees, files and commits by their messages with.
+var notOfCommits = lazyregexp.New(`:|\^\{(tree|blob|/)`)
 
 // Tracked is a file that Git keeps at or below a path of the work tree; "" is none.
 func (r *Repo) Tracked(ctx context.Context, at string) (string, error) {

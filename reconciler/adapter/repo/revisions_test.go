@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -182,6 +183,41 @@ func TestBetweenListsWhatIsLookedAtAlone(t *testing.T) {
 		got, err := r.Between(t.Context(), port.Span{From: from, To: c.to, Names: []string{"trust.yaml"}, Only: c.only})
 		if err != nil || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(c.want))) {
 			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
+		}
+	}
+}
+
+// TestARevisionNamesACommit: what names a tree or a file of one is not that commit.
+func TestARevisionNamesACommit(t *testing.T) {
+	dir := t.TempDir()
+	git := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "-q", "-b", "main")
+	if err := os.WriteFile(filepath.Join(dir, "one"), []byte("one"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	git("add", "one")
+	git("commit", "-q", "-m", "one")
+	git("commit", "-q", "--allow-empty", "-m", "two")
+	git("tag", "-a", "-m", "x", "v1")
+	r, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	head, first := git("rev-parse", "HEAD"), git("rev-parse", "HEAD~1")
+	for revision, want := range map[string]string{"HEAD": head, "main": head, "v1": head, "v1^{}": head, "v1^{commit}": head, "HEAD~1": first, "main^": first, head: head, head[:8]: head,
+		"HEAD:one": "", "HEAD^{tree}": "", git("rev-parse", "HEAD^{tree}"): "", git("rev-parse", "HEAD:one"): "", "none": "", "HEAD~9": "", "": "", "..": ""} {
+		got, err := r.Resolve(revision)
+		if got != want || want == "" && fault.Of(err) != fault.Missing || want != "" && err != nil {
+			t.Errorf("%q is %q, %v; want %q", revision, got, err, want)
 		}
 	}
 }
