@@ -26,7 +26,8 @@ func (l *Ledger) descends(ctx context.Context, tip, base plumbing.Hash) (bool, e
 // not asked. An error ends them.
 func (l *Ledger) Entries(ctx context.Context, from int64) iter.Seq2[ledger.Record, error] {
 	return func(yield func(ledger.Record, error) bool) {
-		o := gitchain.Chain{Objects: l.place.Objects()} // of its own: reading goes on while others append
+		o := gitchain.Chain{Objects: l.place.ManyObjects()} // of its own: reading goes on while others append
+		defer o.Close()
 		fail := func(err error) { yield(ledger.Record{}, err) }
 		l.mu.Lock()
 		tip, err := l.refs.At(l.branch)
@@ -50,6 +51,41 @@ func (l *Ledger) Entries(ctx context.Context, from int64) iter.Seq2[ledger.Recor
 		if base.IsZero() {
 			from = 0
 		}
-		o.Records(ctx, links, base, from)(yield)
+		ahead(o.Records(ctx, links, base, from))(yield)
+	}
+}
+
+// mostAhead are the records that are read before somebody asks for them.
+const mostAhead = 64
+
+// ahead reads records while those before them are verified. It has ended when its loop has.
+func ahead(records iter.Seq2[ledger.Record, error]) iter.Seq2[ledger.Record, error] {
+	type result struct {
+		ledger.Record
+		err error
+	}
+	return func(yield func(ledger.Record, error) bool) {
+		enough := make(chan struct{})
+		results := make(chan result, mostAhead)
+		go func() {
+			defer close(results)
+			for r, err := range records {
+				select {
+				case results <- result{r, err}:
+				case <-enough:
+					return
+				}
+			}
+		}()
+		defer func() {
+			close(enough)
+			for range results { // until nothing is read any more
+			}
+		}()
+		for r := range results {
+			if !yield(r.Record, r.err) {
+				return
+			}
+		}
 	}
 }

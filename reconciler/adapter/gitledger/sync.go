@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitchain"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
 )
 
@@ -167,8 +168,12 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 	if tip == l.at {
 		return nil
 	}
-	was := l.at
-	links, ok, err := l.objects.Back(ctx, tip, l.at)
+	was, o := l.at, l.objects
+	if was.IsZero() { // all of it
+		o = gitchain.Chain{Objects: l.place.ManyObjects()}
+		defer o.Close()
+	}
+	links, ok, err := o.Back(ctx, tip, was)
 	if err != nil {
 		return err
 	}
@@ -176,17 +181,17 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 		return l.rewritten(fmt.Sprintf("it was at %s and is at %s", was, orNone(tip)),
 			"git branch -f "+l.opts.Branch+" "+was.String()+" puts it back")
 	}
-	if l.at.IsZero() {
+	if was.IsZero() {
 		l.facts = &ledger.Facts{}
 	}
 	next := l.facts.Clone()
-	parent := ""
-	if !l.at.IsZero() {
-		parent = l.at.String()
+	records, parent := o.Records(ctx, links, was, next.Count), was.String()
+	if was.IsZero() {
+		records, parent = ahead(records), ""
 	}
 	read := 0
 	replay := ledger.Replay{Trust: l.trust(ctx), Facts: next, Parent: parent}
-	for r, err := range l.objects.Records(ctx, links, l.at, next.Count) {
+	for r, err := range records {
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,17 @@ func (p Place) Objects() Objects {
 	return Objects{p.Open(cache.NewObjectLRU(8 * cache.MiByte))}
 }
 
+// ManyObjects is Objects for who reads very many: packs stay open until Close.
+func (p Place) ManyObjects() Objects {
+	return Objects{p.open(cache.NewObjectLRU(8*cache.MiByte), mostPacks)}
+}
+
+// mostPacks are kept open at once: a ledger has few, as fetches are packed together.
+const mostPacks = 4
+
+// Close closes what was kept open; nothing is read after it.
+func (o Objects) Close() error { return o.Store.Close() }
+
 // Read is an object's bytes. An absent one is Missing.
 func (o Objects) Read(t plumbing.ObjectType, h plumbing.Hash) ([]byte, error) {
 	obj, err := o.Store.EncodedObject(t, h)

@@ -41,13 +41,16 @@ const LargeObject = 16 << 20
 const deepest = 5
 
 // Open is the objects and refs of the place; objects that were read are kept in c.
-func (p Place) Open(c cache.Object) *Store {
+func (p Place) Open(c cache.Object) *Store { return p.open(c, 0) }
+
+// open keeps as many packs open, for one goroutine at a time, until the store is closed: 0 opens them anew for each object.
+func (p Place) open(c cache.Object, packs int) *Store {
 	var disk billy.Filesystem = osfs.New(p.Git)
 	if p.Common != p.Git {
 		disk = dotgit.NewRepositoryFilesystem(disk, osfs.New(p.Common))
 	}
 	// go-git would look for borrowed objects in a way of its own: nothing is there.
-	s := &Store{Storage: filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: LargeObject, AlternatesFS: memfs.New()}), own: p.Own}
+	s := &Store{Storage: filesystem.NewStorageWithOptions(disk, c, filesystem.Options{LargeObjectThreshold: LargeObject, AlternatesFS: memfs.New(), MaxOpenDescriptors: packs}), own: p.Own}
 	if p.Own != nil {
 		s.borrow(filepath.Join(p.Common, "objects"), c, deepest)
 		if set, err := p.Own.Settings(context.Background()); err == nil {
