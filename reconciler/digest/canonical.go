@@ -9,23 +9,46 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/cyberphone/json-canonicalization/go/src/webpki.org/jsoncanonicalizer"
 )
 
 // Canonical is v as canonical JSON: keys sorted, numbers and strings in one
 // spelling, no white space (RFC 8785). Values that JSON cannot hold are an error.
-func Canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", v, err)
-	}
-	c := canonical{raw: raw, out: make([]byte, 0, len(raw))}
-	if err := c.value(); err != nil {
-		return nil, err
-	}
-	return c.out, nil
+func Canonical(v any) (out []byte, err error) {
+	err = canonically(v, func(b []byte) { out = bytes.Clone(b) })
+	return out, err
 }
+
+// canonically lends v as canonical JSON to use, which does not keep it.
+func canonically(v any, use func([]byte)) error {
+	r := rooms.Get().(*room)
+	r.written.Reset()
+	if err := json.NewEncoder(&r.written).Encode(v); err != nil {
+		return fmt.Errorf("encode %T: %w", v, err)
+	}
+	raw := r.written.Bytes()
+	c := canonical{raw: raw[:len(raw)-1], out: r.out[:0], was: r.was} // without the encoder's line feed
+	if err := c.value(); err != nil {
+		return err
+	}
+	use(c.out)
+	if r.out, r.was = c.out, c.was; r.written.Cap()+cap(r.out)+cap(r.was) <= largestRoom {
+		rooms.Put(r)
+	}
+	return nil
+}
+
+// room is where values are put in order, one after another: a plan names tens of thousands.
+type room struct {
+	written  bytes.Buffer
+	out, was []byte
+}
+
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+const largestRoom = 256 << 10 // bytes; a larger one is not kept
 
 // reference is one value's canonical form, by the library.
 func reference(raw []byte) ([]byte, error) {
@@ -37,11 +60,12 @@ func reference(raw []byte) ([]byte, error) {
 	return out[1 : len(out)-1], nil
 }
 
-// canonical reads what json.Marshal wrote: valid JSON without white space.
+// canonical reads what package json wrote: valid JSON without white space.
 type canonical struct {
 	raw []byte
 	at  int
 	out []byte
+	was []byte // room for an object that is put in order
 }
 
 func (c *canonical) value() error {
@@ -116,7 +140,7 @@ func (c *canonical) object() error {
 // order puts the members of the object at from in order of their names.
 func (c *canonical) order(members []member, from int) error {
 	slices.SortFunc(members, func(a, b member) int { return bytes.Compare(a.name, b.name) })
-	was := bytes.Clone(c.out[from:])
+	c.was = append(c.was[:0], c.out[from:]...)
 	c.out = append(c.out[:from], '{')
 	for i, m := range members {
 		if i > 0 {
@@ -125,7 +149,7 @@ func (c *canonical) order(members []member, from int) error {
 			}
 			c.out = append(c.out, ',')
 		}
-		c.out = append(c.out, was[m.from-from:m.to-from]...)
+		c.out = append(c.out, c.was[m.from-from:m.to-from]...)
 	}
 	c.out = append(c.out, '}')
 	return nil

@@ -66,7 +66,7 @@ type origins struct {
 }
 
 func (d *stepServices) origins(p plan.Plan) origins {
-	o := origins{d, make(map[schemas.Ref][]schemas.Ref, len(p.Steps)), make(map[schemas.Ref][]policy.Data, len(p.Steps))}
+	o := origins{d, make(map[schemas.Ref][]schemas.Ref, len(p.Steps)), map[schemas.Ref][]policy.Data{}}
 	for _, s := range p.Steps {
 		o.needs[s.Ref] = s.Needs
 	}

@@ -94,16 +94,16 @@ func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) 
 // judge gathers the evidence for p's steps and asks the engine. What act knows of
 // a step, where it is acting, comes in material.
 func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
-	subjects := make(map[schemas.Ref]policy.Subject, len(p.Steps))
-	known, origins := made.Known{}, d.origins(p)
+	subjects := map[schemas.Ref]policy.Subject{}
+	known, origins, taken := made.Known{}, d.origins(p), d.taken(p)
 	for _, s := range p.Steps {
 		n := d.world.Graph.Node(s.Ref)
-		if n != nil && s.Do == plan.Keep && phase == policy.Planning {
+		if n != nil && s.Do == plan.Keep && phase == policy.Planning && taken[s.Ref] {
 			if e := d.world.entry(s); e != nil {
 				known.Add(n, e)
 			}
 		}
-		if (s.Do == plan.Keep || s.Back()) && !d.all {
+		if !d.judges(s) {
 			continue
 		}
 		if n != nil && s.Ref.Kind.Traits().Pinned {
@@ -122,6 +122,22 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 		Time: d.Now(), Phase: phase, Project: d.world.Project, All: d.all, Cost: d.cost, Monthly: d.monthly,
 		Of: func(ref schemas.Ref) policy.Subject { return subjects[ref] },
 	})
+}
+
+// judges tells whether s is judged.
+func (d *stepServices) judges(s plan.Step) bool { return d.all || s.Do != plan.Keep && !s.Back() }
+
+// taken are the refs of p of which a step that is judged takes something: of them it is found out what they came out as.
+func (d *stepServices) taken(p plan.Plan) map[schemas.Ref]bool {
+	out := map[schemas.Ref]bool{}
+	for _, s := range p.Steps {
+		if n := d.world.Graph.Node(s.Ref); n != nil && d.judges(s) {
+			for _, ref := range n.Inputs {
+				out[ref], out[ref.Whole()] = true, true
+			}
+		}
+	}
+	return out
 }
 
 // entry is what stands under a kept step.

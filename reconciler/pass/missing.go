@@ -39,11 +39,15 @@ func (h *Reconciler) compute(ctx context.Context, w *Snapshot) (plan.Plan, error
 
 // missing notes the keys of kept steps whose artifacts a step of p needs in vain.
 func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) error {
+	work := p.Work()
+	if len(work) == 0 {
+		return nil
+	}
 	steps := make(map[schemas.Ref]plan.Step, len(p.Steps))
 	for _, s := range p.Steps {
 		steps[s.Ref] = s
 	}
-	for _, s := range p.Work() {
+	for _, s := range work {
 		n := w.Graph.Node(s.Ref)
 		if n == nil {
 			continue // what is retired needs nothing of the store

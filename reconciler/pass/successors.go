@@ -128,6 +128,9 @@ func (d *stepServices) heirs(p plan.Plan, last *ledger.Entry) (heirs, beside []s
 
 // linger holds what would go for a successor that may not come yet, and the other way round.
 func (d *stepServices) linger(p plan.Plan) plan.Plan {
+	if len(d.over) == 0 {
+		return p
+	}
 	at := map[schemas.Ref]*plan.Step{}
 	for i := range p.Steps {
 		at[p.Steps[i].Ref] = &p.Steps[i]
