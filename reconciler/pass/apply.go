@@ -194,7 +194,7 @@ func (h *Reconciler) kit(p plan.Plan, d *stepServices) execute.Config {
 	}
 	return execute.Config{
 		Graph: w.Graph, Facts: w.Facts, Live: w.Live, Packages: w.Packages, MissingArtifacts: w.MissingArtifacts, Unfit: w.Unfit, Champions: w.Champions, Machine: w.Machine, Changes: w.Stacks, Stack: w.stack,
-		Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server, Packager: h.Packager,
+		Has: h.has, Store: h.Store, Runner: wrap.Limited(h.Runner, parallel), Provisioner: h.Provisioner, Server: h.Server, Packager: h.Packager,
 		Least: w.least, Replaces: func(ref schemas.Ref) string { return d.over[ref].Name }, Services: d, Repeats: h.Repeats, Now: h.Now, Tell: h.sendEvent, Parallel: 4 * parallel, Pull: h.PullRequest != nil, State: h.State,
 		Common: execute.EntryContext{Revision: h.recorded(w.Revision.SHA), Author: w.Revision.Author, Actor: h.Actor.String(),
 			Plan: p.Digest(), Policy: p.Policy, Approved: d.approved()},

@@ -8,11 +8,10 @@ import (
 	"fmt"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
-	"github.com/vishwaops/vishwa/reconciler/engine/selection"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -52,7 +51,7 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 		if n == nil {
 			continue // what is retired needs nothing of the store
 		}
-		for _, ref := range reads(n, func(ref schemas.Ref) *ledger.Entry { return w.Facts.ByKey[steps[ref].Key] }) {
+		for _, ref := range execute.Reads(n, func(ref schemas.Ref) *ledger.Entry { return w.Facts.ByKey[steps[ref].Key] }) {
 			if steps[ref].Do != plan.Keep {
 				continue // it is to be made
 			}
@@ -76,24 +75,6 @@ func (h *Reconciler) elsewhere(w *Snapshot, e *ledger.Entry) string {
 		text += " (share it with spec.store)"
 	}
 	return text
-}
-
-// reads lists the nodes whose artifacts n reads when it is made. Of a model's
-// candidates that is the best one, as far as it is known.
-func reads(n *graph.Node, made func(schemas.Ref) *ledger.Entry) []schemas.Ref {
-	switch spec := n.Decl.Spec.(type) {
-	case schemas.Runnable:
-		return n.Reads()
-	case schemas.Selects:
-		if best, e, _ := selection.Best(n.Candidates(), spec.Selects().By, made); e != nil {
-			return append(n.Scored.Reads(), best)
-		}
-	case schemas.Serves:
-		return []schemas.Ref{spec.Serves().Model}
-	case schemas.Packs:
-		return []schemas.Ref{spec.Packs().Model}
-	}
-	return nil
 }
 
 // has tells whether the store holds all that e made.

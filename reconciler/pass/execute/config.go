@@ -30,6 +30,9 @@ type Config struct {
 	Changes          map[schemas.Ref]port.Change
 	Stack            func(ctx context.Context, ref schemas.Ref) (port.Infrastructure, error)
 
+	// Has tells whether the store holds all that an entry says was made; nil: it holds everything.
+	Has func(context.Context, *ledger.Entry) (bool, error)
+
 	Store       port.Store
 	Runner      port.Runner
 	Provisioner port.Provisioner
