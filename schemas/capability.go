@@ -171,6 +171,9 @@ func (t *Target) Served() (*Work, *Readiness, string) {
 	if k := t.Seldon; k != nil {
 		return nil, &Readiness{ReadyTimeout: k.ReadyTimeout}, "spec.target.seldon"
 	}
+	if k := t.SeldonDeployment; k != nil {
+		return nil, &Readiness{Ready: k.Ready, ReadyTimeout: k.ReadyTimeout}, "spec.target.seldonDeployment"
+	}
 	if k := t.TFServing; k != nil {
 		return nil, &Readiness{ReadyTimeout: k.ReadyTimeout}, "spec.target.tfserving"
 	}
@@ -215,7 +218,7 @@ func (t *Target) bytes() string {
 	switch {
 	case t.Packaged() != (Ref{}):
 		return BytesByDigest
-	case t.Local != nil, t.Docker != nil, t.Kubernetes != nil, t.KServe != nil:
+	case t.Local != nil, t.Docker != nil, t.Kubernetes != nil, t.KServe != nil, t.SeldonDeployment != nil:
 		return BytesVerified
 	case t.Seldon != nil, t.TFServing != nil:
 		return BytesTrusted
@@ -257,6 +260,8 @@ func (s *Deployment) Imaged() (string, string) {
 		return s.Target.Kubernetes.Image, "spec.target.kubernetes.image"
 	case s.Target.KServe != nil && s.Target.KServe.Image != "":
 		return s.Target.KServe.Image, "spec.target.kserve.image"
+	case s.Target.SeldonDeployment != nil:
+		return s.Target.SeldonDeployment.Image, "spec.target.seldonDeployment.image"
 	}
 	return "", ""
 }
@@ -283,6 +288,8 @@ func (s *Deployment) Serves() Service {
 		out.Cluster, out.Worker, out.Fetches = t.KServe.Cluster, t.KServe.Worker, t.KServe.Package == (Ref{})
 	case t.Seldon != nil:
 		out.Cluster, out.Fetches = t.Seldon.Cluster, true
+	case t.SeldonDeployment != nil:
+		out.Cluster, out.Worker, out.Fetches = t.SeldonDeployment.Cluster, t.SeldonDeployment.Worker, true
 	case t.TFServing != nil:
 		out.ModelServer = t.TFServing.Server
 	}

@@ -311,6 +311,8 @@ type Target struct {
 	KServe *KServeTarget `json:"kserve,omitempty" part:"key"`
 	// Seldon serves by a Model of Seldon Core 2.
 	Seldon *SeldonTarget `json:"seldon,omitempty" part:"key"`
+	// SeldonDeployment serves by a SeldonDeployment of Seldon Core 1.
+	SeldonDeployment *SeldonDeploymentTarget `json:"seldonDeployment,omitempty" part:"key"`
 	// TFServing serves by a model of TensorFlow Serving.
 	TFServing *TFServingTarget `json:"tfserving,omitempty" part:"key"`
 }

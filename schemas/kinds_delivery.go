@@ -89,7 +89,7 @@ func (y *Delivery) check(c *checker, d *document, t *Target) {
 	if name := d.decl.Ref().Name; slices.Contains(takenFiles, strings.ToLower(name)) {
 		d.problem("metadata.name", "%s names a file that Argo CD and Flux read as what to do with the whole folder; rename the deployment", short(name+".yaml"))
 	}
-	if t.Kubernetes == nil && t.KServe == nil && t.Seldon == nil {
-		d.problem("spec.delivery", "is for what a cluster serves, by kubernetes, kserve or seldon; remove it, or choose one of them as the target")
+	if t.Kubernetes == nil && t.KServe == nil && t.Seldon == nil && t.SeldonDeployment == nil {
+		d.problem("spec.delivery", "is for what a cluster serves, by kubernetes, kserve, seldon or seldonDeployment; remove it, or choose one of them as the target")
 	}
 }

@@ -160,6 +160,7 @@ func (t *Target) check(c *checker, d *document) {
 	}
 	t.KServe.check(c, d)
 	t.Seldon.check(c, d)
+	t.SeldonDeployment.check(c, d)
 	t.TFServing.check(c, d)
 	w, ready, field := t.Served()
 	if w == nil {

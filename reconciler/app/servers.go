@@ -54,7 +54,8 @@ func (h *Repository) serving(o Options, project *schemas.Project, place StoreRef
 		Keys: h.modelKeys(), May: o.Reach.ModelServer, Shelf: shelf("a model server"), At: at,
 	})
 	return wrap.Served(server.Local(host), map[string]port.Server{
-		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetTFServing: models,
+		port.TargetKubernetes: clusters, port.TargetKServe: clusters, port.TargetSeldon: clusters, port.TargetSeldonDeployment: clusters,
+		port.TargetTFServing: models,
 	}, o.Reach)
 }
 

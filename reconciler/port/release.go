@@ -46,6 +46,8 @@ type Release struct {
 	KServe     *KServeRelease     `json:"kserve,omitempty"`
 	Seldon     *SeldonRelease     `json:"seldon,omitempty"`
 	TFServing  *TFServingRelease  `json:"tfserving,omitempty"`
+
+	SeldonDeployment *SeldonDeploymentRelease `json:"seldonDeployment,omitempty"`
 }
 
 // Serves tells whether anything is to be served.
@@ -64,6 +66,8 @@ func (r Release) Target() string {
 		return TargetKServe
 	case r.Seldon != nil:
 		return TargetSeldon
+	case r.SeldonDeployment != nil:
+		return TargetSeldonDeployment
 	case r.TFServing != nil:
 		return TargetTFServing
 	default:
@@ -79,6 +83,8 @@ const (
 	TargetKServe     = "kserve"
 	TargetSeldon     = "seldon"
 	TargetTFServing  = "tfserving"
+
+	TargetSeldonDeployment = "seldonDeployment"
 )
 
 // MinReady is how long a new release must answer where nothing else is declared.
@@ -125,6 +131,11 @@ type KServeRelease struct{ schemas.KServeTarget }
 
 // SeldonRelease is a Model of Seldon Core 2.
 type SeldonRelease struct{ schemas.SeldonTarget }
+
+// SeldonDeploymentRelease is a SeldonDeployment of Seldon Core 1.
+type SeldonDeploymentRelease struct {
+	schemas.SeldonDeploymentTarget
+}
 
 // TFServingRelease is a model of TensorFlow Serving.
 type TFServingRelease struct{ schemas.TFServingTarget }

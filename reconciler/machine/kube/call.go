@@ -44,6 +44,8 @@ var (
 	SeldonModels      = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "models"}
 	SeldonExperiments = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "experiments"}
 	InferenceServices = Resource{Group: "serving.kserve.io", Version: "v1beta1", Name: "inferenceservices"}
+	VirtualServices   = Resource{Group: "networking.istio.io", Version: "v1beta1", Name: "virtualservices"}
+	SeldonDeployments = Resource{Group: "machinelearning.seldon.io", Version: "v1", Name: "seldondeployments"}
 
 	HTTPRoutes = Resource{Group: "gateway.networking.k8s.io", Version: "v1", Name: "httproutes"}
 )

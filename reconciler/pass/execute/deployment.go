@@ -139,6 +139,10 @@ func servedBy(r *port.Release, j *job, by *schemas.Target) {
 		r.Timeout, r.Seldon = t.ReadyTimeout.Or(5*time.Minute), &port.SeldonRelease{SeldonTarget: *t}
 		return
 	}
+	if t := by.SeldonDeployment; t != nil {
+		r.Timeout, r.SeldonDeployment = t.ReadyTimeout.Or(5*time.Minute), &port.SeldonDeploymentRelease{SeldonDeploymentTarget: *t}
+		return
+	}
 	if t := by.TFServing; t != nil {
 		r.Ready, r.Timeout, r.TFServing = "", t.ReadyTimeout.Or(5*time.Minute), &port.TFServingRelease{TFServingTarget: *t} // its address says how it is
 		return

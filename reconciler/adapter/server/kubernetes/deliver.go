@@ -211,7 +211,7 @@ func (w *work) before(ctx context.Context, rec record, mine bool, stood []owned.
 		}
 	}
 	w.served = w.served || slices.ContainsFunc(stood, func(o owned.Object) bool {
-		if o.Resource == kube.InferenceServices {
+		if bears[o.Resource] != nil {
 			return unitIn(o) == w.Unit
 		}
 		return unitIn(o) == "" && names(o.Body["spec"], w.Unit)
@@ -260,8 +260,8 @@ func holds(all, others []owned.Object) bool {
 
 // unitIn is the unit that an object is, or is part of; "" for what keeps its name.
 func unitIn(o owned.Object) string {
-	if o.Resource == kube.InferenceServices {
-		return inferenceUnit(o.Body)
+	if unit := bears[o.Resource]; unit != nil {
+		return unit(o.Body)
 	}
 	meta, _ := o.Body["metadata"].(map[string]any)
 	labels, _ := meta["labels"].(map[string]any)

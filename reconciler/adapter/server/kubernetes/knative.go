@@ -34,6 +34,11 @@ func forKnative(spec, model map[string]any) {
 	}
 	delete(model, "lifecycle")
 	model["securityContext"].(map[string]any)["runAsNonRoot"] = true
+	readable(spec)
+}
+
+// readable has the first container read its ticket without a group of the pod's own.
+func readable(spec map[string]any) {
 	for _, v := range spec["volumes"].([]any) {
 		if secret, is := v.(map[string]any)["secret"].(map[string]any); is {
 			secret["defaultMode"] = 0o444

@@ -260,7 +260,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 func (s *server) takeOver(ctx context.Context, w *work, divided bool) error {
 	if w.short {
 		made, err := w.hand().Put(ctx, w.unit)
-		if err == nil {
+		if err == nil && w.shape().routed == nil { // else it is waited for next
 			err = w.shape().divides.took(ctx, s, w.kube, made, w.standing, whole)
 		}
 		if err != nil {

@@ -140,6 +140,8 @@ const (
 	notServable      status.Cause = "kserve runtime"
 	notSeenByKServe  status.Cause = "kserve"
 	notMadeByKnative status.Cause = "knative"
+	notSeenByCore1   status.Cause = "seldon core 1"
+	notMadeByCore1   status.Cause = "seldon deployment"
 )
 
 // ways are what to do about why pods do not serve.
@@ -154,6 +156,8 @@ var ways = map[status.Cause]string{
 	status.NoAnswer:  "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
 	notLoaded:        "see what its servers say, and that one offers spec.target.kubernetes.requirements: kubectl get servers; kubectl logs -l seldon-server-name",
 	notSeenBySeldon:  "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
+	notSeenByCore1:   "see that Seldon's controller runs, and that it looks after this namespace: kubectl get pods -A -l app=seldon",
+	notMadeByCore1:   "see what Seldon says: kubectl describe seldondeployment",
 	notServable:      "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
 	notMadeByKnative: "see what KServe says (kubectl logs -n kserve deploy/kserve-controller-manager), and that ConfigMap config-features of knative-serving has kubernetes.podspec-init-containers: enabled, and what nodeSelector and tolerations need",
 	notSeenByKServe:  "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",

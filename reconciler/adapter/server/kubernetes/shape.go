@@ -55,13 +55,21 @@ func shapes() map[string]*shape {
 		port.TargetKubernetes: pods(),
 		port.TargetKServe:     inference(),
 		port.TargetSeldon:     seldon(),
+
+		port.TargetSeldonDeployment: seldonDeployment(),
 	}
+}
+
+// bears are the kinds that go on from release to release, and the release that one is of.
+var bears = map[kube.Resource]func(o map[string]any) string{
+	kube.InferenceServices: inferenceUnit,
+	kube.SeldonDeployments: predictorUnit,
 }
 
 // resources are all kinds that we make; what has the traffic goes first, and the first two are always there.
 var resources = []kube.Resource{
 	kube.Services, kube.Deployments, kube.Autoscalers, kube.Disruptions, kube.Ingresses, kube.HTTPRoutes,
-	kube.SeldonExperiments, kube.SeldonModels, kube.InferenceServices,
+	kube.SeldonExperiments, kube.SeldonModels, kube.InferenceServices, kube.SeldonDeployments,
 }
 
 // units are what is ours under the name and what releases are, on its way out or not.

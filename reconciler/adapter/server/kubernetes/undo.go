@@ -48,7 +48,7 @@ func (w *work) serves(ctx context.Context, former map[string]any) (bool, error) 
 	}
 	if w.shape().kept {
 		at := w.standing
-		at.Unit = inferenceUnit(former)
+		at.Unit = bears[w.shape().unit](former)
 		st, err := w.shape().stands(ctx, w.server, w.kube, w.name, at)
 		return st.Serving > 0, err
 	}

@@ -274,6 +274,9 @@ func (c *Cluster) keep(r *http.Request, q request, was, now object) (int, any) {
 			return 403, refusal(403, "Forbidden", why)
 		}
 	}
+	if why := predictorsWrong(q.resource, now); why != "" {
+		return 403, refusal(403, "Forbidden", `admission webhook "v1.vseldondeployment.kb.io" denied the request: `+why)
+	}
 	generations(was, now)
 	if r.URL.Query().Get("dryRun") != "" {
 		return 200, now

@@ -2,7 +2,7 @@
 // objects that Vishwa uses, with uids, versions, watches, rights and strict fields, and beside
 // it as much of the controllers as tells whether a client understands them: Jobs, a scheduler,
 // a kubelet that carries out containers as processes of this machine, a garbage collector,
-// Kueue's queues, Kubeflow's TrainJobs, KServe's InferenceServices and Seldon's Models. What it says, it says in the words of the real ones
+// Kueue's queues, Kubeflow's TrainJobs, KServe's InferenceServices, Seldon's Models and SeldonDeployments. What it says, it says in the words of the real ones
 // (Kubernetes 1.35, Kueue 0.17, Trainer 2.2); the same suites run on those.
 package kubetest
 
@@ -142,6 +142,7 @@ func (c *Cluster) step() {
 	c.jobs()
 	c.inferenceServices()
 	c.seldon()
+	c.seldonDeployments()
 	c.deployments()
 	c.endpoints()
 	c.routes()

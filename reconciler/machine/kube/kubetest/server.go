@@ -28,7 +28,9 @@ var groups = map[string]string{
 	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1", "endpointslices": "discovery.k8s.io/v1",
 	"inferenceservices": "serving.kserve.io/v1beta1",
 	"models":            "mlops.seldon.io/v1alpha1", "experiments": "mlops.seldon.io/v1alpha1",
-	"workloads": "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
+	"virtualservices":   "networking.istio.io/v1beta1",
+	"seldondeployments": "machinelearning.seldon.io/v1",
+	"workloads":         "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
 }
 
 // strict are the types that an object's fields have to be of.
@@ -38,6 +40,7 @@ var strict = map[string]func() any{
 	"poddisruptionbudgets": func() any { return &policyv1.PodDisruptionBudget{} }, "ingresses": func() any { return &networkingv1.Ingress{} },
 	"models": func() any { return &seldonModel{} }, "experiments": func() any { return &seldonExperiment{} },
 	"inferenceservices": func() any { return &inferenceService{} },
+	"seldondeployments": func() any { return &seldonDeployment{} },
 }
 
 var valid = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)

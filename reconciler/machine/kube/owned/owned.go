@@ -42,7 +42,7 @@ type Hand struct {
 var Kinds = map[string]string{
 	"services": "Service", "deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 	"poddisruptionbudgets": "PodDisruptionBudget", "ingresses": "Ingress", "httproutes": "HTTPRoute",
-	"inferenceservices": "InferenceService", "models": "Model", "experiments": "Experiment",
+	"inferenceservices": "InferenceService", "models": "Model", "experiments": "Experiment", "seldondeployments": "SeldonDeployment",
 }
 
 // As is an object of a server as what is known of it.
