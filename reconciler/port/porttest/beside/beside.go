@@ -18,8 +18,7 @@ const (
 	scaleVariable = "VISHWA_BENCH_SCALE" // a part of the usual sizes, for a trial
 	pairsVariable = "VISHWA_BENCH_PAIRS" // so many, and no more
 	fewest, most  = 5, 21
-	enough        = 5 * time.Second    // more than the fewest pairs are made for so long
-	few, long     = 3, 2 * time.Minute // and after so long, fewer do
+	enough        = 5 * time.Second // more than the fewest pairs are made for so long
 )
 
 // Cost is what one run took.
@@ -121,18 +120,11 @@ func turns(sides []Side, asks Server) [][]Cost {
 			began = time.Now()
 			continue
 		}
-		if ends(len(costs[0]), wanted, time.Since(began)) {
+		n := len(costs[0])
+		if n == wanted || wanted == 0 && n >= fewest && (n >= most || time.Since(began) > enough) {
 			return costs
 		}
 	}
-}
-
-// ends tells whether n pairs, which took so long, are as many as are asked for, or where nobody asks, as many as say something.
-func ends(n, wanted int, took time.Duration) bool {
-	if wanted > 0 {
-		return n == wanted
-	}
-	return n >= most || n >= fewest && took > enough || n >= few && took > long
 }
 
 // pairs is how many are asked for, or 0.

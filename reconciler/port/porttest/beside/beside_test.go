@@ -30,24 +30,6 @@ func TestSidesTakeTurns(t *testing.T) {
 	}
 }
 
-func TestMorePairsAreMadeOfWhatIsShort(t *testing.T) {
-	for _, c := range []struct {
-		each time.Duration
-		want int
-	}{{time.Millisecond, most}, {500 * time.Millisecond, 11}, {10 * time.Second, fewest}, {35 * time.Second, 4}, {5 * time.Minute, few}} {
-		n := 1
-		for !ends(n, 0, time.Duration(n)*c.each) {
-			n++
-		}
-		if n != c.want {
-			t.Errorf("of pairs of %v there are %d, and not %d", c.each, n, c.want)
-		}
-	}
-	if ends(1, 2, time.Hour) || !ends(2, 2, 0) {
-		t.Error("as many are made as are asked for, and no others")
-	}
-}
-
 func TestGrowthIsThatOfTheLastTwoSizes(t *testing.T) {
 	var g Growth
 	sides := []Side{{Name: "a"}}
