@@ -68,6 +68,7 @@ var hostile = map[string]func(n int) string{
 	"long line":        func(n int) string { return "a: " + strings.Repeat("x", 100*n) },
 	"long key":         func(n int) string { return strings.Repeat("x", 100*n) + ": 1" },
 	"blank lines":      func(n int) string { return "a: 1\n" + strings.Repeat("\n", 50*n) },
+	"misindented":      func(n int) string { return repeat(4*n, "a%d: {b: 1}\n") + "  c: 1\n" },
 	"plain hyphens":    func(n int) string { return "[a" + strings.Repeat(",a\n---x", 4*n) + "]" },
 	"numbers":          func(n int) string { return "a: [" + strings.Repeat("1e9,", 4*n) + "]" },
 	"huge number":      func(n int) string { return "a: " + strings.Repeat("9", 20*n) },
@@ -117,6 +118,27 @@ func outputs(n int) string {
 // strangers is a repository with text as its declarations.
 func strangers(text string) fstest.MapFS {
 	return fstest.MapFS{Root: {Data: []byte(project("{}"))}, "vishwa/x.yaml": {Data: []byte(text)}, "src/train.sh": {Data: []byte("x")}}
+}
+
+// TestMoreThanIsListedIsSaid: whoever corrects what is listed is not surprised by what comes then.
+func TestMoreThanIsListedIsSaid(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"of a declaration": {fmt.Sprintf(tried, "y") + repeat(200, "  fields%d: 1\n"), "only 100 problems of this declaration are listed; correct these first, and look again"},
+		"of a repository":  {repeat(1000, "---\n"+strings.Replace(tried, "%s", "t%d", 1)+"  code: [src/absent.sh]\n  candidates: {a: {}}\n"), "there may be more problems, which are not listed; correct these first"},
+		"and how many":     {repeat(100, "---\n"+strings.Replace(tried, "%s", "t%d", 1)+"  candidates: {a: {}}\n"+"  f: 1\n  g: 1\n  h: 1\n  i: 1\n  j: 1\n  k: 1\n  l: 1\n  m: 1\n  n: 1\n  o: 1\n  p: 1\n"), "more problems at least, which are not listed; correct these first"},
+		"nothing of few":   {fmt.Sprintf(tried, "y") + repeat(20, "  fields%d: 1\n"), ""},
+	} {
+		_, problems := Load(t.Context(), strangers(c.text))
+		said := ""
+		for _, p := range problems {
+			if strings.Contains(p.Message, "are not listed") || strings.Contains(p.Message, "are listed") {
+				said = p.Message
+			}
+		}
+		if !strings.Contains(said, c.says) || (said == "") != (c.says == "") {
+			t.Errorf("%s: %q of %d problems", name, said, len(problems))
+		}
+	}
 }
 
 // spent is the time of processors that f took, and how many bytes.

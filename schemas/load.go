@@ -241,6 +241,9 @@ func (l *loader) result() ([]Declaration, []Problem) {
 	problems := l.problems
 	for _, d := range l.docs {
 		problems = append(problems, d.problems...)
+		if d.full() {
+			problems = append(problems, Problem{Pos: d.decl.Pos, Message: fmt.Sprintf("only %d problems of this declaration are listed; correct these first, and look again", maxProblems)})
+		}
 		if d.decl.Spec != nil && !d.guessed {
 			decls = append(decls, d.decl)
 		}
@@ -252,9 +255,12 @@ func (l *loader) result() ([]Declaration, []Problem) {
 	})
 	problems = slices.Compact(problems)
 	if len(problems) > MaxProblems || l.told >= MaxProblems {
-		more := max(0, len(problems)-MaxProblems)
+		more := "there may be more problems"
+		if n := len(problems) - MaxProblems; n > 0 {
+			more = fmt.Sprintf("and %d more problems at least", n)
+		}
 		problems = problems[:min(len(problems), MaxProblems)]
-		problems = append(problems, Problem{Pos: problems[len(problems)-1].Pos, Message: fmt.Sprintf("and %d more problems at least, which are not listed; correct these first", more)})
+		problems = append(problems, Problem{Pos: problems[len(problems)-1].Pos, Message: more + ", which are not listed; correct these first"})
 	}
 	return decls, problems
 }
