@@ -1,0 +1,135 @@
+// Stories of deployments to a cluster: one in this process, whose controllers say what KServe's and Seldon's say, and whose pods are
+// processes that are brought what they serve from a store in S3.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
+	"github.com/vishwaops/vishwa/reconciler/machine/served"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
+)
+
+// pod is what a pod of the double runs: pod fetch SHA DIR, and pod runtime, a server of the model at MODEL_DIR.
+func pod() {
+	if len(os.Args) == 4 && os.Args[1] == "fetch" {
+		os.Exit(served.FetchMain(context.Background(), filepath.Join(os.Getenv("MOUNT_VISHWA_TICKET"), served.TicketName), os.Args[2], os.Args[3]))
+	}
+	raw, err := os.ReadFile(filepath.Join(os.Getenv("MODEL_DIR"), "model.json"))
+	if err != nil || strings.Contains(string(raw), "unreadable") {
+		fmt.Fprintln(os.Stderr, "cannot load the model:", err)
+		os.Exit(3)
+	}
+	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(raw) })))
+	os.Exit(1)
+}
+
+const (
+	podImage  = "registry.example.com/runtime@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+	podWorker = "registry.example.com/worker@sha256:0000000000000000000000000000000000000000000000000000000000000002"
+)
+
+func TestClusters(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/cluster",
+		Setup: func(env *testscript.Env) error {
+			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator)) // of the programs that TestMain gives scripts
+			c := kubetest.New(t, kubetest.Options{
+				Images: []string{podImage, podWorker}, Canaries: true, Runtimes: map[string]kubetest.Runtime{"tests": {Formats: []string{"json"}, Image: podImage, Command: []string{"runtime"}}},
+				Programs: map[string][]string{"/vishwa-worker": {filepath.Join(bin, "pod")}, "runtime": {filepath.Join(bin, "pod"), "runtime"}},
+			})
+			store := httptest.NewServer(peers.S3())
+			t.Cleanup(store.Close)
+			gateway := httptest.NewServer(gateway(c))
+			t.Cleanup(gateway.Close)
+			env.Values["cluster"] = c
+			for name, value := range map[string]string{
+				"KUBECONFIG": c.Kubeconfig(), "S3": store.URL, "AWS_ACCESS_KEY_ID": "us", "AWS_SECRET_ACCESS_KEY": "ours",
+				"GATEWAY": strings.TrimPrefix(gateway.URL, "http://"), "IMAGE": podImage, "WORKER": podWorker,
+			} {
+				env.Setenv(name, value)
+			}
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "answers": dividedInto,
+			"pods": func(ts *testscript.TestScript, _ bool, args []string) {
+				c := ts.Value("cluster").(*kubetest.Cluster)
+				porttest.Until(t, time.Minute, args[0]+" pods", func() bool { return strconv.Itoa(len(c.Objects("pods"))) == args[0] }, func() any { return c.Objects("pods") })
+			},
+		},
+	})
+}
+
+// gateway has the requests of a cluster's ways in, each hundred of them divided as its routes say: those of Seldon's by their path, and
+// those of HTTPRoutes by their host.
+func gateway(c *kubetest.Cluster) http.Handler {
+	var asked atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(asked.Add(1)-1) * 37
+		service := c.RouteTo(r.Host, n)
+		if parts := strings.SplitN(r.URL.Path, "/", 5); len(parts) == 5 && parts[1] == "seldon" && parts[2] == kubetest.Namespace {
+			service, r.URL.Path = c.Predictor(parts[3], n), "/"+parts[4]
+		}
+		at, ok := c.Endpoint(service)
+		if !ok {
+			http.Error(w, "no pod", http.StatusBadGateway)
+			return
+		}
+		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: at}).ServeHTTP(w, r)
+	})
+}
+
+// dividedInto insists on what a hundred requests are answered by: answers URL HOST TEXT=COUNT...
+func dividedInto(ts *testscript.TestScript, _ bool, args []string) {
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	got, want := map[string]int{}, map[string]int{}
+	for _, arg := range args[2:] {
+		text, count, _ := strings.Cut(arg, "=")
+		n, err := strconv.Atoi(count)
+		ts.Check(err)
+		want[text] = n
+	}
+	for range 100 {
+		q, err := http.NewRequest(http.MethodGet, args[0], nil)
+		ts.Check(err)
+		q.Host = args[1]
+		a, err := client.Do(q)
+		ts.Check(err)
+		raw, err := io.ReadAll(a.Body)
+		a.Body.Close()
+		ts.Check(err)
+		if a.StatusCode != http.StatusOK {
+			ts.Fatalf("%s: %s", a.Status, raw)
+		}
+		for text := range want {
+			if strings.Contains(string(raw), text) {
+				got[text]++
+			}
+		}
+	}
+	for text, n := range want {
+		if got[text] != n {
+			ts.Fatalf("of 100 requests %v, want %v", got, want)
+		}
+	}
+}
