@@ -11,13 +11,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
-// ModelServer is a TensorFlow Serving that reads its models, and its models.config, from a folder.
+// ModelServer is a TensorFlow Serving that reads its models, and its models.config, from a folder or from the project's store.
 type ModelServer struct {
-	// Folder is a folder of the machine that reconciles, or a volume that is mounted there, by its whole path; it holds models.config, and a folder for each model.
-	Folder string `json:"folder" jsonschema:"required" part:"placement"`
+	// Folder is a folder of the machine that reconciles, or a volume that is mounted there, by its whole path; it holds models.config, and a folder for each model. Without it, models.config is in the store as well, where inStore has the versions laid.
+	Folder string `json:"folder,omitempty" part:"placement"`
 	// SeenAs is the path that the server has for the folder, where that is another one.
 	SeenAs string `json:"seenAs,omitempty" part:"placement"`
-	// InStore has the versions of models laid in the project's store, an S3 bucket that the server reads by credentials of its own, in place of the folder; models.config stays there.
+	// InStore has the versions of models laid in the project's store, an S3 bucket that the server reads by credentials of its own, in place of the folder; models.config stays there, where there is one.
 	InStore bool `json:"inStore,omitempty" part:"placement"`
 	// URL is where its REST interface is asked, such as http://127.0.0.1:8501.
 	URL string `json:"url" jsonschema:"required" part:"placement"`
@@ -73,18 +73,32 @@ func modelServers(d *document, all map[string]ModelServer) {
 	taken := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		at, s := "spec.modelServers."+name, all[name]
+		switch {
+		case s.Folder == "" && !s.InStore && !d.wrong(at+".folder"):
+			d.problem(at, "has no place for models.config; give folder, or inStore: true to have all of it in the store")
+		case s.Folder == "" && s.SeenAs != "":
+			d.problem(at+".seenAs", "is the server's path of a folder, and none is given; remove it, or give folder")
+		case s.Folder == "" && !plainName.MatchString(name):
+			d.problem(at, "names keys of the store; write letters, digits and . _ - alone")
+		}
 		wholePath(d, at+".folder", s.Folder)
 		wholePath(d, at+".seenAs", s.SeenAs)
 		address(d, at+".url", s.URL, "http", "https")
 		if s.InStore && !d.has("spec.store.s3") && !d.wrong("spec.store") {
 			d.problem(at+".inStore", "has versions laid in the store, a folder of the machine that applies; declare spec.store.s3, or remove it")
 		}
-		if other := taken[path.Clean(s.Folder)]; other != "" && s.Folder != "" {
+		if s.Folder == "" {
+			continue
+		}
+		if other := taken[path.Clean(s.Folder)]; other != "" {
 			d.problem(at+".folder", "%s is that of %s as well, and a folder has one models.config; give each server a folder of its own", short(s.Folder), other)
 		}
 		taken[path.Clean(s.Folder)] = name
 	}
 }
+
+// plainName can be part of an address.
+var plainName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // plainPath has no letters that would be something else in models.config, or on another system.
 var plainPath = lazyregexp.New(`^(/[A-Za-z0-9._@+-]+)+/?$`)

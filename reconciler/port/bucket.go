@@ -65,3 +65,9 @@ type Bucket interface {
 type NamedPutter interface {
 	PutNamed(ctx context.Context, key string, r io.ReaderAt, size int64, name digest.Digest) (Object, error)
 }
+
+// ConditionalPutter is a Bucket that writes over nothing that its caller did not see.
+type ConditionalPutter interface {
+	// PutIf is Put, where the object is still the one of etag; "" is that there is none. Else it is a Conflict, and what is there stays.
+	PutIf(ctx context.Context, key string, r io.ReaderAt, size int64, etag string) (Object, error)
+}

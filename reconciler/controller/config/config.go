@@ -245,7 +245,7 @@ type Repository struct {
 	Runners []string `yaml:"runners"`
 	// Clusters lists the namespaces of Kubernetes clusters that it may run and serve in, with the controller's account. Without it, there are none.
 	Clusters []Cluster `yaml:"clusters"`
-	// ModelServers lists the servers of TensorFlow Serving that it may serve by, as its Project declares them: each gives it a folder of the controller's machine to write to. Without it, there are none.
+	// ModelServers lists the servers of TensorFlow Serving that it may serve by, as its Project declares them: each that has a folder gives it one of the controller's machine to write to. Without it, there are none.
 	ModelServers []ModelServer `yaml:"modelServers"`
 	// Variables lists the variables of the controller's environment that its declarations may pass to what they run (env.pass), besides those of pass. NAME=OTHER has it see the controller's OTHER as NAME, such as AWS_ACCESS_KEY_ID=CHURN_ACCESS_KEY_ID: with one of AWS's or VISHWA_OCI's, it sees no other of these that is not listed. Without it, all where it is the only repository, and else those of pass.
 	Variables []string `yaml:"variables"`
@@ -259,9 +259,9 @@ type Repository struct {
 	Network string `yaml:"network"`
 }
 
-// ModelServer is a folder and the address of the server that reads it.
+// ModelServer is the address of a server, and the folder that it reads.
 type ModelServer struct {
-	// Folder is the whole path of the folder.
+	// Folder is the whole path of the folder. Without it, the server reads all from the repository's store.
 	Folder string `yaml:"folder"`
 	// URL is where the server is asked: http://127.0.0.1:8501.
 	URL string `yaml:"url"`

@@ -67,7 +67,7 @@ func (d *decoder) reach(r *Repository, path string) {
 	}
 	for i, m := range r.ModelServers {
 		at := join(path+".modelServers", strconv.Itoa(i))
-		if !strings.HasPrefix(m.Folder, "/") {
+		if m.Folder != "" && !strings.HasPrefix(m.Folder, "/") {
 			d.problem(join(at, "folder"), "%s is not the whole path of a folder; write one such as /srv/models", Quoted(m.Folder))
 		}
 		if _, err := url.Parse(m.URL); err != nil || !tracker.MatchString(m.URL) {

@@ -200,7 +200,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 		return fault.WithHint(fault.New(fault.Missing, "the bucket %s (NoSuchBucket): %w", b.bucket, port.ErrAbsent), "make the bucket, or correct its name")
 	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return fault.WithHint(fault.New(fault.Invalid, "%s: the bucket is in another region", text), "set region (and endpoint, if one is set) to where the bucket is")
-	case "PreconditionFailed":
+	case "PreconditionFailed", "ConditionalRequestConflict":
 		return fault.WithHint(fault.New(fault.Conflict, "%s has changed", name), "run the command again: it looks at the bucket anew")
 	case "RequestTimeTooSkewed":
 		return fault.WithHint(fault.New(fault.Denied, "%s", text), "set this machine's clock: the server's differs by more than it allows")

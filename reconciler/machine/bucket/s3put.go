@@ -4,12 +4,14 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -63,6 +65,33 @@ func (b *s3) putWhole(ctx context.Context, key string, r io.ReaderAt, size int64
 	o.DisableContentSha256 = true // in chunks: it is known
 	info, err := b.core.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, sum.base64(), sum.hex(), o)
 	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, err
+}
+
+// PutIf implements port.ConditionalPutter, for what is sent in one piece.
+func (b *s3) PutIf(ctx context.Context, key string, r io.ReaderAt, size int64, etag string) (port.Object, error) {
+	ctx = asking(ctx)
+	if err := checkKey(key); err != nil {
+		return port.Object{}, err
+	}
+	sum, err := summed(ctx, r, 0, size)
+	if err != nil {
+		return port.Object{}, b.classed(ctx, key, err)
+	}
+	o := b.putting()
+	o.DisableContentSha256 = true
+	if etag == "" {
+		o.SetMatchETagExcept("*")
+	} else {
+		o.SetMatchETag(etag)
+	}
+	info, err := b.core.PutObject(ctx, b.bucket, b.prefix+key, io.NewSectionReader(r, 0, size), size, sum.base64(), sum.hex(), o)
+	if err != nil {
+		if err = b.classed(ctx, key, err); fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent) {
+			err = fault.WithHint(fault.New(fault.Conflict, "%s was removed", b.name(key)), "run the command again: it looks at the bucket anew")
+		}
+		return port.Object{}, err
+	}
+	return port.Object{Key: key, Size: size, ETag: info.ETag, Version: info.VersionID, Modified: info.LastModified}, nil
 }
 
 func (b *s3) putting() minio.PutObjectOptions {

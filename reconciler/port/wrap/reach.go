@@ -78,6 +78,10 @@ func (a *Reach) ModelServer(m schemas.ModelServer) error {
 	}) {
 		return nil
 	}
+	if m.Folder == "" {
+		return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository serve by %s", m.URL),
+			"have whoever runs the controller add {url: %s} to modelServers of this repository in the controller's file", m.URL)
+	}
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository write to %s and ask %s", m.Folder, m.URL),
 		"have whoever runs the controller add {folder: %s, url: %s} to modelServers of this repository in the controller's file", m.Folder, m.URL)
 }

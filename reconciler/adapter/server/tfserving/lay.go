@@ -37,7 +37,7 @@ func (w *work) lay(ctx context.Context, number int64) error {
 		return w.layStored(ctx, number)
 	}
 	dir := w.name + "/" + strconv.FormatInt(number, 10)
-	if len(differences(w.root, dir, w.files, true)) == 0 {
+	if len(differences(w.root.Root, dir, w.files, true)) == 0 {
 		return nil
 	}
 	tmp := w.name + "/.vishwa-" + strconv.FormatInt(number, 10)
@@ -140,10 +140,15 @@ func (w *work) clear(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := w.root.Remove(w.name + "/" + recordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := w.root.remove(ctx, w.name+"/"+recordFile); err != nil {
+		if w.root.stored != nil {
+			return err
+		}
 		return w.disk(err)
 	}
-	_ = w.root.Remove(w.name) // it stays where others have something in it
+	if w.root.stored == nil {
+		_ = w.root.Remove(w.name) // it stays where others have something in it
+	}
 	w.rec = record{}
 	return nil
 }
@@ -154,6 +159,10 @@ func (w *work) drop(ctx context.Context, number int64) error {
 		if err := w.dropStored(ctx, number); err != nil {
 			return err
 		}
+	}
+	if w.root.stored != nil {
+		delete(w.rec.Versions, number)
+		return nil
 	}
 	for _, dir := range []string{w.name + "/" + strconv.FormatInt(number, 10), w.name + "/.vishwa-" + strconv.FormatInt(number, 10)} {
 		if err := w.root.RemoveAll(dir); err != nil {

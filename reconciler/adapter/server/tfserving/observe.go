@@ -43,12 +43,12 @@ func (s *server) observe(ctx context.Context, name string, all known) (port.Live
 		return l, nil
 	}
 	defer root.Close()
-	rec, ours, err := s.readRecord(root, name)
+	rec, ours, err := s.readRecord(ctx, root, name)
 	if err != nil {
 		return port.Live{}, err
 	}
 	if !ours {
-		l.Message = "what is recorded of it in " + filepath.Join(p.At.Folder, name) + " is not there" + again
+		l.Message = "what is recorded of it in " + p.where(name) + " is not there" + again
 		return l, nil
 	}
 	if now := rec.Served; now != nil { // another replica may have served since
@@ -123,7 +123,7 @@ func (w *work) observeBoth(ctx context.Context, l *port.Live) error {
 
 // drift tells what of ours in the folder is not as it was left.
 func (w *work) drift(ctx context.Context) string {
-	there, err := readConfig(w.root)
+	there, err := readConfig(ctx, w.root)
 	if err != nil {
 		return err.Error()
 	}
@@ -174,14 +174,14 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 			return port.Live{}, err
 		}
 		defer root.Close()
-		rec, ours, err := s.readRecord(root, name)
+		rec, ours, err := s.readRecord(ctx, root, name)
 		if err != nil || !ours || rec.Served == nil || rec.Served.Key != key {
 			continue
 		}
 		at := rec.Served
 		w := &work{server: s, name: name, place: p, root: root, rec: rec, label: at.Label, key: key, model: at.Model,
 			files: rec.Versions[at.Version].Files, within: s.o.Unload}
-		if w.there, err = readConfig(root); err != nil {
+		if w.there, err = readConfig(ctx, root); err != nil {
 			return port.Live{}, err
 		}
 		if rec.Tried != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/tfconfig"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/conditional"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -36,6 +37,11 @@ const (
 type place struct {
 	Name string              `json:"name"`
 	At   schemas.ModelServer `json:"at"`
+}
+
+// same tells whether the same server reads there.
+func (p place) same(o place) bool {
+	return p.At.Folder == o.At.Folder && (p.At.Folder != "" || p.Name == o.Name)
 }
 
 // base is the folder of a model, as its server sees it.
@@ -85,18 +91,28 @@ func savedFiles(m port.Artifact) (out digest.Manifest, err error) {
 	return out, nil
 }
 
-// enter opens a server's folder.
-func (s *server) enter(p place) (*os.Root, error) {
+// enter opens where a server's models.config lies.
+func (s *server) enter(p place) (*desk, error) {
 	if s.o.May != nil {
 		if err := s.o.May(p.At); err != nil {
 			return nil, err
 		}
 	}
-	return opened(p)
+	if p.At.Folder == "" {
+		return s.deskInStore(p)
+	}
+	root, err := opened(p)
+	if err != nil {
+		return nil, err
+	}
+	return &desk{Root: root}, nil
 }
 
 // Ready tells whether the folder of a model server is on this machine. The server is not asked.
 func Ready(name string, at schemas.ModelServer) error {
+	if at.Folder == "" {
+		return nil // in the store
+	}
 	root, err := opened(place{name, at})
 	if err == nil {
 		root.Close()
@@ -118,8 +134,12 @@ func opened(p place) (*os.Root, error) {
 	return root, nil
 }
 
-// alone has the folder's models.config for this process alone, on a file system that knows locks.
+// alone has the folder's models.config for this process alone, on a file system that knows locks. In the store, who writes second reads
+// again.
 func (w *work) alone(ctx context.Context) (end func(), err error) {
+	if w.root.stored != nil {
+		return func() {}, nil
+	}
 	odd := fault.WithHint(fault.New(fault.Denied, "%s in the folder of model server %s is no regular file", lockFile, w.place.Name), "remove it, and see who may write there")
 	if st, err := w.root.Lstat(lockFile); err == nil && !st.Mode().IsRegular() {
 		return nil, odd
@@ -140,8 +160,11 @@ func (w *work) alone(ctx context.Context) (end func(), err error) {
 }
 
 // readConfig reads models.config; one that is not there has no models.
-func readConfig(root *os.Root) (*tfconfig.File, error) {
-	raw, err := readFile(root, configFile, tfconfig.Max+1)
+func readConfig(ctx context.Context, root *desk) (*tfconfig.File, error) {
+	raw, err := root.readSmall(ctx, configFile, tfconfig.Max+1)
+	if err != nil && root.stored != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.WithHint(fault.New(fault.Of(err), "read %s: %w", configFile, err), "%s", fault.HintOf(err))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "read %s: %w", configFile, err), "let this user read models.config in the folder of the model server")
 	}
@@ -159,31 +182,44 @@ func (w *work) configure(ctx context.Context, text string) error {
 		return err
 	}
 	defer end()
-	was, err := readConfig(w.root)
-	if err != nil {
-		return err
+	for try := 1; ; try++ {
+		was, err := readConfig(ctx, w.root)
+		if err != nil {
+			return err
+		}
+		now, err := was.With(w.name, text)
+		if err != nil || string(now.Bytes()) == string(was.Bytes()) {
+			return err
+		}
+		if err := w.write(ctx, configFile, now.Bytes(), 0o644); err == nil || !errors.Is(err, conditional.ErrOvertaken) || try == mostTries {
+			return err
+		}
 	}
-	now, err := was.With(w.name, text)
-	if err != nil || string(now.Bytes()) == string(was.Bytes()) {
-		return err
-	}
-	return w.write(configFile, now.Bytes(), 0o644)
 }
+
+// mostTries is how often models.config is read anew where others write it as well.
+const mostTries = 50
 
 func purpose(name string) string { return "model server record " + name }
 
 // readRecord tells what of a model's folder is ours, and whether anything is.
-func (s *server) readRecord(root *os.Root, name string) (rec record, ours bool, err error) {
+func (s *server) readRecord(ctx context.Context, root *desk, name string) (rec record, ours bool, err error) {
 	rec.Versions = map[int64]laid{}
-	if st, err := root.Lstat(name); err == nil && !st.IsDir() {
-		return rec, false, nil // somebody's link, or file
+	if root.stored == nil {
+		if st, err := root.Lstat(name); err == nil && !st.IsDir() {
+			return rec, false, nil // somebody's link, or file
+		}
 	}
-	raw, err := readFile(root, name+"/"+recordFile, 64<<20)
+	raw, err := root.readSmall(ctx, name+"/"+recordFile, 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rec, false, nil
 	}
 	if err != nil {
-		return rec, false, fault.New(fault.Invalid, "read what is ours of model %s: %w", name, err)
+		kind := fault.Invalid
+		if root.stored != nil {
+			kind = fault.Of(err)
+		}
+		return rec, false, fault.WithHint(fault.New(kind, "read what is ours of model %s: %w", name, err), "%s", fault.HintOf(err))
 	}
 	if raw, err = s.o.Seal.Open(purpose(name), raw); err != nil {
 		return rec, false, nil // another installation's, or somebody's else
@@ -197,10 +233,14 @@ func (s *server) readRecord(root *os.Root, name string) (rec record, ours bool, 
 	return rec, true, nil
 }
 
-func (w *work) writeRecord() error {
+func (w *work) writeRecord(ctx context.Context) error {
 	body, err := json.Marshal(w.rec)
 	if err != nil {
 		return fault.New(fault.Internal, "record what is served: %w", err)
+	}
+	body = w.server.o.Seal.Wrap(purpose(w.name), body)
+	if w.root.stored != nil {
+		return w.write(ctx, w.name+"/"+recordFile, body, 0o600)
 	}
 	if err := w.root.MkdirAll(w.name, 0o755); err != nil {
 		return w.disk(err)
@@ -208,15 +248,17 @@ func (w *work) writeRecord() error {
 	if err := w.root.Chmod(w.name, 0o755); err != nil { // whatever the umask is
 		return w.disk(err)
 	}
-	body = w.server.o.Seal.Wrap(purpose(w.name), body)
-	if there, err := readFile(w.root, w.name+"/"+recordFile, int64(len(body))+1); err == nil && string(there) == string(body) {
+	if there, err := w.root.readSmall(ctx, w.name+"/"+recordFile, int64(len(body))+1); err == nil && string(there) == string(body) {
 		return nil
 	}
-	return w.write(w.name+"/"+recordFile, body, 0o600)
+	return w.write(ctx, w.name+"/"+recordFile, body, 0o600)
 }
 
 // write replaces a file as a whole.
-func (w *work) write(name string, content []byte, mode fs.FileMode) error {
+func (w *work) write(ctx context.Context, name string, content []byte, mode fs.FileMode) error {
+	if w.root.stored != nil {
+		return w.root.stored.Write(ctx, name, content)
+	}
 	tmp := name + ".new"
 	if err := w.root.RemoveAll(tmp); err != nil {
 		return w.disk(err)

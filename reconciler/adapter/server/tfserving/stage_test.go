@@ -15,12 +15,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving/tfservingtest"
 	"github.com/vishwaops/vishwa/reconciler/adapter/store"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -49,6 +51,8 @@ type stage struct {
 	url    string
 	seenAs string
 	bucket string // that versions lie in; empty: the folder
+	whole  bool   // models.config lies in it as well
+	shelf  func() (port.Bucket, error)
 	state  string
 	key    seal.Key
 	store  port.Store
@@ -91,6 +95,44 @@ func inStore(t *testing.T) *stage {
 	return s
 }
 
+// allInStore is a stage whose server reads everything from the store, a bucket that a folder plays.
+func allInStore(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{t: t, bucket: t.TempDir(), state: t.TempDir(), whole: true}
+	s.folder = filepath.Join(s.bucket, "serving/tfserving/main")
+	s.put("models.config", "model_config_list {}\n")
+	s.double = tfservingtest.New(t, s.folder, contents)
+	s.double.Mount("s3://tests/vishwa", s.bucket)
+	s.url = s.double.URL
+	files, err := bucket.Dir(s.bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minding := &minds{Bucket: files}
+	s.shelf = func() (port.Bucket, error) { return minding, nil }
+	s.begin()
+	return s
+}
+
+// minds is a bucket that knows conditions, as S3's are.
+type minds struct {
+	port.Bucket
+	mu sync.Mutex
+}
+
+func (m *minds) PutIf(ctx context.Context, key string, r io.ReaderAt, size int64, etag string) (port.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	is, err := m.Stat(ctx, key)
+	if err != nil && fault.Of(err) != fault.Missing {
+		return port.Object{}, err
+	}
+	if is.ETag != etag {
+		return port.Object{}, fault.New(fault.Conflict, "%s has changed", key)
+	}
+	return m.Put(ctx, key, r, size)
+}
+
 // kept are the keys in the bucket.
 func (s *stage) kept() (keys []string) {
 	s.t.Helper()
@@ -108,10 +150,17 @@ func (s *stage) kept() (keys []string) {
 }
 
 func (s *stage) open(dir string, key seal.Key) port.Server {
+	shelf, at := s.shelf, schemas.ModelServer{Folder: s.folder, URL: s.url, SeenAs: s.seenAs, InStore: s.bucket != ""}
+	if shelf == nil {
+		shelf = func() (port.Bucket, error) { return bucket.Dir(s.bucket) }
+	}
+	if s.whole {
+		at.Folder = ""
+	}
 	return New(Options{
-		Shelf: func() (port.Bucket, error) { return bucket.Dir(s.bucket) }, At: "s3://tests/vishwa",
+		Shelf: shelf, At: "s3://tests/vishwa",
 		Env: port.Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Lookup: os.LookupEnv}, Store: s.store, Dir: filepath.Join(s.state, dir), Seal: key,
-		Servers: map[string]schemas.ModelServer{"main": {Folder: s.folder, URL: s.url, SeenAs: s.seenAs, InStore: s.bucket != ""}}, Pace: 10 * time.Millisecond, Unload: 2 * time.Second,
+		Servers: map[string]schemas.ModelServer{"main": at}, Pace: 10 * time.Millisecond, Unload: 2 * time.Second,
 	})
 }
 

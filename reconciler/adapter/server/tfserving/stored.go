@@ -1,5 +1,5 @@
 // Versions that lie in the project's store, a bucket that the server reads by itself. What is ours of a model, and models.config, stay
-// in the server's folder.
+// in the server's folder, where it has one.
 
 package tfserving
 
@@ -16,8 +16,15 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
+// keys begins those of a server whose models.config lies in the store. The server is told it by whoever begins it, so that it has a name
+// that people know.
+func (p place) keys() string { return path.Join("serving", "tfserving", p.Name) }
+
 // key begins the keys of a model's versions. Servers that share a store have folders of their own in it.
 func (p place) key(name string) string {
+	if p.At.Folder == "" {
+		return path.Join(p.keys(), "models", name)
+	}
 	return path.Join("serving", "tf-"+digest.Of([]byte(p.At.URL+"\n"+p.At.Folder)).Short(), name)
 }
 
@@ -39,7 +46,7 @@ func (s *server) shelf() (port.Bucket, error) {
 // differs are the paths of a version that are not as they were laid, wherever it lies.
 func (w *work) differs(ctx context.Context, number int64, files digest.Manifest, bytes bool) ([]string, error) {
 	if !w.place.At.InStore {
-		return differences(w.root, w.folder(number), files, bytes), nil
+		return differences(w.root.Root, w.folder(number), files, bytes), nil
 	}
 	shelf, err := w.server.shelf()
 	if err != nil {
@@ -101,10 +108,24 @@ func (w *work) dropStored(ctx context.Context, number int64) error {
 	return shelf.Delete(ctx, keys...)
 }
 
-// numbers are those of the versions that lie in the store, whosever they are.
+// numbers are those of the versions that lie there, whosever they are.
 func (w *work) numbers(ctx context.Context) (out []int64, err error) {
+	if w.root.stored == nil {
+		if dir, err := w.root.Open(w.name); err == nil {
+			names, err := dir.Readdirnames(-1)
+			dir.Close()
+			if err != nil {
+				return nil, w.disk(err)
+			}
+			for _, name := range names {
+				if n, err := strconv.ParseInt(name, 10, 64); err == nil {
+					out = append(out, n)
+				}
+			}
+		}
+	}
 	if !w.place.At.InStore {
-		return nil, nil
+		return out, nil
 	}
 	shelf, err := w.server.shelf()
 	if err != nil {

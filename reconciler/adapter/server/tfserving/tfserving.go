@@ -107,7 +107,7 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	}
 	if !r.Serves() {
 		if s.unknown(r.Name) {
-			was.Places = s.found(r.Name)
+			was.Places = s.found(ctx, r.Name)
 		}
 		return port.Live{}, s.retire(ctx, r.Name, was)
 	}
@@ -130,6 +130,11 @@ func (s *server) serve(ctx context.Context, r port.Release, was known) (port.Liv
 	}
 	defer w.root.Close()
 	if !slices.Contains(was.Places, w.place) { // before anything is made there
+		if w.root.stored != nil {
+			if err := w.root.stored.Holds(ctx); err != nil {
+				return port.Live{}, err
+			}
+		}
 		was.Places = append(was.Places, w.place)
 		if err := s.writeKnown(r.Name, was); err != nil {
 			return port.Live{}, err
@@ -149,7 +154,7 @@ func (s *server) serve(ctx context.Context, r port.Release, was known) (port.Liv
 		return port.Live{}, err
 	}
 	for _, p := range was.Places {
-		if p.At.Folder == w.place.At.Folder {
+		if p.same(w.place) {
 			continue
 		}
 		if err := s.leave(ctx, r.Name, p); err != nil {
@@ -184,7 +189,7 @@ func (s *server) plan(ctx context.Context, r port.Release, was known) (*work, er
 		return nil, err
 	}
 	if _, err = served.Signed(ctx, s.o.Store, r, s.o.Keys); err == nil {
-		err = w.readThere(slices.Contains(was.Places, w.place))
+		err = w.readThere(ctx, slices.Contains(was.Places, w.place))
 	}
 	if err != nil {
 		w.root.Close()
@@ -211,14 +216,14 @@ func (s *server) retire(ctx context.Context, name string, was known) error {
 
 // found are the places where something of ours stands under a name that is not recorded here: another replica, or one
 // that lost its disk, may have made it. What cannot be looked at has none.
-func (s *server) found(name string) (out []place) {
+func (s *server) found(ctx context.Context, name string) (out []place) {
 	for _, server := range slices.Sorted(maps.Keys(s.o.Servers)) {
 		p := place{server, s.o.Servers[server]}
 		root, err := s.enter(p)
 		if err != nil {
 			continue
 		}
-		if _, ours, err := s.readRecord(root, name); err == nil && ours {
+		if _, ours, err := s.readRecord(ctx, root, name); err == nil && ours {
 			out = append(out, p)
 		}
 		root.Close()
@@ -233,7 +238,7 @@ func (s *server) leave(ctx context.Context, name string, p place) error {
 		return err
 	}
 	defer root.Close()
-	rec, ours, err := s.readRecord(root, name)
+	rec, ours, err := s.readRecord(ctx, root, name)
 	if err != nil || !ours {
 		return err
 	}

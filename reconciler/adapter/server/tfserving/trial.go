@@ -66,7 +66,7 @@ func (s *server) divides(r port.Release, part port.Part, all known) error {
 		return wrong("declare blueGreen in place of canary", "TensorFlow Serving divides no requests: its label leads to one version")
 	case all.Served == nil:
 		return fault.WithHint(fault.New(fault.Missing, "nothing serves that a release could be tried next to"), "run vishwa apply: it serves what the branch declares")
-	case all.Places[0].At.Folder != s.o.Servers[r.TFServing.Server].Folder:
+	case !all.Places[0].same(place{r.TFServing.Server, s.o.Servers[r.TFServing.Server]}):
 		return wrong("remove blueGreen from spec.rollout until it serves there", "what serves is on model server %s, and a release is tried next to it", all.Places[0].Name)
 	}
 	return nil
@@ -173,7 +173,7 @@ func (w *work) untry(ctx context.Context) error {
 		return err
 	}
 	w.rec.Tried, of.rec.Tried = nil, nil
-	if err := of.writeRecord(); err != nil {
+	if err := of.writeRecord(ctx); err != nil {
 		return err
 	}
 	return of.finish(ctx)
@@ -193,7 +193,7 @@ func (s *server) Join(ctx context.Context, name string, is port.Trial, promote b
 	if all.Served == nil {
 		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "nothing is served as %s by a model server", name), "run vishwa apply: it serves what the branch declares")
 	}
-	w, err := s.standingWork(name, all.Places[0])
+	w, err := s.standingWork(ctx, name, all.Places[0])
 	if err != nil {
 		return port.Live{}, err
 	}
@@ -228,14 +228,14 @@ func (s *server) Join(ctx context.Context, name string, is port.Trial, promote b
 }
 
 // standingWork is about what stands under a name, as it is recorded.
-func (s *server) standingWork(name string, p place) (w *work, err error) {
+func (s *server) standingWork(ctx context.Context, name string, p place) (w *work, err error) {
 	w = &work{server: s, name: name, place: p, within: s.o.Unload}
 	if w.root, err = s.enter(p); err != nil {
 		return nil, err
 	}
 	var ours bool
-	if w.there, err = readConfig(w.root); err == nil {
-		w.rec, ours, err = s.readRecord(w.root, name)
+	if w.there, err = readConfig(ctx, w.root); err == nil {
+		w.rec, ours, err = s.readRecord(ctx, w.root, name)
 	}
 	if err == nil && !ours {
 		err = fault.WithHint(fault.New(fault.Missing, "what is recorded of %s on model server %s is not there", name, p.Name), "run vishwa apply: it is made as declared again")
@@ -256,7 +256,7 @@ func (w *work) promote(ctx context.Context) error {
 	now.Label = w.rec.Served.Label
 	w.rec.Served, w.rec.Tried = &now, nil
 	w.number, w.label = now.Version, now.Label
-	if err := w.writeRecord(); err != nil {
+	if err := w.writeRecord(ctx); err != nil {
 		return err
 	}
 	return w.finish(ctx)

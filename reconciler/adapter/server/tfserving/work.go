@@ -8,8 +8,6 @@ import (
 	"errors"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/tfconfig"
+	"github.com/vishwaops/vishwa/reconciler/machine/conditional"
 )
 
 // work is a release being made on a server.
@@ -24,7 +23,7 @@ type work struct {
 	server *server
 	name   string
 	place  place
-	root   *os.Root
+	root   *desk
 	rec    record
 	there  *tfconfig.File // models.config, as it was found
 
@@ -40,11 +39,11 @@ type work struct {
 }
 
 // readThere reads what stands under the name, and refuses what is not ours; stood tells that this machine made something there.
-func (w *work) readThere(stood bool) (err error) {
-	if w.there, err = readConfig(w.root); err != nil {
+func (w *work) readThere(ctx context.Context, stood bool) (err error) {
+	if w.there, err = readConfig(ctx, w.root); err != nil {
 		return err
 	}
-	rec, ours, err := w.server.readRecord(w.root, w.name)
+	rec, ours, err := w.server.readRecord(ctx, w.root, w.name)
 	if err != nil {
 		return err
 	}
@@ -60,9 +59,11 @@ func (w *work) readThere(stood bool) (err error) {
 		return nil
 	}
 	// A folder may be shared: whoever declares adopt in one repository does not speak for another.
-	if _, err := w.root.Lstat(w.name + "/" + recordFile); err == nil {
+	if others, err := w.root.has(ctx, w.name+"/"+recordFile); err != nil {
+		return err
+	} else if others {
 		return fault.WithHint(fault.New(fault.Conflict, "another Vishwa serves model %s of model server %s", w.name, w.place.Name),
-			"rename the deployment, or retire it there; where there is no such Vishwa any more, remove %s, and take over what it served by spec.target.tfserving.adopt: true", filepath.Join(w.place.At.Folder, w.name, recordFile))
+			"rename the deployment, or retire it there; where there is no such Vishwa any more, remove %s, and take over what it served by spec.target.tfserving.adopt: true", w.place.where(w.name+"/"+recordFile))
 	}
 	if w.adopt && w.place.At.InStore && w.rec.Former != "" {
 		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has its versions elsewhere, and a model has one place for them", w.name, w.place.Name),
@@ -74,14 +75,16 @@ func (w *work) readThere(stood bool) (err error) {
 	what := ""
 	if w.rec.Former != "" {
 		what = "models.config has a model " + w.name
-	} else if _, err := w.root.Lstat(w.name); err == nil {
+	} else if there, err := w.root.has(ctx, w.name); err != nil {
+		return err
+	} else if there {
 		what = "it has a folder " + w.name
 	}
 	if what == "" {
 		return nil
 	}
 	return fault.WithHint(fault.New(fault.Conflict, "%s already, and that is not of this Vishwa", what),
-		"see whose it is in %s; where nobody needs it, remove it, or take it over by spec.target.tfserving.adopt: true; or rename the deployment", w.place.At.Folder)
+		"see whose it is in %s; where nobody needs it, remove it, or take it over by spec.target.tfserving.adopt: true; or rename the deployment", w.place.where(""))
 }
 
 // change has the release serve, and nothing else under its name.
@@ -156,18 +159,6 @@ func (w *work) choose(ctx context.Context, seen []version) error {
 	for _, v := range seen {
 		w.number = max(w.number, v.Number)
 	}
-	if dir, err := w.root.Open(w.name); err == nil {
-		names, err := dir.Readdirnames(-1)
-		dir.Close()
-		if err != nil {
-			return w.disk(err)
-		}
-		for _, name := range names {
-			if n, err := strconv.ParseInt(name, 10, 64); err == nil {
-				w.number = max(w.number, n)
-			}
-		}
-	}
 	there, err := w.numbers(ctx)
 	if err != nil {
 		return err
@@ -175,7 +166,7 @@ func (w *work) choose(ctx context.Context, seen []version) error {
 	w.number = max(w.number, slices.Max(append(there, 0)))
 	if w.number == math.MaxInt64 {
 		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has the version %d, and there is none after it", w.name, w.place.Name, w.number),
-			"take that version out of the server and out of %s", filepath.Join(w.place.At.Folder, w.name))
+			"take that version out of the server and out of %s", w.place.where(w.name))
 	}
 	w.number++
 	w.made = true
@@ -194,7 +185,7 @@ func (w *work) config(versions []int64, labels map[string]int64) string {
 // load lays the version, and returns when it is available beside those that stay.
 func (w *work) load(ctx context.Context, stays []int64, labels map[string]int64) error {
 	w.rec.Versions[w.number], w.rec.Last = laid{w.model, w.files, w.place.At.InStore}, max(w.rec.Last, w.number)
-	if err := w.writeRecord(); err != nil { // before anything else is made there
+	if err := w.writeRecord(ctx); err != nil { // before anything else is made there
 		return err
 	}
 	if err := w.pin(ctx, stays, labels); err != nil {
@@ -246,7 +237,7 @@ func (w *work) moveLabel(ctx context.Context, stays []int64, labels map[string]i
 		w.rec.Served = &standing{Key: w.key, Model: w.model, Version: w.number, Label: w.label, Since: w.server.o.Env.Now().UTC()}
 	}
 	w.rec.Former = ""
-	if err := w.writeRecord(); err != nil {
+	if err := w.writeRecord(ctx); err != nil {
 		return err
 	}
 	return w.finish(ctx)
@@ -299,12 +290,15 @@ func (w *work) finish(ctx context.Context) error {
 	if !dropped {
 		return nil
 	}
-	return w.writeRecord()
+	return w.writeRecord(ctx)
 }
 
 // undo has it as it was before. What waits for a server that is away stays, and is gone on with.
 func (w *work) undo(why error) {
 	var late *lateError
+	if errors.Is(why, conditional.ErrOvertaken) { // it is somebody else's to go on with
+		return
+	}
 	if at := w.rec.Served; at != nil && at.Version == w.number || fault.Of(why) == fault.Transient && !errors.As(why, &late) {
 		return
 	}
@@ -324,7 +318,7 @@ func (w *work) undo(why error) {
 	if err == nil && w.rec.Served == nil && len(w.rec.Versions) == 0 {
 		err = w.clear(ctx)
 	} else if err == nil {
-		err = w.writeRecord()
+		err = w.writeRecord(ctx)
 	}
 	if err != nil {
 		w.server.o.Env.Log.Warn("what was not available stays until the next apply", "name", w.name, "why", why, "error", err)

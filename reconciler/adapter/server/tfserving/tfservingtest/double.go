@@ -38,7 +38,8 @@ type Server struct {
 	away    bool
 	deaf    bool
 	mounts  map[string]string
-	Reloads []string // what was wrong with a config that was read, the last one last
+	before  func() error // a config is read
+	Reloads []string     // what was wrong with a config that was read, the last one last
 }
 
 type version struct {
@@ -94,6 +95,9 @@ func (s *Server) Mount(bucket, folder string) {
 	defer s.mu.Unlock()
 	s.mounts = map[string]string{bucket: folder}
 }
+
+// Before has something done each time before the config is read; where it fails, nothing is read.
+func (s *Server) Before(do func() error) { s.mu.Lock(); defer s.mu.Unlock(); s.before = do }
 
 // Crash ends everything, and begins with nothing loaded.
 func (s *Server) Crash() {
@@ -151,6 +155,11 @@ var (
 
 // readConfig reads the file in a way of its own, and not with what is tested.
 func (s *Server) readConfig() (out []config, err error) {
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return nil, err
+		}
+	}
 	raw, err := os.ReadFile(filepath.Join(s.Folder, "models.config"))
 	if err != nil {
 		return nil, err
