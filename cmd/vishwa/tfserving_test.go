@@ -3,8 +3,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +17,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving/tfservingtest"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
 func TestTFServing(t *testing.T) {
@@ -29,6 +35,47 @@ func TestTFServing(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit, "tfserving": tfserving},
 	})
+}
+
+// TestTFServingReadsAllFromTheStore of a project, a double of S3.
+func TestTFServingReadsAllFromTheStore(t *testing.T) {
+	t.Parallel()
+	keys := quickKeys(t)
+	web := httptest.NewServer(peers.S3())
+	t.Cleanup(web.Close)
+	b, err := bucket.S3(bucket.S3Options{Bucket: "tests", Prefix: "vishwa", Endpoint: web.URL, AccessKey: "k", SecretKey: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := func() error {
+		const text = "model_config_list {}\n"
+		_, err := b.Put(context.Background(), "serving/tfserving/main/models.config", strings.NewReader(text), int64(len(text)))
+		return err
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/tfstore",
+		Setup: func(env *testscript.Env) error {
+			lies := filepath.Join(env.WorkDir, "mirror")
+			s := tfservingtest.New(t, filepath.Join(lies, "serving/tfserving/main"), loaded)
+			s.Mount("s3://tests/vishwa/serving", filepath.Join(lies, "serving"))
+			s.Before(func() error { return tfservingtest.Mirror(context.Background(), serving{b}, lies) })
+			env.Values["tfserving"] = s
+			env.Setenv("TFSERVING", s.URL)
+			env.Setenv("S3", web.URL)
+			return errors.Join(empty(), settle(t, env, keys))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "project": project, "edit": edit, "commit": commit, "tfserving": tfserving,
+			// begin has an empty models.config in the bucket, as whoever sets the server up does.
+			"begin": func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(empty()) },
+		},
+	})
+}
+
+// serving is what model servers read of a bucket.
+type serving struct{ port.Bucket }
+
+func (s serving) List(ctx context.Context, _ string) iter.Seq2[port.Object, error] {
+	return s.Bucket.List(ctx, "serving/")
 }
 
 // beginTFServing begins one for a script: its address is TFSERVING, and its folder MODELS.

@@ -269,7 +269,7 @@ func inS3(t *testing.T, endpoint string) (*stage, s3) {
 	}
 	s.double = tfservingtest.New(t, s.folder, contents)
 	s.double.Mount("s3://tests/vishwa", s.bucket)
-	s.double.Before(func() error { return mirrored(t.Context(), b, s.bucket) })
+	s.double.Before(func() error { return tfservingtest.Mirror(t.Context(), b, s.bucket) })
 	s.url = s.double.URL
 	s.begin()
 	return s, s3{b}
@@ -290,28 +290,4 @@ func (b s3) text(t *testing.T, key string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
-}
-
-// mirrored has in a folder what a bucket has: the double reads no bucket.
-func mirrored(ctx context.Context, b port.Bucket, folder string) error {
-	for o, err := range b.List(ctx, "") {
-		if err != nil {
-			return err
-		}
-		at := filepath.Join(folder, o.Key)
-		mark := at + ".etag"
-		if was, err := os.ReadFile(mark); err == nil && string(was) == o.ETag {
-			continue
-		}
-		body, _, err := b.Get(ctx, o.Key, port.All)
-		if err != nil {
-			return err
-		}
-		raw, err := io.ReadAll(body)
-		body.Close()
-		if err := errors.Join(err, os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, raw, 0o644), os.WriteFile(mark, []byte(o.ETag), 0o644)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
