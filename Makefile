@@ -162,8 +162,8 @@ test-package: tools debian-docker debian-skopeo $(addprefix $(TOOLS)/bin/,regist
 	VISHWA_REAL=1 VISHWA_CONTAINERD=1 $(GO) test -count=1 -timeout 10m ./reconciler/adapter/packager
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestRealPackages' ./cmd/vishwa
 
-bench-package: $(addprefix $(TOOLS)/bin/,registry crane oras) ## a model into a registry, next to crane and oras (VISHWA_BENCH_MIB); TMPDIR= is best in memory
-	VISHWA_BENCH_MIB=$(or $(VISHWA_BENCH_MIB),2048) $(BENCH) package
+bench-package: $(addprefix $(TOOLS)/bin/,registry crane oras) ## a model into a registry, next to crane and oras (SCALE=, PAIRS=); TMPDIR= is best in memory
+	$(BENCH) package
 
 test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanager) ## metrics, rules, dashboards and alerts, with a real Prometheus and Alertmanager (builds for minutes, once)
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa

@@ -3,125 +3,140 @@
 package packager
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
-// BenchmarkPackAndPush packs a model of VISHWA_BENCH_MIB MiB (256), in two files, and sends it to
-// a registry that has nothing of it. crane packs a tar; oras sends the files as they are.
-func BenchmarkPackAndPush(b *testing.B) {
-	size := int64(256)
-	if text := os.Getenv("VISHWA_BENCH_MIB"); text != "" {
-		var err error
-		if size, err = strconv.ParseInt(text, 10, 64); err != nil {
-			b.Fatal(err)
-		}
+// packed is a model of two files, in a folder and in a store, and a registry that has nothing of it before each run.
+type packed struct {
+	b     *testing.B
+	dir   string
+	files map[string]digest.Digest
+	to    *registrytest.Registry
+}
+
+func (p *packed) emptied() {
+	if err := os.RemoveAll(filepath.Join(p.to.Folder, "docker")); err != nil {
+		p.b.Fatal(err)
 	}
-	model := filepath.Join(b.TempDir(), "model")
-	if err := os.Mkdir(model, 0o755); err != nil {
+}
+
+// BenchmarkPackAndPush packs a model of 2 GiB in two files and sends it. crane packs a tar; oras sends the files as they are.
+func BenchmarkPackAndPush(b *testing.B) {
+	mib := beside.Size(2048)
+	p := &packed{b, filepath.Join(b.TempDir(), "model"), map[string]digest.Digest{}, registrytest.New(b, "", "")}
+	if err := os.Mkdir(p.dir, 0o755); err != nil {
 		b.Fatal(err)
 	}
 	noise := rand.NewChaCha8([32]byte{1})
 	for _, name := range []string{"one.bin", "two.bin"} {
-		f, err := os.Create(filepath.Join(model, name))
-		if err != nil {
-			b.Fatal(err)
+		f, err := os.Create(filepath.Join(p.dir, name))
+		if err == nil {
+			p.files[name], _, err = digest.Reader(io.TeeReader(io.LimitReader(noise, int64(mib)<<19), f))
 		}
-		if _, err := io.CopyN(f, noise, size<<19); err != nil {
+		if err != nil {
 			b.Fatal(err)
 		}
 		f.Close()
 	}
-	program := func(b *testing.B, name string) string {
-		at, err := exec.LookPath(filepath.Join(os.Getenv("VISHWA_TOOLS"), name))
-		if err != nil {
-			b.Skipf("%s is missing", name)
-		}
-		return at
-	}
-	run := func(b *testing.B, dir, name string, args ...string) {
-		cmd := exec.Command(name, args...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%s: %v\n%s", name, err, out)
-		}
-	}
-	b.Run("vishwa", func(b *testing.B) {
-		b.SetBytes(size << 20)
-		for b.Loop() {
-			b.StopTimer()
-			p := packaging(b, registrytest.New(b, "", "").Address, nil, nil)
-			art, err := artifact.PutTree(b.Context(), p.Store, model)
-			if err != nil {
-				b.Fatal(err)
-			}
-			before := peak(b)
-			b.StartTimer()
-			if _, err := p.Packager.Push(b.Context(), port.Package{At: p.At, Name: "bench", Model: art}); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportMetric(float64(peak(b))/1024, "MiB-peak")
-			b.ReportMetric(float64(before)/1024, "MiB-before")
-		}
-	})
-	b.Run("oras", func(b *testing.B) {
-		oras := program(b, "oras")
-		b.SetBytes(size << 20)
-		for b.Loop() {
-			b.StopTimer()
-			at := registrytest.New(b, "", "").Address
-			b.StartTimer()
-			run(b, model, oras, "push", "--plain-http", at+"/team/model:v1", "one.bin", "two.bin")
-		}
-	})
-	b.Run("crane", func(b *testing.B) {
-		crane := program(b, "crane")
-		b.SetBytes(size << 20)
-		for b.Loop() {
-			b.StopTimer()
-			at := registrytest.New(b, "", "").Address
-			dir := b.TempDir()
-			b.StartTimer()
-			for _, name := range []string{"one", "two"} {
-				run(b, filepath.Dir(model), "tar", "-cf", filepath.Join(dir, name+".tar"), "model/"+name+".bin")
-			}
-			run(b, dir, crane, "append", "--oci-empty-base", "-f", "one.tar", "-f", "two.tar", "-t", at+"/team/model:v1")
-			b.StopTimer()
-			os.RemoveAll(dir)
-			b.StartTimer()
-		}
-	})
-}
-
-var highest = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB`)
-
-// peak is the most memory, in KiB, that this process had since it was asked last.
-func peak(b *testing.B) int {
-	raw, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		b.Skip(err)
-	}
-	m := highest.FindSubmatch(raw)
-	if m == nil {
-		b.Skip("the kernel does not tell")
-	}
-	n, err := strconv.Atoi(string(m[1]))
+	with := packaging(b, p.to.Address, nil, nil)
+	art, err := artifact.PutTree(b.Context(), with.Store, p.dir)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		fmt.Println(err)
+	ours := beside.Side{Name: "vishwa", Before: p.emptied, Goals: map[string]float64{"peak-MiB": 200}, Run: func() beside.Cost {
+		return beside.Self(func() {
+			if _, err := with.Packager.Push(b.Context(), port.Package{At: with.At, Name: "bench", Model: art}); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}}
+	oras := beside.Command{B: b, Dir: p.dir, Env: os.Environ(), Args: []string{beside.Program(b, "oras"), "push", "--plain-http", p.to.Address + "/team/model:v1", "one.bin", "two.bin"}}.Side("oras push")
+	oras.Before, oras.Goals = p.emptied, map[string]float64{"wall-ratio": 1.5}
+	bare := beside.Side{Name: "the server alone", Before: p.emptied, Run: func() beside.Cost { return beside.Self(p.bare) }}
+	beside.Compare(b, beside.Case{Work: fmt.Sprintf("a model of %d MiB in two files into a registry", mib), Ours: ours, Others: []beside.Side{oras, p.crane(), bare}, Asks: beside.Serving("http://" + p.to.Address)})
+}
+
+// crane appends tars, which have to be made before.
+func (p *packed) crane() beside.Side {
+	crane, tars := beside.Program(p.b, "crane"), p.b.TempDir()
+	run := func(dir string, args ...string) beside.Cost {
+		_, cost := beside.Command{B: p.b, Dir: dir, Env: os.Environ(), Args: args}.Run()
+		return cost
 	}
-	return n
+	return beside.Side{Name: "tar and crane append", Before: p.emptied, Goals: map[string]float64{"wall-ratio": 1.5}, Run: func() (all beside.Cost) {
+		for _, name := range []string{"one", "two"} {
+			all = all.Plus(run(filepath.Dir(p.dir), "tar", "-cf", filepath.Join(tars, name+".tar"), "model/"+name+".bin"))
+		}
+		all = all.Plus(run(tars, crane, "append", "--oci-empty-base", "-f", "one.tar", "-f", "two.tar", "-t", p.to.Address+"/team/model:v1"))
+		for _, name := range []string{"one", "two"} {
+			_ = os.Remove(filepath.Join(tars, name+".tar"))
+		}
+		return all
+	}}
+}
+
+// bare puts each file as a blob, over a connection of its own, and does the least that a client can: the kernel hands the file to the connection, its digest was known
+// before, and nothing is read or packed. What it takes is what the server does.
+func (p *packed) bare() {
+	var g errgroup.Group
+	for name, is := range p.files {
+		g.Go(func() error {
+			begun, err := http.Post("http://"+p.to.Address+"/v2/team/bare/blobs/uploads/", "", nil)
+			if err != nil {
+				return err
+			}
+			begun.Body.Close()
+			to, err := begun.Location()
+			if err != nil {
+				return err
+			}
+			q := to.Query()
+			q.Set("digest", string(is))
+			to.RawQuery = q.Encode()
+			in, err := os.Open(filepath.Join(p.dir, name))
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			st, err := in.Stat()
+			if err != nil {
+				return err
+			}
+			line, err := net.Dial("tcp", p.to.Address)
+			if err != nil {
+				return err
+			}
+			defer line.Close()
+			if _, err = fmt.Fprintf(line, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", to.RequestURI(), to.Host, st.Size()); err == nil {
+				_, err = io.CopyN(line, in, st.Size())
+			}
+			if err != nil {
+				return err
+			}
+			r, err := http.ReadResponse(bufio.NewReader(line), nil)
+			if err == nil && r.StatusCode != http.StatusCreated {
+				err = fmt.Errorf("%s: %s", name, r.Status)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		p.b.Fatal(err)
+	}
 }
