@@ -33,6 +33,7 @@ const (
 	tagProof      = "vishwa.proof"  // of a run, or an experiment: that a controller made it
 	tagWriter     = "vishwa.writer" // who began to write it, and when
 	tagSince      = "vishwa.since"
+	tagBegun      = "vishwa.begun"  // that it was they, and then
 	tagFiles      = "vishwa.files"  // of a version: what its files were when they were put
 	tagModel      = "vishwa.model." // and a key: the model of MLflow that was begun for it, since when and by whom
 	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to

@@ -32,6 +32,11 @@ func (s *session) madeRun(key digest.Digest, id string) string {
 	return fmt.Sprintf("run of MLflow\n%sexperiment %q\nmade by %q\nid %q\n", s.where(), s.experiment, key, id)
 }
 
+// begunRun is what is signed of who began to write a run, and when: the run is left to them for a while, and else whoever writes tags could hold it for good.
+func (s *session) begunRun(key digest.Digest, id, writer string, since int64) string {
+	return s.madeRun(key, id) + fmt.Sprintf("begun by %q at %d\n", writer, since)
+}
+
 // madeExperiment is what is signed of an experiment: the name that it was made by, and which one it is.
 func (s *session) madeExperiment(name, id string) string {
 	return fmt.Sprintf("experiment of MLflow\n%smade by %q\nid %q\n", s.where(), name, id)
@@ -49,10 +54,11 @@ type found struct {
 	bare    bool // its signature was taken away
 	writer  string
 	since   int64
+	begun   string // its proof
 }
 
 func foundOf(r runAnswer) found {
-	f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter)}
+	f := found{id: r.Info.ID, whole: r.Info.Status == statusFinished || r.Info.Status == statusKilled, deleted: r.Info.Stage == "deleted", writer: valueOf(r.Data.Tags, tagWriter), begun: valueOf(r.Data.Tags, tagBegun)}
 	f.since, _ = strconv.ParseInt(valueOf(r.Data.Tags, tagSince), 10, 64)
 	return f
 }
@@ -156,7 +162,7 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	if known && at.whole {
 		return nil
 	}
-	if known && s.busy("run "+r.Name, r.Entry, at.writer, at.since) {
+	if known && s.own.Signed(s.begunRun(r.Key, at.id, at.writer, at.since), at.begun) && s.busy("run "+r.Name, r.Entry, at.writer, at.since) {
 		return nil
 	}
 	var more port.TrackerLog
@@ -219,8 +225,13 @@ func (s *session) begin(ctx context.Context, r port.TrackerRun) (w writing, err 
 			return w, err
 		}
 	}
+	since := s.env.Now().UnixMilli()
 	proof, err := s.own.Sign(s.madeRun(r.Key, w.id))
-	w.sign = []tag{{tagKey, string(r.Key)}, {tagProof, proof}, {tagWriter, s.writer}, {tagSince, fmt.Sprint(s.env.Now().UnixMilli())}}
+	if err != nil {
+		return w, err
+	}
+	begun, err := s.own.Sign(s.begunRun(r.Key, w.id, s.writer, since))
+	w.sign = []tag{{tagKey, string(r.Key)}, {tagProof, proof}, {tagWriter, s.writer}, {tagSince, fmt.Sprint(since)}, {tagBegun, begun}}
 	return w, err
 }
 

@@ -5,6 +5,7 @@ package tracker
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -397,6 +398,43 @@ func TestWhatIsRememberedOfAnotherServerIsNothing(t *testing.T) {
 		}
 		if r, err := m.Record(t.Context(), oneRun("l"), false); err != nil || r.Runs != 1 || len(r.Drift) != 0 {
 			t.Errorf("%+v, %v", r, err)
+		}
+	}
+}
+
+// TestWhoWritesTagsHoldsNoRun: who began a run, and when, is what a controller signed, so a run that was given up is gone on with
+// whatever its tags say. Of one that is under way they are left alone.
+func TestWhoWritesTagsHoldsNoRun(t *testing.T) {
+	now := env(nil).Now()
+	for name, c := range map[string]struct {
+		after time.Duration
+		tags  map[string]string
+		left  int
+	}{
+		"under way":                   {time.Minute, nil, 1},
+		"given up":                    {time.Hour, nil, 0},
+		"given up, and said to begin": {time.Hour, map[string]string{tagSince: fmt.Sprint(now.Add(time.Hour).UnixMilli())}, 0},
+		"given up, and said to begin by another": {time.Hour,
+			map[string]string{tagSince: fmt.Sprint(now.Add(time.Hour).UnixMilli()), tagWriter: "mallory", tagBegun: mac("begun")}, 0},
+	} {
+		s := mlflowtest.New()
+		srv := httptest.NewServer(s)
+		defer srv.Close()
+		p, spec, cut := oneRun("l"), schemas.MLflowTracker{URL: srv.URL}, &cutting{}
+		cut.left.Store(4) // the experiment with its signature, the run and its first batch
+		if _, err := MLflow(spec, Options{Own: own, Env: env(nil), Writer: "one", Transport: cut, Sleep: atOnce}).Record(t.Context(), p, false); fault.Of(err) != fault.Transient {
+			t.Fatal(err)
+		}
+		by := rest{srv.URL}
+		id := slices.Collect(maps.Keys(by.everyRun(t, "vishwa", "l")))[0]
+		for key, value := range c.tags {
+			by.ask(t, "POST", "runs/set-tag", map[string]string{"run_id": id, "key": key, "value": value}, nil)
+		}
+		later := env(nil)
+		later.Now = func() time.Time { return now.Add(c.after) }
+		r, err := MLflow(spec, Options{Own: own, Env: later, Writer: "two", Sleep: atOnce}).Record(t.Context(), p, false)
+		if err != nil || r.Left != c.left || r.Runs != 1-c.left {
+			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
 }
