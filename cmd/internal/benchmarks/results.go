@@ -58,13 +58,13 @@ func parse(text string) (results, error) {
 	return r, nil
 }
 
-// name takes a benchmark's name apart: BenchmarkBeside/ROW/WORK/SIDE-2, or BenchmarkOther/WORK-2.
+// name takes a benchmark's name apart: BenchmarkBeside/ROW/WORK/SIDE-2, or another that ends so, or BenchmarkOther/WORK-2.
 func (l *result) name(of string) {
 	parts := strings.Split(spaced.Replace(processors.ReplaceAllString(of, "")), "/")
 	if _, ok := l.metrics["pairs"]; ok && len(parts) > 2 {
 		l.side, parts = parts[len(parts)-1], parts[:len(parts)-1]
 	}
-	if parts[0] == "BenchmarkBeside" && len(parts) > 2 {
+	if strings.HasSuffix(parts[0], "Beside") && len(parts) > 2 {
 		parts = parts[1:]
 	}
 	if len(parts) > 1 {
