@@ -5,6 +5,7 @@ package tfevents
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -26,7 +27,7 @@ func sample(t testing.TB) []byte {
 
 func read(raw []byte) (out map[string][]Scalar, err error) {
 	out = map[string][]Scalar{}
-	err = Read(bytes.NewReader(raw), func(s Scalar) error { out[s.Tag] = append(out[s.Tag], s); return nil })
+	err = Read(bytes.NewReader(raw), Visitor{Scalar: func(s Scalar) error { out[s.Tag] = append(out[s.Tag], s); return nil }})
 	return out, err
 }
 
@@ -81,6 +82,45 @@ func TestTensorsOfOneNumberAreScalars(t *testing.T) {
 	}
 }
 
+// TestImagesAndHyperparametersAreRead, as PyTorch's writer has them, and TensorFlow 2.
+func TestImagesAndHyperparametersAreRead(t *testing.T) {
+	plugin := func(name string, content []byte) []byte {
+		return message(9, message(1, append(message(1, []byte(name)), message(2, content)...)))
+	}
+	summary := func(parts ...[]byte) []byte { return message(1, bytes.Join(parts, nil)) }
+	step := protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.VarintType), 7)
+	texts := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), dtString)
+	for _, text := range []string{"8", "8", "of TensorFlow", "another"} {
+		texts = append(texts, message(8, []byte(text))...)
+	}
+	entry := func(name string, value []byte) []byte {
+		return message(1, append(message(1, []byte(name)), message(2, value)...))
+	}
+	params := message(3, bytes.Join([][]byte{
+		entry("lr", protowire.AppendFixed64(protowire.AppendTag(nil, 2, protowire.Fixed64Type), math.Float64bits(0.1))),
+		entry("opt", message(3, []byte("sgd"))),
+		entry("on", protowire.AppendVarint(protowire.AppendTag(nil, 4, protowire.VarintType), 1)),
+		entry("none", protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 0)),
+	}, nil))
+	file := written(append(step, message(5, bytes.Join([][]byte{
+		summary(message(1, []byte("a")), message(4, message(4, []byte("of PyTorch")))),
+		summary(message(1, []byte("b")), message(8, texts), plugin("images", nil)),
+		summary(message(1, []byte("note")), message(8, texts), plugin("text", nil)),
+		summary(message(1, []byte("_hparams_/session_start_info")), plugin("hparams", params)),
+	}, nil))...))
+	got := map[string]string{}
+	err := Read(bytes.NewReader(file), Visitor{
+		Image: func(tag string, step int64, encoded []byte) error {
+			got[tag] = fmt.Sprint(string(encoded), " ", step)
+			return nil
+		},
+		Param: func(name, value string) error { got[name] = value; return nil },
+	})
+	if want := map[string]string{"a": "of PyTorch 7", "b": "of TensorFlow 7", "lr": "0.1", "opt": "sgd", "on": "true"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+}
+
 func TestAFileThatIsCutOrDamagedIsRefused(t *testing.T) {
 	raw := sample(t)
 	whole := map[int]bool{} // where a record ends, the file may
@@ -112,12 +152,13 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw, event []byte) {
 		for _, file := range [][]byte{raw, written(event)} {
 			n := 0
-			err := Read(bytes.NewReader(file), func(Scalar) error { n++; return nil })
+			count := func(string, string) error { n++; return nil }
+			err := Read(bytes.NewReader(file), Visitor{Scalar: func(Scalar) error { n++; return nil }, Param: count, Image: func(tag string, _ int64, _ []byte) error { return count(tag, "") }})
 			if err != nil && fault.Of(err) != fault.Invalid {
 				t.Errorf("%v", err)
 			}
 			if n > len(file) {
-				t.Errorf("%d scalars of %d bytes", n, len(file))
+				t.Errorf("%d values of %d bytes", n, len(file))
 			}
 		}
 	})

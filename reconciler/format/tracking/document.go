@@ -33,6 +33,8 @@ type Document struct {
 	Series  []Series          `json:"series,omitempty"` // by name
 	// Notes say what was left out, and why.
 	Notes []string `json:"notes,omitempty"`
+	// Pictures are images that a log holds itself. They are kept next to the document.
+	Pictures []Picture `json:"-"`
 }
 
 // Series is the values of one metric.
@@ -146,4 +148,6 @@ func (d Document) Metrics() map[string]float64 {
 }
 
 // Empty tells whether nothing was logged.
-func (d Document) Empty() bool { return len(d.Params) == 0 && len(d.Series) == 0 }
+func (d Document) Empty() bool {
+	return len(d.Params) == 0 && len(d.Series) == 0 && len(d.Pictures) == 0
+}

@@ -3,7 +3,9 @@
 package tracking
 
 import (
+	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -62,4 +64,67 @@ func within(dirs map[string]bool, p string) bool {
 		}
 	}
 	return false
+}
+
+// Picture is an image of TensorBoard: that of the highest step of its tag.
+type Picture struct {
+	Name string // a path, such as tensorboard/train/digits-9.png
+	Data []byte
+}
+
+type picture struct {
+	step int64
+	data []byte
+}
+
+const mostPictures = 32 << 20 // bytes of all, which are held
+
+// picture takes one that a log holds.
+func (r *recorder) picture(tag string, step int64, data []byte) {
+	if was, known := r.pictures[tag]; !wellNamed(tag) || known && was.step > step {
+		return
+	}
+	r.dropPicture(tag)
+	r.keepPicture(tag, picture{step, data})
+}
+
+func (r *recorder) dropPicture(tag string) {
+	r.shown -= len(r.pictures[tag].data)
+	delete(r.pictures, tag)
+}
+
+// keepPicture keeps one, as far as there is room.
+func (r *recorder) keepPicture(tag string, p picture) {
+	if len(p.data) > mostMediaFile || len(r.pictures) >= MostMedia || r.shown+len(p.data) > mostPictures || endingOf(p.data) == "" {
+		return
+	}
+	if r.pictures == nil {
+		r.pictures = map[string]picture{}
+	}
+	r.pictures[tag] = picture{p.step, slices.Clone(p.data)}
+	r.shown += len(p.data)
+}
+
+// endingOf is how files of such an image are called; "": it is none that is kept.
+func endingOf(data []byte) string {
+	for begins, ending := range map[string]string{"\x89PNG\r\n\x1a\n": ".png", "\xff\xd8\xff": ".jpg", "GIF8": ".gif"} {
+		if strings.HasPrefix(string(data[:min(len(data), 8)]), begins) {
+			return ending
+		}
+	}
+	return ""
+}
+
+// named are the pictures, by names that lead nowhere else.
+func (r *recorder) named() (out []Picture) {
+	taken := map[string]bool{}
+	for _, tag := range slices.Sorted(maps.Keys(r.pictures)) {
+		p := r.pictures[tag]
+		name := fmt.Sprintf("tensorboard%s-%d%s", path.Clean("/"+tag), p.step, endingOf(p.data))
+		if !taken[name] {
+			taken[name] = true
+			out = append(out, Picture{name, p.data})
+		}
+	}
+	return out
 }

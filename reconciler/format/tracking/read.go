@@ -87,7 +87,7 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 		if err := f.readTool(tool, o, r); err != nil {
 			return Document{}, err
 		}
-		if len(r.params) == 0 && len(r.series) == 0 {
+		if len(r.params) == 0 && len(r.series) == 0 && len(r.pictures) == 0 {
 			continue
 		}
 		if err := all.merge(r); err != nil {
@@ -249,6 +249,9 @@ func (r *recorder) over(later *recorder) error {
 	for name := range later.params {
 		delete(r.params, name)
 	}
+	for name := range later.pictures {
+		r.dropPicture(name)
+	}
 	return r.merge(later)
 }
 
@@ -327,8 +330,15 @@ func (f *files) board(events []string, r *recorder) error {
 		if prefix != "" {
 			prefix += "/"
 		}
-		err = tfevents.Read(file, func(s tfevents.Scalar) error {
-			return r.point(prefix+s.Tag, point{s.Step, millis(s.Seconds), s.Value})
+		err = tfevents.Read(file, tfevents.Visitor{
+			Scalar: func(s tfevents.Scalar) error {
+				return r.point(prefix+s.Tag, point{s.Step, millis(s.Seconds), s.Value})
+			},
+			Image: func(tag string, step int64, encoded []byte) error {
+				r.picture(prefix+tag, step, encoded)
+				return nil
+			},
+			Param: r.param,
 		})
 		file.Close()
 		if err != nil {

@@ -27,11 +27,13 @@ type series struct {
 }
 
 type recorder struct {
-	params map[string]string
-	series map[string]*series
-	points int
-	notes  []string
-	pool   *pool // nil: it is the only one
+	params   map[string]string
+	pictures map[string]picture
+	shown    int // bytes of these
+	series   map[string]*series
+	points   int
+	notes    []string
+	pool     *pool // nil: it is the only one
 }
 
 // pool is what is held of several runs together, before one is put over the other.
@@ -184,7 +186,7 @@ func (r *recorder) thin() {
 
 // document is what was recorded.
 func (r *recorder) document(from []string) Document {
-	d := Document{Version: version, From: from, Params: r.params, Notes: r.notes}
+	d := Document{Version: version, From: from, Params: r.params, Notes: r.notes, Pictures: r.named()}
 	for _, name := range slices.Sorted(maps.Keys(r.series)) {
 		s := r.series[name]
 		s.settle()
@@ -222,6 +224,11 @@ func (r *recorder) merge(o *recorder) error {
 		}
 		if err := r.param(name, value); err != nil {
 			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.pictures)) {
+		if _, known := r.pictures[name]; !known {
+			r.keepPicture(name, o.pictures[name])
 		}
 	}
 	for name, s := range o.series {

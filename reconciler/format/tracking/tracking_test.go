@@ -129,6 +129,38 @@ func TestWhatAToolLeavesIsRead(t *testing.T) {
 	}
 }
 
+// TestImagesOfTensorBoardAreKept: the last of each tag, as tensorboardX wrote them, by names that lead nowhere else; and its hyperparameters.
+func TestImagesOfTensorBoardAreKept(t *testing.T) {
+	images, params := sample(t, "../tfevents/testdata/images.out.tfevents.1"), sample(t, "../tfevents/testdata/hparams.out.tfevents.1")
+	d, err := tracking.Read(tree(map[string]string{
+		"code/logs/train/events.out.tfevents.1": images, "code/logs/train/1796021553.45/events.out.tfevents.2": params, "code/logs/validation/events.out.tfevents.1": images,
+	}), tracking.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range d.Pictures {
+		names = append(names, p.Name)
+		if !strings.HasPrefix(string(p.Data), "\x89PNG") {
+			t.Errorf("%s is %q", p.Name, p.Data)
+		}
+	}
+	if want := []string{"tensorboard/train/img/a-4.png", "tensorboard/validation/img/a-4.png"}; !slices.Equal(names, want) {
+		t.Errorf("it keeps %q, not %q", names, want)
+	}
+	if want := map[string]string{"lr": "0.1", "opt": "sgd", "on": "true"}; !reflect.DeepEqual(d.Params, want) {
+		t.Errorf("parameters %v, not %v", d.Params, want)
+	}
+	raw, err := d.Encode()
+	if err != nil || bytes.Contains(raw, []byte("PNG")) {
+		t.Errorf("%q, %v", raw, err)
+	}
+	alone, err := tracking.Read(tree(map[string]string{"code/logs/events.out.tfevents.1": images}), tracking.Options{From: []string{"tensorboard"}})
+	if err != nil || len(alone.Pictures) != 1 || alone.Pictures[0].Name != "tensorboard/img/a-4.png" || alone.Empty() {
+		t.Errorf("%+v, %v", alone, err)
+	}
+}
+
 // TestADatabaseOfMLflowIsRead: of its own tables, which Python's SQLite writes.
 func TestADatabaseOfMLflowIsRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mlflow.db")

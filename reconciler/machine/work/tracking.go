@@ -241,12 +241,25 @@ func (t told) keep(ctx context.Context, w *worker) (*port.Artifact, error) {
 		}
 		m = append(m, digest.File{Path: name, Digest: art.Digest, Size: art.Size})
 	}
-	slices.SortFunc(m, func(a, b digest.File) int { return strings.Compare(a.Path, b.Path) })
+	for _, p := range t.logged.Pictures {
+		name := port.TrackingMedia + p.Name
+		with := append(slices.Clone(m), digest.File{Path: name, Digest: digest.Of(p.Data), Size: int64(len(p.Data))})
+		slices.SortFunc(with, byPath)
+		if with.Check() != nil || len(m) > tracking.MostMedia || m.Size()+int64(len(p.Data)) > tracking.MostMediaSize {
+			continue // a name that none of ours has, or that stands where another one does
+		}
+		if err := put(name, bytes.NewReader(p.Data)); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(m, byPath)
 	if err := artifact.PutManifest(ctx, w.Store, m); err != nil {
 		return nil, err
 	}
 	return &port.Artifact{Name: "tracking", Digest: m.Digest(), Size: m.Size(), Files: m}, nil
 }
+
+func byPath(a, b digest.File) int { return strings.Compare(a.Path, b.Path) }
 
 // CheckTracking holds a folder of what was logged, which came from elsewhere, against the rules of one
 // that is kept here.
