@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Part is what a field of a kind is to the key of what is made of it.
@@ -22,19 +23,38 @@ const (
 // PartOf is the part of a field that f declares; "" where it declares none.
 func PartOf(f reflect.StructField) Part { return Part(f.Tag.Get("part")) }
 
+// line is a field of a struct by its name in YAML.
+type line struct {
+	name  string
+	field reflect.StructField
+}
+
+var allLines sync.Map // reflect.Type -> []line: a field that is asked for of reflect is made anew each time
+
 // Lines calls visit for each field of the struct t by its name in YAML, those of
 // embedded structs among them.
 func Lines(t reflect.Type, visit func(name string, f reflect.StructField)) {
+	all, ok := allLines.Load(t)
+	if !ok {
+		all, _ = allLines.LoadOrStore(t, linesOf(t))
+	}
+	for _, l := range all.([]line) {
+		visit(l.name, l.field)
+	}
+}
+
+func linesOf(t reflect.Type) (all []line) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "":
-			Lines(f.Type, visit)
+			all = append(all, linesOf(f.Type)...)
 		case name != "-":
-			visit(name, f)
+			all = append(all, line{name, f})
 		}
 	}
+	return all
 }
 
 // Inner is the struct with fields of its own that t holds: itself, behind a pointer, or
