@@ -232,6 +232,10 @@ var late = []string{"did not find expected key", "did not find expected '-' indi
 func syntax(err error, text []byte) *Problem {
 	line, says := said(err)
 	p := &Problem{Line: line, Column: 1}
+	if n := unmerged(text); n > 0 {
+		p.Line, p.Message = n, "is not YAML: Git's mark of a merge that it could not finish stands here; write what holds in place of what is between <<<<<<< and >>>>>>>"
+		return p
+	}
 	if slices.Contains(late, says) && len(text) <= mostSearched {
 		p.Line = firstWith(says, text)
 	}
@@ -243,6 +247,20 @@ func syntax(err error, text []byte) *Problem {
 	}
 	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", says)
 	return p
+}
+
+// unmerged is the line where two versions begin of which Git could not make one; 0: nowhere.
+func unmerged(text []byte) int {
+	ours, n := 0, 0
+	for line := range bytes.Lines(text) {
+		switch n++; {
+		case bytes.HasPrefix(line, []byte("<<<<<<< ")):
+			ours = n
+		case ours > 0 && bytes.HasPrefix(line, []byte(">>>>>>> ")):
+			return ours
+		}
+	}
+	return 0
 }
 
 // said is the line of the parser's error, and its words.
