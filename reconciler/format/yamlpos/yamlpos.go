@@ -233,7 +233,7 @@ func syntax(err error, text []byte) *Problem {
 	line, says := said(err)
 	p := &Problem{Line: line, Column: 1}
 	if n := unmerged(text); n > 0 {
-		p.Line, p.Message = n, "is not YAML: Git's mark of a merge that it could not finish stands here; write what holds in place of what is between <<<<<<< and >>>>>>>"
+		p.Line, p.Message = n, "is not YAML: Git's mark of a merge that it could not finish is here; write what holds in place of what is between <<<<<<< and >>>>>>>"
 		return p
 	}
 	if slices.Contains(late, says) && len(text) <= mostSearched {

@@ -26,7 +26,7 @@ func TestWhatIsWrongHasItsPlace(t *testing.T) {
 		"one of the first":       {"a: {b: 1}\n c: 2\n", "2:1: is not YAML: did not find expected key"},
 		"an item too far left":   {"a:\n  - b\n  - c\n - d\n", "4:1: is not YAML: did not find expected key"},
 		"a key in a list":        {"a:\n  - b\n  - c\n  d: 1\n", "4:1: is not YAML: did not find expected '-' indicator"},
-		"two versions":           {"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n", "2:1: is not YAML: Git's mark of a merge that it could not finish stands here; write"},
+		"two versions":           {"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n", "2:1: is not YAML: Git's mark of a merge that it could not finish is here; write"},
 		"two in a list":          {"a:\n<<<<<<< HEAD\n  - b\n||||||| base\n=======\n  - c\n>>>>>>> x\nd: 1\n", "2:1: is not YAML: Git's mark"},
 		"a mark in a text":       {"a: |\n  <<<<<<< HEAD\n  >>>>>>> x\nb: c: d\n", "4:1: is not YAML: mapping"},
 		"one behind a document":  {"a: 1\n---\nb: c: d\n", "3:1: is not YAML"},
