@@ -318,13 +318,14 @@ func TestWhatCannotBeTakenAwayIsNotToldAsTakenAway(t *testing.T) {
 	for name, by := range map[string]func(s *stage) port.Release{
 		"inferenceservices": func(s *stage) port.Release { return s.infers("one", "1") },
 		"models":            func(s *stage) port.Release { return s.loads("one", "1") },
+		"seldondeployments": func(s *stage) port.Release { return s.predicts("one", "1") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := onSeldon(t)
 			r := by(s)
 			s.apply(r)
-			object := map[string]string{"inferenceservices": "one", "models": s.unit("one")}[name]
+			object := map[string]string{"inferenceservices": "one", "seldondeployments": "one", "models": s.unit("one")}[name]
 			give := s.double.Withhold(name)
 			s.refused(port.Release{Name: "one"}, fault.Denied, "does not let us", "templates/kubernetes/serving.yaml")
 			if len(s.double.Objects(name)) != 1 {
@@ -441,6 +442,9 @@ func TestTheRightsOfTheFileAreUsed(t *testing.T) {
 	s.apply(s.loads("three", "1"))
 	s.apply(s.loads("three", "2"))
 	s.apply(port.Release{Name: "three"})
+	s.apply(s.predicts("four", "1"))
+	s.apply(s.predicts("four", "2"))
+	s.apply(port.Release{Name: "four"})
 	used := s.double.Used()
 	for _, rule := range rights(t) {
 		for _, resource := range rule.Resources {

@@ -36,6 +36,12 @@ func (s *stage) predicts(name, version string, how ...string) port.Release {
 // onCore1 is a stage whose requests go by Seldon's ingress.
 func onCore1(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	s := onDouble(t, options...)
+	s.byIngress()
+	return s
+}
+
+// byIngress has requests go by Seldon's ingress.
+func (s *stage) byIngress() {
 	s.client = &http.Client{Timeout: 10 * time.Second, Transport: ingress1{s, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		host, _, _ := strings.Cut(addr, ":")
 		at, ok := s.double.Endpoint(host)
@@ -44,7 +50,6 @@ func onCore1(t *testing.T, options ...func(*kubetest.Options)) *stage {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, at)
 	}}}}
-	return s
 }
 
 // ingress1 has the prefix of a SeldonDeployment lead to one of its predictors.
@@ -72,6 +77,15 @@ func TestSeldonDeploymentsKeepTheServersPromises(t *testing.T) {
 		t.Parallel()
 		s := onCore1(t)
 		return s.serving(s.predicts)
+	})
+}
+
+func TestSeldonDeploymentsByABranchKeepTheServersPromises(t *testing.T) {
+	porttest.Server(t, func(t *testing.T) porttest.Serving {
+		t.Parallel()
+		s, _ := onBranch(t)
+		s.byIngress()
+		return s.serving(delivered(s.predicts))
 	})
 }
 

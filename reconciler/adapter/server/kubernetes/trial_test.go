@@ -192,6 +192,7 @@ func TestWhatDividesRequestsAndIsSomebodyElsesIsLeftAlone(t *testing.T) {
 	}{
 		"httproutes":        {onDouble, func(s *stage, version string) port.Release { return s.routed(version) }},
 		"experiments":       {onSeldon, func(s *stage, version string) port.Release { return s.loads("one", version) }},
+		"seldondeployments": {onCore1, func(s *stage, version string) port.Release { return s.predicts("one", version) }},
 		"inferenceservices": {onKnative, func(s *stage, version string) port.Release { return s.revises("one", version) }},
 	} {
 		s := c.on(t)

@@ -116,6 +116,11 @@ func TestAReleaseThatFailsWithoutARecordLeavesWhatServes(t *testing.T) {
 				k := *r.Seldon
 				k.Requirements, r.Seldon = []string{"cuda"}, &k
 			}},
+		"seldonDeployment": {func(t *testing.T) *stage { return onCore1(t) }, func(s *stage) func(string, string, ...string) port.Release { return s.predicts }, "/infer", "seldondeployments",
+			func(_ *stage, r *port.Release) {
+				k := *r.SeldonDeployment
+				k.Image, r.SeldonDeployment = noSuch, &k
+			}},
 		"kubernetes": {func(t *testing.T) *stage { return onDouble(t) }, func(s *stage) func(string, string, ...string) port.Release { return s.release }, "/", "deployments",
 			func(s *stage, _ *port.Release) {
 				s.o.Shelf = func() (port.Bucket, error) { return nil, fault.New(fault.Invalid, "it is declared otherwise") }
@@ -157,7 +162,7 @@ func TestAReleaseThatFailsWithoutARecordLeavesWhatServes(t *testing.T) {
 			s.o.Shelf = shelf
 			serves("one of the same model failed")
 			s.forgets("one")
-			end := s.double.Halt(map[string]string{"kserve": "kserve", "seldon": "seldon"}[name])
+			end := s.double.Halt(map[string]string{"kserve": "kserve", "seldon": "seldon", "seldonDeployment": "seldon"}[name])
 			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 			defer cancel()
 			r := c.by(s)("one", "3", "never")
