@@ -26,9 +26,9 @@ func hashOf(t corev1.PodTemplateSpec) string {
 func (c *Cluster) deployments() {
 	for _, key := range c.store.keys("deployments") {
 		d := known[appsv1.Deployment](c, key)
-		var pods []corev1.Pod
+		var pods []*corev1.Pod
 		for _, key := range c.store.keys("pods") {
-			if p := c.pod(key); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
+			if p := known[corev1.Pod](c, key); len(p.OwnerReferences) > 0 && p.OwnerReferences[0].UID == d.UID {
 				pods = append(pods, p)
 			}
 		}
@@ -45,7 +45,7 @@ func (c *Cluster) deployments() {
 	}
 }
 
-func readySince(p corev1.Pod) (time.Time, bool) {
+func readySince(p *corev1.Pod) (time.Time, bool) {
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
 			return c.LastTransitionTime.Time, true
@@ -58,13 +58,13 @@ func readySince(p corev1.Pod) (time.Time, bool) {
 const mostGenerated = 58
 
 // deployment is one look at a Deployment: pods of its template come before those of another go.
-func (c *Cluster) deployment(d *appsv1.Deployment, pods []corev1.Pod) (s appsv1.DeploymentStatus) {
+func (c *Cluster) deployment(d *appsv1.Deployment, pods []*corev1.Pod) (s appsv1.DeploymentStatus) {
 	want, hash := 1, hashOf(d.Spec.Template)
 	if d.Spec.Replicas != nil {
 		want = int(*d.Spec.Replicas)
 	}
 	s.ObservedGeneration = d.Generation
-	var now, old []corev1.Pod
+	var now, old []*corev1.Pod
 	fresh := 0
 	for _, p := range pods {
 		if p.DeletionTimestamp != nil {
@@ -123,7 +123,7 @@ func (c *Cluster) endpoints() {
 		o := c.store.objects[key]
 		var all []any
 		for _, pod := range c.store.keys("pods") {
-			p := c.pod(pod)
+			p := known[corev1.Pod](c, pod)
 			if _, ready := readySince(p); labelsMatch(under(o, "spec.selector"), p.Labels) {
 				all = append(all, object{"conditions": object{"ready": ready && p.DeletionTimestamp == nil}, "targetRef": object{"kind": "Pod", "name": p.Name}})
 			}

@@ -129,7 +129,7 @@ func (c *Cluster) inference(is *inferenceService, child string) object {
 	said["conditions"] = []any{object{"type": "PredictorReady", "status": ready}, object{"type": "Ready", "status": ready}}
 	model := object{"transitionStatus": "InProgress", "states": object{"targetModelState": "Pending"}}
 	for _, key := range c.store.keys("pods") {
-		pod := c.pod(key)
+		pod := known[corev1.Pod](c, key)
 		for _, s := range pod.Status.ContainerStatuses {
 			if pod.Labels["app"] == "isvc."+child && s.State.Waiting != nil && s.State.Waiting.Reason == "CrashLoopBackOff" && s.LastTerminationState.Terminated != nil {
 				model = object{"transitionStatus": "BlockedByFailedLoad", "states": object{"targetModelState": "FailedToLoad"},

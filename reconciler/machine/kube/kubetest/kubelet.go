@@ -181,7 +181,7 @@ func (c *Cluster) begin(p *corev1.Pod) {
 	cmd := program(slices.Concat(k.Command, k.Args))
 	cmd.Dir = filepath.Join(root, k.WorkingDir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "KUBETEST_ROOT=" + root}
+	cmd.Env = basics(root)
 	for _, e := range k.Env {
 		if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil {
 			e.Value = p.Annotations[indexNote]

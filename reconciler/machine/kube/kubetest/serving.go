@@ -192,9 +192,19 @@ func program(words []string) *exec.Cmd {
 	return cmd
 }
 
+// basics is what every container's environment has. A program under the race detector waits a second before it ends, where the
+// tests are not told otherwise.
+func basics(root string) []string {
+	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin", "KUBETEST_ROOT=" + root}
+	if detector, told := os.LookupEnv("GORACE"); told {
+		env = append(env, "GORACE="+detector)
+	}
+	return env
+}
+
 // wordsOf are the command and the variables of a container, with paths of its mounts as this machine has them.
 func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, env []string, place func(string) string) {
-	env = []string{"PATH=/usr/local/bin:/usr/bin:/bin", "KUBETEST_ROOT=" + root}
+	env = basics(root)
 	place = func(s string) string { // paths of mounts, as this machine has them
 		for _, m := range k.VolumeMounts {
 			if rest, in := strings.CutPrefix(s, m.MountPath); in && (rest == "" || rest[0] == '/') {
@@ -349,11 +359,11 @@ func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
 		}
 		selector := under(o, "spec.selector")
 		for _, key := range c.store.keys("pods") {
-			p := c.pod(key)
+			p := known[corev1.Pod](c, key)
 			if _, ready := readySince(p); !ready || p.DeletionTimestamp != nil || !labelsMatch(selector, p.Labels) {
 				continue
 			}
-			l := c.lastingOf(&p)
+			l := c.lastingOf(p)
 			l.mu.Lock()
 			if l.port != 0 {
 				all = append(all, fmt.Sprintf("127.0.0.1:%d", l.port))
@@ -371,7 +381,7 @@ func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
 func (c *Cluster) Pods(label, value string) (names []string) {
 	c.locked(func() {
 		for _, key := range c.store.keys("pods") {
-			if p := c.pod(key); p.Labels[label] == value && p.DeletionTimestamp == nil {
+			if p := known[corev1.Pod](c, key); p.Labels[label] == value && p.DeletionTimestamp == nil {
 				names = append(names, p.Name)
 			}
 		}
