@@ -308,7 +308,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             model = os.environ["VISHWA_MODEL_DIR"]
             text = "\n".join([
                 "model " + open(model + "/model.json").read(),
-                "input " + open(os.environ["VISHWA_INPUT_SERVING"]).read(),
+                "input " + open(os.environ.get("VISHWA_INPUT_SERVING", "/dev/null")).read(),
                 "params " + open(os.environ["VISHWA_PARAMS"]).read(),
                 "write model " + can(lambda: open(model + "/x", "w")),
                 "change model " + can(lambda: open(model + "/model.json", "w")),
