@@ -73,7 +73,7 @@ func (b *s3) PutIf(ctx context.Context, key string, r io.ReaderAt, size int64, e
 	if err := checkKey(key); err != nil {
 		return port.Object{}, err
 	}
-	sum, err := summed(ctx, r, 0, size)
+	sum, err := summed(ctx, io.NewSectionReader(r, 0, size))
 	if err != nil {
 		return port.Object{}, b.classed(ctx, key, err)
 	}
