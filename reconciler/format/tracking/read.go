@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -78,7 +79,7 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 	if found {
 		tools = Tools
 	}
-	all, from := newRecorder(), []string{}
+	all, from, by := newRecorder(), []string{}, map[string]string{}
 	for _, tool := range tools {
 		if found && tool == File && len(all.series) > 0 {
 			break
@@ -89,6 +90,14 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 		}
 		if len(r.params) == 0 && len(r.series) == 0 && len(r.pictures) == 0 {
 			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(r.series)) {
+			s, was := r.series[name], all.series[name]
+			if was == nil {
+				by[name] = tool
+			} else if was.last.value != s.last.value {
+				r.note("the metric %q is %v by %s and %v by %s: the first counts", name, was.last.value, by[name], s.last.value, tool)
+			}
 		}
 		if err := all.merge(r); err != nil {
 			return Document{}, err

@@ -207,6 +207,18 @@ func TestWhatIsOddIsLeftOutAndNamed(t *testing.T) {
 	}
 }
 
+// TestTwoToolsThatDisagreeAreNamed: the value that does not count is not lost without a word.
+func TestTwoToolsThatDisagreeAreNamed(t *testing.T) {
+	d, err := tracking.Read(tree(map[string]string{
+		"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/acc": "1 0.9 0\n", "m/1/a1/metrics/same": "1 0.5 0\n", "m/1/a1/metrics/none": "1 nan 0\n",
+		"code/dvclive/metrics.json": `{"acc": 0.8, "same": 0.5}`,
+	}), tracking.Options{})
+	want := []string{`the metric "acc" is 0.9 by mlflow and 0.8 by dvclive: the first counts`, `the metric "none" is NaN at its end, which is not a number`}
+	if err != nil || !slices.Equal(d.Notes, want) {
+		t.Errorf("%q, %v", d.Notes, err)
+	}
+}
+
 // TestAPrintedLineIsReadWhereOneNumberIsNone: the others of the line count, and that one is named where it stands at the end.
 func TestAPrintedLineIsReadWhereOneNumberIsNone(t *testing.T) {
 	for line, bad := range map[string]string{`{"loss": NaN, "acc": 0.5, "step": 3}`: "loss", `{'loss': nan, 'acc': np.float64(0.5)}`: "loss", `{"acc": 0.5, "loss": -Infinity}`: "loss"} {
