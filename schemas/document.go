@@ -29,7 +29,7 @@ func readDocument(file string, root *yaml.Node) *document {
 	t.places = append(t.places, place{fnvOffset, uint32(d.decl.Pos.Line), uint32(d.decl.Pos.Column)})
 	v := t.value(root, fnvOffset, 0)
 	slices.SortStableFunc(t.places, func(a, b place) int { return cmp.Compare(a.path, b.path) })
-	d.places, d.problems = slices.Clip(t.places), t.problems
+	d.places, d.problems = slices.Clone(t.places), t.problems // no more room than they take: they are kept for as long as the declaration is
 	body, ok := v.(map[string]any)
 	if t.stopped {
 		return d

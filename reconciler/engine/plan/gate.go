@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +18,10 @@ import (
 func Gate(p Plan, found []ledger.Finding) Plan {
 	out := p
 	out.Findings = found
-	out.Steps = make([]Step, len(p.Steps))
-	copy(out.Steps, p.Steps)
+	if !slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Do != Keep }) {
+		return out
+	}
+	out.Steps = slices.Clone(p.Steps)
 	denied := map[schemas.Ref]string{}
 	for _, f := range found {
 		if f.Level == ledger.Denied && denied[f.Ref] == "" {
