@@ -108,6 +108,9 @@ func (l *Ledger) classed(ctx context.Context, err error) error {
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fault.WithHint(fault.New(fault.Transient, "there is no repository at remote %s, or not for this account", name),
 			"correct its address (git remote set-url), or its credentials; to go on with what is here: --offline")
+	case strings.Contains(text, "invalid gitfile format"): // what Git says of a file where a repository should be
+		return fault.WithHint(fault.New(fault.Invalid, "remote %s is a file and no repository, such as a bundle that was cloned: nothing can be pushed to it", name),
+			"to use what was cloned of it: --offline; else name a repository: git remote set-url %s URL", l.opts.Remote)
 	case strings.HasPrefix(text, "error creating SSH agent"): // go-git's own, which it does not class
 		return fault.WithHint(fault.New(fault.Transient, "remote %s is asked over SSH, and no SSH agent has a key: SSH_AUTH_SOCK is not set", name),
 			"start an agent and add your key (eval \"$(ssh-agent)\"; ssh-add), or have core.sshCommand of Git name a program; to go on with what is here: --offline")
