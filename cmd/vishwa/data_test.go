@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // TestAFetchIsToldByItsShare: at a terminal in bytes and percent, and elsewhere in a line at
@@ -65,6 +67,50 @@ func TestTheBarShowsWhatIsFetched(t *testing.T) {
 	quiet.fetching(data.Progress{What: "fetching raw", Bytes: 1, Of: 2})
 	if quiet.stop(); out.String() != "" {
 		t.Errorf("a pipe has %q", out.String())
+	}
+}
+
+// TestWhatGoesOnInSilenceIsTold: in a pipe, where no bar runs, and ever more seldom.
+func TestWhatGoesOnInSilenceIsTold(t *testing.T) {
+	var out strings.Builder
+	begin := time.Unix(1_800_000_000, 0)
+	now := begin
+	p := &progress{w: &out, now: func() time.Time { return now }, logs: true}
+	p.start(2)
+	p.stop() // the test is its clock
+	tells := func(after time.Duration) string {
+		now = begin.Add(after)
+		out.Reset()
+		p.remind(now)
+		return out.String()
+	}
+	if got := tells(time.Hour); got != "" {
+		t.Errorf("nothing is under way, and %q", got)
+	}
+	now = begin
+	ref := schemas.Ref{Kind: schemas.KindTraining, Name: "price", Output: "line"}
+	p.showEvent(execute.Event{Ref: ref, Kind: execute.Began, Time: now, Text: "never made"})
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{29 * time.Second, ""}, {30 * time.Second, "30s"}, {89 * time.Second, ""}, {90 * time.Second, "1m30s"}, {3 * time.Minute, ""}, {4 * time.Minute, "4m0s"}, {time.Hour, "1h0m0s"},
+	} {
+		want := c.want
+		if want != "" {
+			want = "  training/price:line: goes on, for " + want + " now\n"
+		}
+		if got := tells(c.after); got != want {
+			t.Errorf("after %s: %q", c.after, got)
+		}
+	}
+	p.showEvent(execute.Event{Ref: ref, Kind: execute.Output, Time: now, Text: "epoch 1"})
+	if got := tells(time.Hour + 30*time.Second); got != "  training/price:line: goes on, for 1h0m30s now\n" {
+		t.Errorf("after a line: %q", got)
+	}
+	p.showEvent(execute.Event{Ref: ref, Kind: execute.Ended, Time: now})
+	if got := tells(3 * time.Hour); got != "" {
+		t.Errorf("it has ended, and %q", got)
 	}
 }
 

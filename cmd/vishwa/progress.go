@@ -28,6 +28,8 @@ type progress struct {
 	begun map[string]time.Time
 	comes map[string]data.Progress // data that is being fetched
 	drawn bool
+	last  time.Time     // of the newest line, where no bar tells that it goes on
+	quiet time.Duration // after how long without one that is told
 	quit  chan struct{}
 	gone  chan struct{}
 }
@@ -37,9 +39,7 @@ func (p *progress) start(steps int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.total, p.begun = steps, map[string]time.Time{}
-	if !p.bar {
-		return
-	}
+	p.last, p.quiet = p.now(), firstQuiet
 	p.quit, p.gone = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(p.gone)
@@ -52,6 +52,7 @@ func (p *progress) start(steps int) {
 			case <-tick.C:
 				p.mu.Lock()
 				p.draw()
+				p.remind(p.now())
 				p.mu.Unlock()
 			}
 		}
@@ -84,11 +85,29 @@ func (p *progress) fetching(d data.Progress) {
 	}
 }
 
+// Without a bar, it is said after half a minute of silence what goes on, and then ever more seldom.
+const (
+	firstQuiet = 30 * time.Second
+	mostQuiet  = 8 * time.Minute // some servers of CI end a job that says nothing for ten
+)
+
+// remind tells what is under way, where nothing was told for long.
+func (p *progress) remind(now time.Time) {
+	if p.bar || len(p.begun) == 0 || now.Sub(p.last) < p.quiet {
+		return
+	}
+	for _, ref := range slices.Sorted(maps.Keys(p.begun)) {
+		fmt.Fprintf(p.w, "  %s: goes on, for %s now\n", ref, now.Sub(p.begun[ref]).Round(time.Second))
+	}
+	p.last, p.quiet = now, min(2*p.quiet, mostQuiet)
+}
+
 // showEvent shows one event.
 func (p *progress) showEvent(e execute.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
+	p.last, p.quiet = p.now(), firstQuiet
 	ref := e.Ref.String()
 	switch e.Kind {
 	case execute.Began:
