@@ -29,7 +29,8 @@ func main() { os.Exit(run(nil)) }
 func run(unlock signer.Unlock) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	// Two at once are one: GNU timeout sends a signal to the program, and to the group that it is in. A later one ends it at once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(2*time.Second, stop) })
 	out, said := terminal.New(os.Stdout), terminal.New(os.Stderr)
 	defer func() { _, _ = out.End(), said.End() }()
 	a := &cli{
