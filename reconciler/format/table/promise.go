@@ -11,6 +11,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -155,19 +156,38 @@ func (p *promise) unkept(cell []byte, k kind, x float64) string {
 	return ""
 }
 
-// untold says what databases have for times that no calendar here has.
+// untold says what is known of a value that is none of the declared type: as databases,
+// spreadsheets and pandas write what is read here in another way, or not at all.
 func untold(declared string, cell []byte) string {
-	if declared != "date" && declared != "timestamp" {
+	said := string(cell[:min(len(cell), 64)])
+	numeric := declared == "number" || declared == "integer"
+	switch {
+	case slices.ContainsFunc([]string{"na", "n/a", "n.a.", "nan", "null", "none", "nil", "-", "?", "#n/a"}, func(s string) bool { return strings.EqualFold(s, said) }):
+		return " (if that is no value, list it under spec.format.nulls)"
+	case numeric && commas.MatchString(said):
+		return " (a comma in a number is not read: write a point before decimals, and nothing between thousands)"
+	case declared == "integer" && whole.MatchString(said):
+		return " (pandas writes a whole number so in a column with gaps: write it without the point, or declare a number)"
+	case declared == "boolean" && truths.MatchString(said):
+		return " (write true or false)"
+	case declared != "date" && declared != "timestamp":
 		return ""
-	}
-	switch said := string(cell[:min(len(cell), 64)]); {
 	case said == "infinity", said == "-infinity":
 		return " (PostgreSQL's infinity is no moment: export it as an empty value)"
 	case strings.HasSuffix(said, " BC"):
 		return " (years before Christ are not read: export the column as text, and declare it a string)"
+	case days.MatchString(said):
+		return " (write a day as 2006-01-02)"
 	}
 	return ""
 }
+
+var (
+	commas = lazyregexp.New(`^[+-]?[0-9.]*[0-9],[0-9][0-9.,]*$`)
+	whole  = lazyregexp.New(`^[+-]?[0-9]+\.0*$`)
+	truths = lazyregexp.New(`^(?i:t|f|y|n|yes|no|on|off)$`)
+	days   = lazyregexp.New(`^([0-9]{8}|[0-9]{4}[/.][0-9]{1,2}[/.][0-9]{1,2}|[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{4}|[0-9]{4}-([0-9]-[0-9]{1,2}|[0-9]{2}-[0-9]))$`)
+)
 
 // wrong names the rule about types that a value of kind k breaks, or "".
 func (p *promise) wrong(k kind, x float64) string {

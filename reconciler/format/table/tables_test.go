@@ -339,6 +339,26 @@ func TestDatabasesTimesAreTimes(t *testing.T) {
 	}
 }
 
+// TestAValueOfAnotherSpellingIsExplained: what people's tools write, and what to write in its place.
+func TestAValueOfAnotherSpellingIsExplained(t *testing.T) {
+	for declared, values := range map[string]map[string]string{
+		"number":    {"1025,76": "write a point before decimals", "1,000": "nothing between thousands", "1.000,5": "a comma in a number", "n.a.": "spec.format.nulls", "NaN": "spec.format.nulls", "-": "spec.format.nulls", "abc": "", ",": "", "1;2": ""},
+		"integer":   {"5.0": "pandas", "-12.": "pandas", "5.5": "", "#N/A": "spec.format.nulls"},
+		"boolean":   {"t": "write true or false", "YES": "write true or false", "null": "spec.format.nulls", "2": ""},
+		"date":      {"20240101": "2006-01-02", "2024/1/1": "2006-01-02", "01.02.2024": "2006-01-02", "2024-1-1": "2006-01-02", "2023-02-29": "", "None": "spec.format.nulls"},
+		"timestamp": {"infinity": "PostgreSQL", "0044-03-15 BC": "before Christ", "01/02/2024": "2006-01-02", "noon": ""},
+	} {
+		for value, want := range values {
+			p := &promise{col: schemas.Column{Type: declared}}
+			k, x := classify([]byte(value))
+			rule := p.unkept([]byte(value), k, x)
+			if explained := rule != "type "+declared; !strings.HasPrefix(rule, "type "+declared) || explained != (want != "") || !strings.Contains(rule, want) {
+				t.Errorf("%s of a %s: %q, want %q", value, declared, rule, want)
+			}
+		}
+	}
+}
+
 // TestWholeNumbersHaveAnyNumberOfDigits: those beyond 64 bits are no less whole.
 func TestWholeNumbersHaveAnyNumberOfDigits(t *testing.T) {
 	for in, want := range map[string]kind{"18446744073709551615": integer, "-9223372036854775809": integer, "+123456789012345678901234567890": integer,
