@@ -64,7 +64,7 @@ func (w *work) predict(r port.Release) {
 	models["subPath"] = strings.TrimSuffix(served.ModelDir, "/")
 	delete(spec, "securityContext")
 	readable(spec)
-	port, env, parameters := cmp.Or(t.ContainerPort, 9000), []any{}, []any{}
+	listens, env, parameters := cmp.Or(t.ContainerPort, 9000), []any{}, []any{}
 	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
 		env = append(env, variable(name, t.Variables[name]))
 	}
@@ -73,11 +73,11 @@ func (w *work) predict(r port.Release) {
 	for _, name := range slices.Sorted(maps.Keys(its)) {
 		parameters = append(parameters, map[string]any{"name": name, "type": "STRING", "value": its[name]})
 	}
-	ready := map[string]any{"path": r.Ready, "port": port}
+	ready := map[string]any{"path": r.Ready, "port": listens}
 	spec["containers"] = []any{map[string]any{
 		"name": seldonRuns, "image": t.Image, "imagePullPolicy": "IfNotPresent", "env": env, "resources": given(t.Resources, true),
 		"terminationMessagePolicy": "FallbackToLogsOnError",
-		"ports":                    []any{map[string]any{"name": "http", "containerPort": port, "protocol": "TCP"}},
+		"ports":                    []any{map[string]any{"name": "http", "containerPort": listens, "protocol": "TCP"}},
 		"readinessProbe":           map[string]any{"httpGet": ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3},
 		// Seldon's own probe begins a container again that does not listen within a minute or so; how long a release may take, we say.
 		"startupProbe": map[string]any{"httpGet": ready, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 3600},
