@@ -23,7 +23,6 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/machine/served"
-	"github.com/vishwaops/vishwa/reconciler/port/porttest"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
@@ -71,11 +70,7 @@ func TestClusters(t *testing.T) {
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit, "answers": dividedInto,
-			"pods": func(ts *testscript.TestScript, _ bool, args []string) {
-				c := ts.Value("cluster").(*kubetest.Cluster)
-				porttest.Until(t, time.Minute, args[0]+" pods", func() bool { return strconv.Itoa(len(c.Objects("pods"))) == args[0] }, func() any { return c.Objects("pods") })
-			},
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "answers": dividedInto, "pods": podsLeft,
 		},
 	})
 }
@@ -132,4 +127,15 @@ func dividedInto(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("of 100 requests %v, want %v", got, want)
 		}
 	}
+}
+
+// podsLeft waits until there are so many: pods COUNT.
+func podsLeft(ts *testscript.TestScript, _ bool, args []string) {
+	c := ts.Value("cluster").(*kubetest.Cluster)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if strconv.Itoa(len(c.Objects("pods"))) == args[0] {
+			return
+		}
+	}
+	ts.Fatalf("there are %d pods: %v", len(c.Objects("pods")), c.Objects("deployments"))
 }
