@@ -1,5 +1,5 @@
-// A pipe between what makes bytes and what sends them: the one hashes the next few MiB while
-// the other sends the last.
+// A pipe between what makes bytes and what sends them: the one reads and checks the next few MiB
+// while the other hashes and sends the last.
 
 package registry
 
@@ -19,10 +19,11 @@ const (
 // errStopped ends whoever makes bytes that nobody takes any more.
 var errStopped = errors.New("nobody takes the bytes any more")
 
-// pipe hands on what is written after the first skip bytes. All of it is hashed.
+// pipe hands on what is written after the first skip bytes. All of it is hashed, by who takes it: who
+// makes it has mostly hashed the same bytes by another name.
 type pipe struct {
 	skip int64
-	sum  hash.Hash // read where Read yields io.EOF
+	sum  hash.Hash // of all, where Read yields io.EOF
 
 	full    chan []byte
 	free    chan []byte
@@ -72,12 +73,7 @@ func (p *pipe) failed() error {
 }
 
 func (p *pipe) Write(b []byte) (n int, err error) {
-	p.sum.Write(b)
 	n = len(b)
-	if drop := min(p.skip, int64(len(b))); drop > 0 {
-		p.skip -= drop
-		b = b[drop:]
-	}
 	for len(b) > 0 {
 		if p.buf == nil {
 			select {
@@ -135,7 +131,10 @@ func (p *pipe) Read(b []byte) (int, error) {
 				}
 				return 0, io.EOF
 			}
-			p.taken, p.left = next, next
+			p.sum.Write(next)
+			drop := min(p.skip, int64(len(next)))
+			p.skip -= drop
+			p.taken, p.left = next, next[drop:]
 		}
 	}
 	n := copy(b, p.left)
