@@ -8,12 +8,14 @@ import (
 	"sync"
 )
 
-// rooms has no more than it says, and nothing while nobody sends.
-var rooms struct {
-	sync.Mutex
-	used int
-	free []*[leastPart]byte
-}
+// rooms counts what is in use; spare is what the next takes, and the collector where nobody does.
+var (
+	rooms struct {
+		sync.Mutex
+		used int
+	}
+	spare = sync.Pool{New: func() any { return new([leastPart]byte) }}
+)
 
 var errGivenBack = errors.New("the part was done with before this was asked for")
 
@@ -34,12 +36,8 @@ func keepPart(size int64) *keptPart {
 		return nil
 	}
 	rooms.used++
-	if last := len(rooms.free) - 1; last >= 0 {
-		all := rooms.free[last]
-		rooms.free = rooms.free[:last]
-		return &keptPart{all: all}
-	}
-	return &keptPart{all: new([leastPart]byte)}
+	all, _ := spare.Get().(*[leastPart]byte)
+	return &keptPart{all: all}
 }
 
 // fill reads size bytes, or as many as there are, and hands each piece on while it is at hand.
@@ -81,8 +79,6 @@ func (k *keptPart) giveBack() {
 	k.mu.Unlock()
 	rooms.Lock()
 	defer rooms.Unlock()
-	rooms.free = append(rooms.free, all)
-	if rooms.used--; rooms.used == 0 {
-		rooms.free = nil
-	}
+	spare.Put(all)
+	rooms.used--
 }
