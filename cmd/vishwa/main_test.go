@@ -226,9 +226,10 @@ func project(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: project DIR")
 	}
-	ts.Check(ts.Exec("vishwa", "init", args[0]))
+	vishwa := settingUp(ts)
+	ts.Check(ts.Exec(vishwa, "init", args[0]))
 	ts.Check(ts.Chdir(args[0]))
-	ts.Check(ts.Exec("vishwa", "keys", "trust"))
+	ts.Check(ts.Exec(vishwa, "keys", "trust"))
 	commit(ts, false, []string{"Begin"})
 }
 

@@ -84,8 +84,20 @@ func choose(t *testing.T, env *testscript.Env) error {
 	if err := write(filepath.Join(dir, "bin", "vishwa"), []byte(chooser(watched, plain, begun)), 0o755); err != nil {
 		return err
 	}
+	env.Values[setsUp{}] = plain
 	env.Setenv("PATH", filepath.Join(dir, "bin")+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	return os.Mkdir(begun, 0o777)
+}
+
+// setsUp is the name of the program that makes what stories begin with.
+type setsUp struct{}
+
+// settingUp is the program for what is the same in a hundred stories, which those of init and keys do watched.
+func settingUp(ts *testscript.TestScript) string {
+	if program, ok := ts.Value(setsUp{}).(string); ok {
+		return program
+	}
+	return "vishwa"
 }
 
 // TestWhichProgramsAreWatched: the first start of each command in a story, and every start of what works side by side.

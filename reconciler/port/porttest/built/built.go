@@ -26,7 +26,7 @@ func Program(t testing.TB, name, dir string) string {
 // Tests builds the tests of a package into a file, as make bench-guard does and Program the programs: not watched for races.
 func Tests(pkg, file string) error {
 	cmd := exec.Command("go", "test", "-c", "-trimpath", "-gcflags=all=-dwarf=false", "-vet=off", "-ldflags", "-s -w", "-o", file, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOGC=400") // as make has it compile
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the tests of %s: %w\n%s", pkg, err, out)
 	}
