@@ -9,46 +9,33 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/cyberphone/json-canonicalization/go/src/webpki.org/jsoncanonicalizer"
 )
 
 // Canonical is v as canonical JSON: keys sorted, numbers and strings in one
 // spelling, no white space (RFC 8785). Values that JSON cannot hold are an error.
-func Canonical(v any) (out []byte, err error) {
-	err = canonically(v, func(b []byte) { out = bytes.Clone(b) })
-	return out, err
+func Canonical(v any) ([]byte, error) {
+	var r room
+	return r.canonical(v)
 }
 
-// canonically lends v as canonical JSON to use, which does not keep it.
-func canonically(v any, use func([]byte)) error {
-	r := rooms.Get().(*room)
-	r.written.Reset()
-	if err := json.NewEncoder(&r.written).Encode(v); err != nil {
-		return fmt.Errorf("encode %T: %w", v, err)
+// room is where values are put in order, one after another.
+type room struct{ out, was []byte }
+
+// canonical lends v as canonical JSON until it is called again.
+func (r *room) canonical(v any) ([]byte, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	raw := r.written.Bytes()
-	c := canonical{raw: raw[:len(raw)-1], out: r.out[:0], was: r.was} // without the encoder's line feed
+	c := canonical{raw: raw, out: slices.Grow(r.out[:0], len(raw)), was: r.was}
 	if err := c.value(); err != nil {
-		return err
+		return nil, err
 	}
-	use(c.out)
-	if r.out, r.was = c.out, c.was; r.written.Cap()+cap(r.out)+cap(r.was) <= largestRoom {
-		rooms.Put(r)
-	}
-	return nil
+	r.out, r.was = c.out, c.was
+	return c.out, nil
 }
-
-// room is where values are put in order, one after another: a plan names tens of thousands.
-type room struct {
-	written  bytes.Buffer
-	out, was []byte
-}
-
-var rooms = sync.Pool{New: func() any { return &room{} }}
-
-const largestRoom = 256 << 10 // bytes; a larger one is not kept
 
 // reference is one value's canonical form, by the library.
 func reference(raw []byte) ([]byte, error) {
@@ -60,7 +47,7 @@ func reference(raw []byte) ([]byte, error) {
 	return out[1 : len(out)-1], nil
 }
 
-// canonical reads what package json wrote: valid JSON without white space.
+// canonical reads what json.Marshal wrote: valid JSON without white space.
 type canonical struct {
 	raw []byte
 	at  int

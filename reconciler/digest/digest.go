@@ -79,22 +79,28 @@ func pour(dst io.Writer, src io.Reader, room []byte) (int64, error) {
 }
 
 // JSON names v by its canonical JSON.
-func JSON(v any) (d Digest, err error) {
-	err = canonically(v, func(b []byte) { d = Of(b) })
-	return d, err
+func JSON(v any) (Digest, error) {
+	b, err := Canonical(v)
+	if err != nil {
+		return "", err
+	}
+	return Of(b), nil
 }
 
 // List names a list as JSON does, by one of its values after another: the list is never written whole.
 func List[T any](list []T) (Digest, error) {
 	h := sha256.New()
 	h.Write([]byte{'['})
+	var r room
 	for i := range list {
+		b, err := r.canonical(&list[i])
+		if err != nil {
+			return "", err
+		}
 		if i > 0 {
 			h.Write([]byte{','})
 		}
-		if err := canonically(&list[i], func(b []byte) { h.Write(b) }); err != nil {
-			return "", err
-		}
+		h.Write(b)
 	}
 	h.Write([]byte{']'})
 	return FromSum(h.Sum(nil)), nil
