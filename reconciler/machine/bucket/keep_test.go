@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
 
@@ -61,18 +63,7 @@ func TestPartsAreReadOnce(t *testing.T) {
 
 // TestPartsThatFindNoRoomAreSent: memory is bounded, and who finds none of it reads a part again.
 func TestPartsThatFindNoRoomAreSent(t *testing.T) {
-	var all []*keptPart
-	for k := keepPart(leastPart); k != nil; k = keepPart(1) {
-		all = append(all, k)
-	}
-	defer func() {
-		for _, k := range all {
-			k.giveBack()
-		}
-	}()
-	if len(all) != abreast+1 || keepPart(1) != nil {
-		t.Errorf("there is room for %d parts", len(all))
-	}
+	takeRooms(t)
 	b := made(t, peers.NewBetween(t, looks(peers.S3())).URL, "roomless").(*s3)
 	data := noise(3*leastPart + 7)
 	if _, err := b.PutNamed(t.Context(), "k", bytes.NewReader(data), int64(len(data)), digest.Of(data)); err != nil {
@@ -83,6 +74,43 @@ func TestPartsThatFindNoRoomAreSent(t *testing.T) {
 	}
 	if keepPart(leastPart+1) != nil {
 		t.Error("there is room for a part that is larger")
+	}
+}
+
+// TestAPartThatChangesWhileNobodyHoldsItIsNotSent: what has the name of all that was read is what the server gets, also one that looks at no checksums.
+func TestAPartThatChangesWhileNobodyHoldsItIsNotSent(t *testing.T) {
+	takeRooms(t)
+	for name, server := range map[string]http.Handler{"with checksums": looks(peers.S3()), "without": peers.S3()} {
+		b := made(t, peers.NewBetween(t, server).URL, "changes").(*s3)
+		data := noise(3*leastPart + 7)
+		r := &fading{all: bytes.Clone(data)}
+		_, err := b.PutNamed(t.Context(), "k", r, int64(len(data)), digest.Of(data))
+		if err == nil {
+			t.Errorf("%s: it was sent", name)
+		}
+		if name == "without" && (fault.Of(err) != fault.Conflict || fault.HintOf(err) != unchanged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := whole(t, b, "k"); fault.Of(err) != fault.Missing {
+			t.Errorf("%s: it is there: %v", name, err)
+		}
+	}
+}
+
+// takeRooms leaves no room for parts until the test ends.
+func takeRooms(t *testing.T) {
+	t.Helper()
+	var all []*keptPart
+	for k := keepPart(leastPart); k != nil; k = keepPart(1) {
+		all = append(all, k)
+	}
+	t.Cleanup(func() {
+		for _, k := range all {
+			k.giveBack()
+		}
+	})
+	if len(all) != abreast+1 || keepPart(1) != nil {
+		t.Errorf("there is room for %d parts", len(all))
 	}
 }
 

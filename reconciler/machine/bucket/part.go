@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"hash"
 	"hash/crc32"
 	"io"
 	"maps"
@@ -44,8 +45,10 @@ func (s sums) etag() string { return hex.EncodeToString(s.md5) }
 
 // fewer is a Conflict: bytes change while they are read.
 func fewer(got, want int64) error {
-	return fault.WithHint(fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", got, want), "let nothing write the file meanwhile, and run the command again")
+	return fault.WithHint(fault.New(fault.Conflict, "there are %d bytes and not %d: it changed while it was read", got, want), unchanged)
 }
+
+const unchanged = "let nothing write the file meanwhile, and run the command again"
 
 // misnamed is Corrupt where what was read is not what it is named.
 func misnamed(name, is digest.Digest) error {
@@ -90,8 +93,28 @@ func (p *part) readBytes(ctx context.Context, r io.ReaderAt, also io.Writer) err
 	if err == nil && n != p.size {
 		err = fewer(p.off+n, p.off+p.size)
 	}
-	p.checksum = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc.Sum32()))
+	p.checksum = checksum(crc)
 	return err
+}
+
+// summed reads the part once more, for a server that is sent what all of them know. What it was before, if it was looked at, it must be still.
+func (p *part) summed(ctx context.Context, r io.ReaderAt) (sums, error) {
+	crc, m, s := crc32.New(castagnoli), md5.New(), sha256.New()
+	n, err := io.Copy(io.MultiWriter(crc, m, s), ended.Reader(ctx, p.bytes(r), "copy"))
+	if err == nil && n != p.size {
+		err = fewer(p.off+n, p.off+p.size)
+	}
+	is := checksum(crc)
+	if err == nil && p.checksum != "" && p.checksum != is {
+		err = fault.WithHint(fault.New(fault.Conflict, "bytes %d to %d changed while they were read", p.off, p.off+p.size), unchanged)
+	}
+	p.checksum = is
+	return sums{m.Sum(nil), s.Sum(nil)}, err
+}
+
+// checksum is a CRC-32C as S3 writes it.
+func checksum(crc hash.Hash32) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc.Sum32()))
 }
 
 // begin begins an upload whose parts have checksums, or one without where the server knows none.
@@ -148,7 +171,7 @@ func (b *s3) sendPart(ctx context.Context, u upload, p *part) (sent minio.Object
 	var sum sums
 	known := false
 	if was := u.there[p.number]; was.Size == p.size {
-		if sum, err = summed(ctx, p.bytes(u.r)); err != nil {
+		if sum, err = p.summed(ctx, u.r); err != nil {
 			return sent, err
 		}
 		known = true
@@ -181,17 +204,12 @@ func (b *s3) sendPart(ctx context.Context, u upload, p *part) (sent minio.Object
 		}
 	}
 	if !known {
-		if sum, err = summed(ctx, p.bytes(u.r)); err != nil {
+		if sum, err = p.summed(ctx, u.r); err != nil {
 			return sent, err
 		}
 	}
 	o := minio.PutObjectPartOptions{Md5Base64: sum.base64(), Sha256Hex: sum.hex()}
 	if u.checks { // the server may want those of all parts
-		if p.checksum == "" {
-			if err := p.readBytes(ctx, u.r, io.Discard); err != nil {
-				return sent, err
-			}
-		}
 		o.CustomHeader = http.Header{"X-Amz-Checksum-Crc32c": {p.checksum}}
 	}
 	sent, err = put(o)
