@@ -119,7 +119,7 @@ func (a *execution) told(f ledger.Failure) string {
 
 // leastAgain is the level that a run is to stand at which is made again: what ran before will not do.
 func (a *execution) leastAgain(j *job) string {
-	if (j.again || a.MissingArtifacts[j.Key] != "" || a.Unfit[j.Key] != "") && a.Least != nil {
+	if (a.MissingArtifacts[j.Key] != "" || a.Unfit[j.Key] != "") && a.Least != nil {
 		return a.Least(j.Ref)
 	}
 	return ""

@@ -134,47 +134,44 @@ func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if n == nil {
 		return a.fail(s, fault.New(fault.Internal, "%s is in the plan and not in the graph", s.Ref))
 	}
-	o, brought := a.due(ctx, s, n, a.cameOutSame)
-	if brought { // with other bytes, perhaps, and so under another key
-		o, _ = a.due(ctx, s, n, nil)
-	}
-	return o
+	return a.due(ctx, s, n)
 }
 
-// due does s if there is nothing yet under its key. It does nothing and tells so where it had to
-// bring something first: suspect says what may not be to be had; nil is nothing.
-func (a *execution) due(ctx context.Context, s plan.Step, n *graph.Node, suspect func(schemas.Ref) bool) (o Outcome, brought bool) {
-	a.mu.Lock()
-	recipe, waits := a.known.Recipe(n)
-	a.mu.Unlock()
+// due does s if there is nothing yet under its key.
+func (a *execution) due(ctx context.Context, s plan.Step, n *graph.Node) Outcome {
+	recipe, waits := a.recipe(n)
 	if len(waits) > 0 {
-		return a.fail(s, fault.New(fault.Internal, "%s: still waits for %v", s.Ref, waits)), false
+		return a.fail(s, fault.New(fault.Internal, "%s: still waits for %v", s.Ref, waits))
 	}
 	key, err := recipe.Key()
 	if err != nil {
-		return a.fail(s, fault.New(fault.Internal, "%s: name recipe: %w", s.Ref, err)), false
+		return a.fail(s, fault.New(fault.Internal, "%s: name recipe: %w", s.Ref, err))
 	}
 	s.Key = key
 	defer a.lock(key)()
 	if e := a.standing(s); e != nil {
 		a.adoptMade(n, e)
-		return a.note(s, Kept, "came out the same", nil), false
+		return a.note(s, Kept, "came out the same", nil)
 	}
 	if why := a.spent(s, n); why != "" {
-		return a.hold(s, why), false
+		return a.hold(s, why)
 	}
-	switch brought, err = a.bring(ctx, n, suspect); {
-	case err != nil:
-		return a.end(s, 0, err), false
-	case brought:
-		return Outcome{}, true
+	if err := a.readable(ctx, n); err != nil {
+		return a.fail(s, err)
 	}
 	s.Why = plan.Recorded(s, recipe, a.latest(s.Ref))
 	j := &job{Step: s, node: n, recipe: recipe}
 	if err = a.make(ctx, j); j.came != "" {
 		s.Why = j.came
 	}
-	return a.end(s, j.seq, err), false
+	return a.end(s, j.seq, err)
+}
+
+// recipe is n's recipe, as far as what it needs is known by now.
+func (a *execution) recipe(n *graph.Node) (port.Recipe, []schemas.Ref) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known.Recipe(n)
 }
 
 // job is one step under way.
@@ -183,7 +180,6 @@ type job struct {
 	node   *graph.Node
 	recipe port.Recipe
 	seq    int64
-	again  bool             // the store does not have what was made under its key
 	came   string           // what it came to, where that is not why it was done
 	stood  *ledger.Trial    // how it stood against other trials while it ran
 	found  []ledger.Finding // while acting, that deny nothing and that the plan did not tell
