@@ -45,8 +45,11 @@ func (p parts) object() owned.Object {
 	})}
 }
 
-// plain is v as JSON has it, so that it compares with what a server says.
+// plain is v as JSON has it, so that it compares with what a server says. It is never nil.
 func plain(v map[string]any) map[string]any {
+	if v == nil {
+		return map[string]any{}
+	}
 	raw, err := json.Marshal(v)
 	out := map[string]any{}
 	if err == nil {

@@ -181,6 +181,9 @@ func beginsPredictor(w *work, there map[string]any) owned.Object {
 	weight, rest := 0, 0
 	for _, one := range all {
 		p, _ := one.(map[string]any)
+		if p == nil { // no predictor, whatever the cluster, or a file of a branch, says
+			continue
+		}
 		switch is := owned.As[predictorOf](p); {
 		case is.Labels[labelUnit] == w.Unit:
 			weight = is.Traffic

@@ -150,10 +150,9 @@ func (s *Settled) Drift(ctx context.Context, h Hand, all []Object) (string, erro
 func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live map[string]any) ([]string, error) {
 	meta, _ := live["metadata"].(map[string]any)
 	uid, _ := meta["uid"].(string)
-	version, _ := meta["resourceVersion"].(string)
 	declared := sum(o.Body)
 	now := c.Now()
-	as := settled{seen: string(declared) + " " + version, At: now.Unix()}
+	as := settled{seen: string(declared) + " " + version(live), At: now.Unix()}
 	if s.saw(uid, as.seen, now) {
 		return nil, nil
 	}
@@ -162,7 +161,7 @@ func (s *Settled) differs(ctx context.Context, c *kube.Client, o Object, live ma
 		want, _ := metaOf(o.Body)[field].(map[string]any)
 		has, _ := meta[field].(map[string]any)
 		for _, k := range slices.Sorted(maps.Keys(want)) {
-			if has[k] != want[k] {
+			if !reflect.DeepEqual(has[k], want[k]) {
 				found = append(found, "metadata."+field+"."+k+" is another")
 			}
 		}

@@ -133,7 +133,7 @@ func (h Hand) Find(ctx context.Context, o Object) (there map[string]any, ours bo
 // is another object by now, or not ours, is left.
 func (h Hand) Back(ctx context.Context, o Object, former map[string]any) error {
 	live, ours, err := h.Find(ctx, o)
-	if err != nil || !ours || metaOf(live)["resourceVersion"] == metaOf(former)["resourceVersion"] {
+	if err != nil || !ours || version(live) == version(former) {
 		return err
 	}
 	spec, _ := former["spec"].(map[string]any)
@@ -160,6 +160,12 @@ func (h Hand) Back(ctx context.Context, o Object, former map[string]any) error {
 		return nil
 	}
 	return err
+}
+
+// version is the resourceVersion of what a cluster said.
+func version(o map[string]any) string {
+	v, _ := metaOf(o)["resourceVersion"].(string)
+	return v
 }
 
 func metaAs(o map[string]any) status.Meta {
