@@ -84,25 +84,30 @@ func (r *recorder) picture(tag string, step int64, data []byte) {
 	if was, known := r.pictures[tag]; !wellNamed(tag) || known && was.step > step {
 		return
 	}
-	r.dropPicture(tag)
-	r.keepPicture(tag, picture{step, data})
+	r.replacePicture(tag, picture{step, data})
 }
 
-func (r *recorder) dropPicture(tag string) {
-	r.shown -= len(r.pictures[tag].data)
+// replacePicture keeps p for tag. If it cannot be kept, what was kept before stays.
+func (r *recorder) replacePicture(tag string, p picture) {
+	was, known := r.pictures[tag]
+	r.shown -= len(was.data)
 	delete(r.pictures, tag)
+	if !r.keepPicture(tag, p) && known {
+		r.keepPicture(tag, was)
+	}
 }
 
-// keepPicture keeps one, as far as there is room.
-func (r *recorder) keepPicture(tag string, p picture) {
+// keepPicture keeps one, if it is an image and there is room.
+func (r *recorder) keepPicture(tag string, p picture) bool {
 	if len(p.data) > mostMediaFile || len(r.pictures) >= MostMedia || r.shown+len(p.data) > mostPictures || endingOf(p.data) == "" {
-		return
+		return false
 	}
 	if r.pictures == nil {
 		r.pictures = map[string]picture{}
 	}
 	r.pictures[tag] = picture{p.step, slices.Clone(p.data)}
 	r.shown += len(p.data)
+	return true
 }
 
 // endingOf is how files of such an image are called; "": it is none that is kept.

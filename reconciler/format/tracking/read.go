@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -95,7 +96,7 @@ func Read(fsys fs.FS, o Options) (Document, error) {
 			s, was := r.series[name], all.series[name]
 			if was == nil {
 				by[name] = tool
-			} else if was.last.value != s.last.value {
+			} else if was.last.value != s.last.value && !(math.IsNaN(was.last.value) && math.IsNaN(s.last.value)) {
 				r.note("the metric %q is %v by %s and %v by %s: the first counts", name, was.last.value, by[name], s.last.value, tool)
 			}
 		}
@@ -258,8 +259,8 @@ func (r *recorder) over(later *recorder) error {
 	for name := range later.params {
 		delete(r.params, name)
 	}
-	for name := range later.pictures {
-		r.dropPicture(name)
+	for _, name := range slices.Sorted(maps.Keys(later.pictures)) {
+		r.replacePicture(name, later.pictures[name])
 	}
 	return r.merge(later)
 }

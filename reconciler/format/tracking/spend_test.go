@@ -3,6 +3,7 @@
 package tracking
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,5 +28,33 @@ func TestRunsThatLieInEachOtherAreReadOnlySoMuch(t *testing.T) {
 	f.left = 60 * 100 * opening // each file is opened once for each run that it lies below, though it is empty
 	if err := f.mlflow(newRecorder()); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "larger than what is read") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestAnImageThatCannotBeKeptLeavesTheEarlierOne: the last of a tag counts that is kept at all.
+func TestAnImageThatCannotBeKeptLeavesTheEarlierOne(t *testing.T) {
+	const png = "\x89PNG\r\n\x1a\n"
+	first := []byte(png + "first")
+	for name, data := range map[string][]byte{
+		"a WebP":           []byte("RIFF\x00\x00\x00\x00WEBP"),
+		"one too large":    append([]byte(png), make([]byte, mostMediaFile)...),
+		"nothing":          nil,
+		"of an older step": []byte(png + "older"),
+	} {
+		r, step := newRecorder(), int64(2)
+		if name == "of an older step" {
+			step = 0
+		}
+		r.picture("digits", 1, first)
+		r.picture("digits", step, data)
+		if got := r.named(); len(got) != 1 || !bytes.Equal(got[0].Data, first) || got[0].Name != "tensorboard/digits-1.png" || r.shown != len(first) {
+			t.Errorf("%s: kept are %d images of %d bytes: %q", name, len(got), r.shown, got)
+		}
+	}
+	r := newRecorder()
+	r.picture("digits", 1, first)
+	r.picture("digits", 2, []byte(png+"second"))
+	if got := r.named(); len(got) != 1 || string(got[0].Data) != png+"second" || r.shown != len(png+"second") {
+		t.Errorf("the newer one is not kept: %q of %d bytes", got, r.shown)
 	}
 }

@@ -211,7 +211,7 @@ func TestWhatIsOddIsLeftOutAndNamed(t *testing.T) {
 func TestTwoToolsThatDisagreeAreNamed(t *testing.T) {
 	d, err := tracking.Read(tree(map[string]string{
 		"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/acc": "1 0.9 0\n", "m/1/a1/metrics/same": "1 0.5 0\n", "m/1/a1/metrics/none": "1 nan 0\n",
-		"code/dvclive/metrics.json": `{"acc": 0.8, "same": 0.5}`,
+		"code/dvclive/metrics.json": `{"acc": 0.8, "same": 0.5, "none": NaN}`,
 	}), tracking.Options{})
 	want := []string{`the metric "acc" is 0.9 by mlflow and 0.8 by dvclive: the first counts`, `the metric "none" is NaN at its end, which is not a number`}
 	if err != nil || !slices.Equal(d.Notes, want) {

@@ -245,7 +245,8 @@ func (t told) keep(ctx context.Context, w *worker) (*port.Artifact, error) {
 		name := port.TrackingMedia + p.Name
 		with := append(slices.Clone(m), digest.File{Path: name, Digest: digest.Of(p.Data), Size: int64(len(p.Data))})
 		slices.SortFunc(with, byPath)
-		if with.Check() != nil || len(m) > tracking.MostMedia || m.Size()+int64(len(p.Data)) > tracking.MostMediaSize {
+		media := m[1:] // the document comes first
+		if with.Check() != nil || len(media) >= tracking.MostMedia || media.Size()+int64(len(p.Data)) > tracking.MostMediaSize {
 			continue // a name that none of ours has, or that stands where another one does
 		}
 		if err := put(name, bytes.NewReader(p.Data)); err != nil {
