@@ -68,8 +68,13 @@ func (p *packer) Push(ctx context.Context, pkg port.Package) (port.Packed, error
 		return port.Packed{}, err
 	}
 	// What an earlier one left that was killed goes, also where this package has no environment.
-	if err := alone.Sweep(ctx, imagesIn(p.envs), environments); err != nil && ctx.Err() != nil {
-		return port.Packed{}, err
+	if err := alone.Sweep(ctx, imagesIn(p.envs), environments); err != nil {
+		if ctx.Err() != nil {
+			return port.Packed{}, err
+		}
+		if p.env.Log != nil {
+			p.env.Log.WarnContext(ctx, "what an earlier package left could not be removed", "error", err)
+		}
 	}
 	s := sending{packer: p, to: to, pkg: pkg, known: map[digest.Digest][]port.PackageLayer{}}
 	for _, l := range pkg.Known {

@@ -165,6 +165,9 @@ func (w *proposal) makeFolder(ctx context.Context, stack string) error {
 		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}
 	own, err := alone.Make(ctx, stack, "plan-")
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
 	if err != nil {
 		return fault.WithHint(fault.New(fault.Internal, "make work directory: %w", err), "free space, or allow writing there")
 	}

@@ -84,7 +84,7 @@ func sweep(parent, prefix string) error {
 			continue
 		}
 		dir := filepath.Join(parent, name)
-		if held, err := sandbox.Held(dir + ".lock"); err != nil || held {
+		if held, err := sandbox.Held(dir + ".lock"); err != nil || held || unlocked(dir) {
 			continue
 		}
 		endInstallers(dir)
@@ -93,6 +93,18 @@ func sweep(parent, prefix string) error {
 		}
 	}
 	return nil
+}
+
+// lockless is how long a folder without a lock is left alone: an older version of this program made its folders without one.
+const lockless = 24 * time.Hour
+
+// unlocked tells whether dir has no lock, and may still be in use by such a version.
+func unlocked(dir string) bool {
+	if _, err := os.Lstat(dir + ".lock"); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	info, err := os.Lstat(dir)
+	return err == nil && time.Since(info.ModTime()) < lockless
 }
 
 // endInstallers ends what still installs environments below dir: an installer may live on when the process that began it does not.

@@ -8,11 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/alone"
 )
 
-// TestAFolderIsItsHoldersAlone: what is used stays, and what a process left that ended goes, with its lock or before it had one, also where
+// TestAFolderIsItsHoldersAlone: what is used stays, and what a process left that ended goes, with its lock or, a day later, without one, also where
 // it is read-only. What others keep there is not touched.
 func TestAFolderIsItsHoldersAlone(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "images")
@@ -26,7 +27,7 @@ func TestAFolderIsItsHoldersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, left := range []string{"e-killed/env/bin", "e-unlocked", "others"} {
+	for _, left := range []string{"e-killed/env/bin", "e-unlocked", "e-older", "others"} {
 		if err := os.MkdirAll(filepath.Join(parent, left), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -36,6 +37,10 @@ func TestAFolderIsItsHoldersAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	yesterday := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(filepath.Join(parent, "e-unlocked"), yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(filepath.Join(parent, "e-killed/env"), 0o500); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +48,7 @@ func TestAFolderIsItsHoldersAlone(t *testing.T) {
 	if err != nil || other.Path == used.Path {
 		t.Fatal(other, err)
 	}
-	want := []string{filepath.Base(used.Path), filepath.Base(other.Path), "others", "turn"}
+	want := []string{filepath.Base(used.Path), filepath.Base(other.Path), "e-older", "others", "turn"}
 	var got []string
 	entries, err := os.ReadDir(parent)
 	for _, e := range entries {
@@ -57,7 +62,7 @@ func TestAFolderIsItsHoldersAlone(t *testing.T) {
 	if err := errors.Join(used.Close(), other.Close()); err != nil {
 		t.Error(err)
 	}
-	if entries, _ := os.ReadDir(parent); len(entries) != 2 {
+	if entries, _ := os.ReadDir(parent); len(entries) != 3 {
 		t.Errorf("left are %v", entries)
 	}
 }
