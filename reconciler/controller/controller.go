@@ -310,7 +310,7 @@ func guarded[T any](log *slog.Logger, f func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.Error("panic", "panic", p, "stack", strings.TrimSpace(string(debug.Stack())))
-			err = fault.WithHint(fault.New(fault.Internal, "panic: %v", p), "report it with the log")
+			err = fault.WithHint(fault.Panicked(p), "report it with the log")
 		}
 	}()
 	return f()

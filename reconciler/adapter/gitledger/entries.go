@@ -7,8 +7,10 @@ import (
 	"iter"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitchain"
 )
 
@@ -55,35 +57,57 @@ func (l *Ledger) Entries(ctx context.Context, from int64) iter.Seq2[ledger.Recor
 	}
 }
 
-// mostAhead are the records that are read before somebody asks for them.
-const mostAhead = 64
+// What is read before somebody asks for it: so many records at most, and, where there is more than one, so many bytes.
+const (
+	mostAhead      = 64
+	mostBytesAhead = 16 << 20
+)
 
 // ahead reads records while those before them are verified. It has ended when its loop has.
 func ahead(records iter.Seq2[ledger.Record, error]) iter.Seq2[ledger.Record, error] {
 	type result struct {
 		ledger.Record
-		err error
+		err  error
+		size int64
 	}
 	return func(yield func(ledger.Record, error) bool) {
-		enough := make(chan struct{})
+		wanted, enough := context.WithCancel(context.Background()) // until the loop ends: its caller's context ends the records
+		room := semaphore.NewWeighted(mostBytesAhead)
 		results := make(chan result, mostAhead)
+		give := func(r result) bool {
+			r.size = min(int64(len(r.Commit)+len(r.Bundle)), mostBytesAhead)
+			if room.Acquire(wanted, r.size) != nil {
+				return false
+			}
+			select {
+			case results <- r:
+				return true
+			case <-wanted.Done():
+				return false
+			}
+		}
 		go func() {
 			defer close(results)
+			defer func() {
+				if p := recover(); p != nil { // as an error of the pass that reads, which alone it is to end
+					give(result{err: fault.Panicked(p)})
+				}
+			}()
 			for r, err := range records {
-				select {
-				case results <- result{r, err}:
-				case <-enough:
+				if !give(result{Record: r, err: err}) {
 					return
 				}
 			}
 		}()
 		defer func() {
-			close(enough)
+			enough()
 			for range results { // until nothing is read any more
 			}
 		}()
 		for r := range results {
-			if !yield(r.Record, r.err) {
+			more := yield(r.Record, r.err)
+			room.Release(r.size)
+			if !more {
 				return
 			}
 		}

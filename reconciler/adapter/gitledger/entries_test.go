@@ -3,9 +3,13 @@ package gitledger
 import (
 	"errors"
 	"iter"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Records that are read ahead come in their order, with the error that ends them; where somebody stops early, reading has ended too.
@@ -44,5 +48,59 @@ func TestRecordsAreReadAheadInOrder(t *testing.T) {
 		if !ended {
 			t.Errorf("after %d records somebody still reads", most)
 		}
+	}
+}
+
+// What is read ahead is bounded by bytes, too: beside what somebody has, and what finds no room yet, there is at most that.
+func TestLargeRecordsAreNotReadFarAhead(t *testing.T) {
+	large := make([]byte, mostBytesAhead/2)
+	var read atomic.Int64
+	n, most := int64(0), int64(0)
+	for range ahead(func(yield func(ledger.Record, error) bool) {
+		for range 2 * mostAhead {
+			read.Add(1)
+			if !yield(ledger.Record{Bundle: large}, nil) {
+				return
+			}
+		}
+	}) {
+		runtime.Gosched()
+		n++
+		most = max(most, read.Load()-n)
+	}
+	if n != 2*mostAhead || most > 2 {
+		t.Errorf("%d records, and up to %d were read ahead; want %d and at most 2", n, most, 2*mostAhead)
+	}
+}
+
+// A record of any size is read: it is alone then.
+func TestARecordLargerThanTheRoomIsRead(t *testing.T) {
+	n := 0
+	for range ahead(func(yield func(ledger.Record, error) bool) {
+		for range 3 {
+			if !yield(ledger.Record{Commit: []byte("c"), Bundle: make([]byte, mostBytesAhead+1)}, nil) {
+				return
+			}
+		}
+	}) {
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d records, want 3", n)
+	}
+}
+
+// What panics while it is read ahead is an error of the loop: it ends a pass, and not the process.
+func TestAPanicWhileReadingAheadEndsTheLoop(t *testing.T) {
+	n, last := 0, error(nil)
+	for _, err := range ahead(func(yield func(ledger.Record, error) bool) {
+		yield(ledger.Record{Commit: []byte("c")}, nil)
+		var none map[string]int
+		none["a"] = 1
+	}) {
+		n, last = n+1, err
+	}
+	if n != 2 || last == nil || fault.Of(last) != fault.Internal || !strings.Contains(last.Error(), "nil map, in reconciler/adapter/gitledger.") {
+		t.Errorf("%d results, the last %v", n, last)
 	}
 }

@@ -56,6 +56,49 @@ func TestADependantStartsWhenItsInputsAreRecorded(t *testing.T) {
 	}
 }
 
+// TestAPanicEndsItsStepAndNothingElse: whatever a tool or a cluster answers, the process and the other steps go on.
+func TestAPanicEndsItsStepAndNothingElse(t *testing.T) {
+	s := newShop()
+	s.on = func(r string) {
+		if r == "transform/a" {
+			panic("a broken answer")
+		}
+	}
+	got := s.run(t)
+	ends := all()
+	ends["transform/a"] = Failed
+	for _, r := range []string{"training/a:one", "training/a:two", "model/a", "deployment/a"} {
+		ends[r] = Held
+	}
+	for _, twin := range []string{"training/b:same", "training/b:twin"} {
+		ends[twin] = got[twin].End
+	}
+	wantEnds(t, got, ends)
+	o := got["transform/a"]
+	if fault.Of(o.Error) != fault.Internal || !strings.HasPrefix(o.Text, "transform/a: panic: a broken answer, in ") || !strings.Contains(o.Text, "execute.(*execution).follow (command.go:") || o.Do != plan.Make {
+		t.Errorf("%+v", o)
+	}
+	s.on = nil
+	if o := s.run(t)["transform/a"]; o.End != Ended {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestAPanicOfWhoIsToldEndsItsStep: a step that cannot tell that it panicked ends all the same.
+func TestAPanicOfWhoIsToldEndsItsStep(t *testing.T) {
+	s, g := newShop(), project(t)
+	seen := s.see(g)
+	p := plan.Gate(plan.Compute(g, seen), nil)
+	for _, o := range Run(t.Context(), p, Config{
+		Graph: g, Facts: seen.Facts, Live: seen.Live, Changes: seen.Stacks, Store: store{}, Runner: s, Provisioner: stacks{}, Server: s.server(), Services: s, Now: s.clock, Parallel: 1,
+		Stack: func(context.Context, schemas.Ref) (port.Infrastructure, error) { return port.Infrastructure{}, nil }, Tell: func(Event) { panic("nobody listens") },
+	}) {
+		if o.End != Failed || !strings.Contains(o.Text, "nobody listens") {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
 func TestTwoNodesWithOneKeyRunOnce(t *testing.T) {
 	s := newShop()
 	got := s.run(t)

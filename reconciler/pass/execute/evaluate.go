@@ -106,8 +106,9 @@ func (a *execution) score(ctx context.Context, j *job, e plan.Evaluation) (*ledg
 			return nil, fmt.Errorf("read the entry that came first: %w", err)
 		}
 	}
+	key := made.Key
 	a.mu.Lock()
-	a.byKey[made.Key] = made
+	a.byKey[key] = made
 	a.mu.Unlock()
 	return made, nil
 }

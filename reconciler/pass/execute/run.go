@@ -45,17 +45,33 @@ func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
 	for i, s := range work {
 		all.Go(func() {
 			defer close(a.ended[s.Ref])
-			if why := a.await(s); why != "" && s.Held == "" {
-				out[i] = a.hold(s, why)
-				return
-			}
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out[i] = a.step(ctx, s)
+			out[i] = a.guarded(s, func() Outcome {
+				if why := a.await(s); why != "" && s.Held == "" {
+					return a.hold(s, why)
+				}
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				return a.step(ctx, s)
+			})
 		})
 	}
 	all.Wait()
 	return out
+}
+
+// guarded does s by f, which may panic: that ends s, and neither the others nor the process.
+func (a *execution) guarded(s plan.Step, f func() Outcome) (o Outcome) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		err := fmt.Errorf("%s: %w", s.Ref, fault.Panicked(p))
+		o = Outcome{Ref: s.Ref, Do: s.Do, End: Failed, Text: err.Error(), Error: err}
+		defer func() { _ = recover() }() // it may be the telling that panics
+		a.fail(s, err)
+	}()
+	return f()
 }
 
 type execution struct {
