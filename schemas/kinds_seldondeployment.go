@@ -4,7 +4,11 @@ package schemas
 
 import (
 	"maps"
+	"path"
 	"slices"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
 
 // SeldonDeploymentTarget is a SeldonDeployment of Seldon Core 1 with the deployment's name, and a predictor of it for each release. A container before the image's brings the model to /mnt/models and verifies it.
@@ -17,9 +21,9 @@ type SeldonDeploymentTarget struct {
 	Gateway string `json:"gateway" jsonschema:"required,pattern=^[a-z0-9]([-a-z0-9.]{0\\,251}[a-z0-9])?(:[1-9][0-9]{0\\,4})?$" part:"key"`
 	// ContainerPort is where the server listens.
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=9000" part:"key"`
-	// Parameters are those of the graph's model, as texts, which Seldon hands to the server in PREDICTIVE_UNIT_PARAMETERS; model_uri is /mnt/models where they do not say it.
+	// Parameters are those of the graph's model, as texts, which Seldon hands to the server in PREDICTIVE_UNIT_PARAMETERS; model_uri is /mnt/models where they do not say it. One that names another place for a model, such as another model_uri or any address, is refused.
 	Parameters map[string]string `json:"parameters,omitempty" part:"key"`
-	// Variables are those of the server's environment, such as MLSERVER_MODELS_DIR. Nothing in them is secret: the cluster shows them.
+	// Variables are those of the server's environment, such as MLSERVER_MODELS_DIR. Nothing in them is secret: the cluster shows them. One by which a server is told of another place for a model is refused.
 	Variables map[string]string `json:"variables,omitempty" part:"key"`
 	// Replicas is how many pods serve.
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
@@ -51,6 +55,9 @@ func (t *SeldonDeploymentTarget) check(c *checker, d *document) {
 	}
 	words(d, field+".parameters", t.Parameters)
 	words(d, field+".variables", t.Variables)
+	for _, name := range t.Elsewhere() {
+		d.problem(field+"."+name, "may have the server load another model than the one that is verified; remove it, or where it is the path of a model, write %s or one below it", SeldonModels)
+	}
 	if name := d.decl.Ref().Name; len(name) > MostSeldonName {
 		d.problem("metadata.name", "%s is longer than the %d letters that Seldon has room for; shorten it", short(name), MostSeldonName)
 	}
@@ -67,4 +74,41 @@ func words(d *document, field string, all map[string]string) {
 			d.problem(field, "%s cannot be a name there; use letters, digits and underscores", short(name))
 		}
 	}
+}
+
+// SeldonModels is where the verified model is in a container of Seldon Core 1.
+const SeldonModels = "/mnt/models"
+
+var (
+	// placesOfModels end the names by which servers are told where a model is: model_uri of Seldon's, MLSERVER_MODELS_DIR, MODEL_BASE_PATH of
+	// TensorFlow Serving's, pretrained_model and MODEL_ID of those of Hugging Face.
+	placesOfModels = lazyregexp.New(`(?i)(^|_)((models?|storage|artifacts?|repository)(_?(base|config))?_?(uri|url|path|dir|root|file|id|name_?or_?path)|base_?path|pretrained_?(model|tokenizer)|optimum_?model)$`)
+	// settingsOfModels begin the names of variables that hold such a place among others, or choose what looks for models.
+	settingsOfModels = lazyregexp.New(`(?i)^(predictive_unit_|mlserver_model_(parameters|extra|repository_implementation))`)
+	endpoints        = lazyregexp.New(`(?i)(^|_)endpoint$`)
+)
+
+// Elsewhere are the fields that may lead the server to another model than the one that is brought and verified: those by which the known
+// servers are told of one. What the image itself reads, nobody can tell.
+func (t *SeldonDeploymentTarget) Elsewhere() (fields []string) {
+	for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
+		value := t.Parameters[name]
+		if placesOfModels.MatchString(name) && !belowModels(value) || endpoints.MatchString(name) || strings.Contains(value, "://") {
+			fields = append(fields, "parameters."+name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Variables)) {
+		value := t.Variables[name]
+		ofSeldon := strings.HasPrefix(strings.ToLower(name), "seldon_") && strings.Contains(value, "://")
+		if placesOfModels.MatchString(name) && !belowModels(value) || settingsOfModels.MatchString(name) || ofSeldon {
+			fields = append(fields, "variables."+name)
+		}
+	}
+	return fields
+}
+
+// belowModels tells whether a path is that of the verified model, or of a part of it.
+func belowModels(at string) bool {
+	at = path.Clean(at)
+	return at == SeldonModels || strings.HasPrefix(at, SeldonModels+"/")
 }

@@ -52,6 +52,8 @@ func checkSeldonDeployment(r port.Release) error {
 		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
 	case r.Model.Digest == "":
 		return wrong("name a model", "it has no model, and Seldon serves nothing else")
+	case len(t.Elsewhere()) > 0:
+		return wrong("remove it, or where it is the path of a model, write "+modelsAt+" or one below it", "spec.target.seldonDeployment.%s may have the server load another model than the one that is verified", t.Elsewhere()[0])
 	}
 	return checkServed(r)
 }
@@ -71,7 +73,9 @@ func (w *work) predict(r port.Release) {
 	its := map[string]string{"model_uri": modelsAt}
 	maps.Copy(its, t.Parameters)
 	for _, name := range slices.Sorted(maps.Keys(its)) {
-		parameters = append(parameters, map[string]any{"name": name, "type": "STRING", "value": its[name]})
+		one := variable(name, its[name]) // Seldon puts them into a variable, where $(NAME) would become others' text, and with it other parameters
+		one["type"] = "STRING"
+		parameters = append(parameters, one)
 	}
 	ready := map[string]any{"path": r.Ready, "port": listens}
 	spec["containers"] = []any{map[string]any{

@@ -212,6 +212,14 @@ func TestAPredictorThatIsBegunHasNoRequests(t *testing.T) {
 	}
 }
 
+func TestASeldonDeploymentThatLoadsAnotherModelIsRefused(t *testing.T) {
+	t.Parallel()
+	s := onCore1(t)
+	r := s.predicts("one", "1")
+	r.SeldonDeployment.Parameters = map[string]string{"model_uri": "s3://theirs/model"}
+	s.refused(r, fault.Invalid, "spec.target.seldonDeployment.parameters.model_uri may have the server load another model", "/mnt/models")
+}
+
 func TestSeldonDeploymentsNeedTheirKindAndTouchNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	s := onCore1(t, func(o *kubetest.Options) { o.Lacks = []string{"seldondeployments"} })
@@ -274,7 +282,7 @@ func TestASeldonDeploymentHasTheFieldsOfItsCRD(t *testing.T) {
 	plan := func(version string) *work {
 		r := s.predicts("one", version)
 		k := &r.SeldonDeployment.SeldonDeploymentTarget
-		k.Replicas, k.ContainerPort, k.Parameters, k.Variables = 2, 8080, map[string]string{"method": "predict_proba"}, map[string]string{"MLSERVER_DEBUG": "$(HOME)"}
+		k.Replicas, k.ContainerPort, k.Parameters, k.Variables = 2, 8080, map[string]string{"method": "predict_proba", "note": "$(MLSERVER_DEBUG)"}, map[string]string{"MLSERVER_DEBUG": "$(HOME)"}
 		k.Pods = schemas.Pods{
 			Worker: s.worker, ServiceAccount: "models", NodeSelector: map[string]string{"disk": "ssd"}, PullSecrets: []string{"registry"},
 			Resources: schemas.PodResources{CPU: "1", Memory: "1Gi", GPU: 1}, Tolerations: []schemas.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}},
@@ -307,7 +315,7 @@ func TestASeldonDeploymentHasTheFieldsOfItsCRD(t *testing.T) {
 	if err := json.Unmarshal(raw, &o); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(raw), `"value":"predict_proba"`) || !strings.Contains(string(raw), `"value":"$$(HOME)"`) || !strings.Contains(string(raw), `"value":"/mnt/models"`) {
+	if !strings.Contains(string(raw), `"value":"predict_proba"`) || !strings.Contains(string(raw), `"value":"$$(HOME)"`) || !strings.Contains(string(raw), `"value":"$$(MLSERVER_DEBUG)"`) || !strings.Contains(string(raw), `"value":"/mnt/models"`) {
 		t.Errorf("it is %s", raw)
 	}
 	spec(o, "predictors", 0)["modelURI"] = "x"
