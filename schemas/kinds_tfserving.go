@@ -48,6 +48,9 @@ func (t *TFServingTarget) check(c *checker, d *document) {
 		return
 	}
 	p := ProjectOf([]Declaration{c.project.decl})
+	if p != nil && d.decl.Ref().Name == takenModel && p.ModelServers[t.Server].Folder == "" && p.ModelServers[t.Server].InStore {
+		d.problem("metadata.name", "%s is where the versions of all models lie in the store of model server %s, which has no folder; rename the deployment, or give the server a folder", takenModel, short(t.Server))
+	}
 	if p == nil || c.project.has("spec.modelServers."+t.Server) {
 		return
 	}
@@ -57,6 +60,9 @@ func (t *TFServingTarget) check(c *checker, d *document) {
 	}
 	d.problem(field+".server", "%s is none of the project's modelServers%s", short(t.Server), meantOr(t.Server, names, "declare it in "+Root+" below spec.modelServers"))
 }
+
+// takenModel is no name of a model where a server has all in the store: there its versions lie beside what is noted of each model.
+const takenModel = "models"
 
 // checkDivided refuses what a label does not do: it leads to one version.
 func (t *TFServingTarget) checkDivided(d *document, r *Rollout) {

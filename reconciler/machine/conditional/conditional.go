@@ -92,10 +92,24 @@ func (f *Files) Write(ctx context.Context, name string, content []byte) error {
 	return fault.WithHint(fault.New(fault.Conflict, "write %s in the store: %w", name, errors.Join(ErrOvertaken, err)), "run the command again: it uses what is there now")
 }
 
-// Remove removes a file; one that is not there is no error.
+// Remove removes a file that is still what was read or written; one that is not there is no error. It looks just before it removes: not every
+// server of S3 knows a removal with a condition, so that what is written between the two goes.
 func (f *Files) Remove(ctx context.Context, name string) error {
+	there, err := f.in.Stat(ctx, f.key(name))
+	switch {
+	case err != nil && fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent):
+		f.seen[name] = ""
+		return nil
+	case err != nil:
+		return err
+	case there.ETag != f.seen[name]:
+		return fault.WithHint(fault.New(fault.Conflict, "remove %s from the store: %w", name, ErrOvertaken), "run the command again: it uses what is there now")
+	}
+	if err := f.in.Delete(ctx, f.key(name)); err != nil {
+		return err
+	}
 	f.seen[name] = ""
-	return f.in.Delete(ctx, f.key(name))
+	return nil
 }
 
 // probe begins the name of what is written to see what the bucket's server does.

@@ -114,6 +114,36 @@ func TestWhatWasWrittenOnceIsNoConflict(t *testing.T) {
 	}
 }
 
+func TestWhatSomebodyElseWroteIsNotRemoved(t *testing.T) {
+	b := s3(t)
+	mine, theirs := below(t, b), below(t, b)
+	if err := mine.Write(t.Context(), "one", []byte("mine")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := theirs.Read(t.Context(), "one", 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := theirs.Write(t.Context(), "one", []byte("theirs")); err != nil {
+		t.Fatal(err)
+	}
+	for what, f := range map[string]*conditional.Files{"it is another than was written": mine, "it was never read": below(t, b)} {
+		if err := f.Remove(t.Context(), "one"); !errors.Is(err, conditional.ErrOvertaken) || fault.Of(err) != fault.Conflict || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if text, err := mine.Read(t.Context(), "one", 100); err != nil || string(text) != "theirs" {
+		t.Errorf("%q, %v", text, err)
+	}
+	for range 2 { // what is not there is no error
+		if err := mine.Remove(t.Context(), "one"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := theirs.Read(t.Context(), "one", 100); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
 func TestAPlaceWithoutConditionsIsRefused(t *testing.T) {
 	d, err := bucket.Dir(t.TempDir())
 	if err != nil {

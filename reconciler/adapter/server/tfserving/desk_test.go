@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server/tfserving/tfservingtest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
+	"github.com/vishwaops/vishwa/reconciler/machine/conditional"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -290,4 +292,33 @@ func (b s3) text(t *testing.T, key string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// TestWhatAnotherReplicaServesIsNotTakenAway by one that read before the other wrote.
+func TestWhatAnotherReplicaServesIsNotTakenAway(t *testing.T) {
+	s := allInStore(t)
+	s.apply(s.release("one", "1"))
+	late := s.server.(*server)
+	p := place{"main", late.o.Servers["main"]}
+	root, err := late.enter(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	w := &work{server: late, name: "one", place: p, root: root}
+	if w.rec, _, err = late.readRecord(t.Context(), root, "one"); err != nil {
+		t.Fatal(err)
+	}
+	s.server = s.open("another", s.key)
+	two := s.release("one", "2")
+	l := s.apply(two)
+	was := s.kept()
+	if err := w.clear(t.Context()); !errors.Is(err, conditional.ErrOvertaken) || fault.Of(err) != fault.Conflict {
+		t.Errorf("the late one: %v", err)
+	}
+	w.number, w.made = 2, true
+	w.undo(errKilled)
+	if now := s.kept(); !slices.Equal(now, was) || s.observe("one").Health != port.Ready || !strings.Contains(s.ask(l), `"2"`) {
+		t.Errorf("the store has %q and had %q", now, was)
+	}
 }

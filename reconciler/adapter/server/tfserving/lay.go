@@ -133,8 +133,19 @@ func holds(root *os.Root, name string, d digest.Digest) bool {
 	return err == nil && got == d
 }
 
+// unchanged sees that nobody else wrote in the store what is noted of the model since it was read: what it names is removed after that alone.
+func (w *work) unchanged(ctx context.Context) error {
+	if w.root.stored == nil {
+		return nil
+	}
+	return w.writeRecord(ctx)
+}
+
 // clear removes all that is ours of the model.
 func (w *work) clear(ctx context.Context) error {
+	if err := w.unchanged(ctx); err != nil {
+		return err
+	}
 	for number := range w.rec.Versions {
 		if err := w.drop(ctx, number); err != nil {
 			return err

@@ -308,8 +308,8 @@ func (w *work) undo(why error) {
 	if at := w.rec.Served; at != nil {
 		text = w.config([]int64{at.Version}, map[string]int64{at.Label: at.Version})
 	}
-	var err error
-	if w.made { // before a config of others, which may lead to the largest number that is there
+	err := w.unchanged(ctx)
+	if err == nil && w.made { // before a config of others, which may lead to the largest number that is there
 		err = w.drop(ctx, w.number)
 	}
 	if err == nil {
