@@ -95,7 +95,7 @@ func placeChecks(ctx context.Context, s *station, in *pass.Intent) (out []check)
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Project.Runners)) {
-		out = append(out, checked("runner "+name, "nothing is known that keeps a run from being begun; it was not asked", s.Ready(ctx, in.Project, pass.Place{Runner: name})))
+		out = append(out, checked("runner "+name, "nothing is known that keeps a run from being begun; it was not asked", s.Ready(ctx, in.Project, []pass.Place{{Runner: name}})[0]))
 	}
 	served := map[string]bool{}
 	for _, d := range in.Decls {
@@ -104,7 +104,7 @@ func placeChecks(ctx context.Context, s *station, in *pass.Intent) (out []check)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(served)) {
-		out = append(out, checked("cluster "+name, "nothing is known that keeps a deployment from being begun; it was not asked", s.Ready(ctx, in.Project, pass.Place{Cluster: name, Brought: true})))
+		out = append(out, checked("cluster "+name, "nothing is known that keeps a deployment from being begun; it was not asked", s.Ready(ctx, in.Project, []pass.Place{{Cluster: name, Brought: true}})[0]))
 	}
 	return out
 }

@@ -39,26 +39,6 @@ func packs(o Options, kept port.Store, envs sandbox.Environments) port.Packager 
 	return out
 }
 
-// packable tells what will keep pkg from being packed: Denied is what the owner of this machine does not let it. A pull request declares
-// whom to ask, with this machine's credentials: nobody is asked for it.
-func packable(ctx context.Context, env port.Env, pkg port.Package, unreviewed bool) error {
-	if err := packager.Allowed(env, pkg); err != nil || unreviewed {
-		return err
-	}
-	within, done := context.WithTimeout(ctx, observeWithin)
-	defer done()
-	err := packager.Ready(within, env, pkg)
-	switch {
-	case err == nil || ctx.Err() != nil:
-		return nil // what ends the command is told by itself
-	case within.Err() != nil:
-		return fault.WithHint(fault.New(fault.Transient, "its registries did not answer within %s", observeWithin), "see that they are up; it is tried all the same")
-	case fault.Of(err) == fault.Denied: // by a registry, which may let another machine in
-		return fault.WithHint(fault.New(fault.Missing, "%w", err), "%s", fault.HintOf(err))
-	}
-	return err
-}
-
 // PackageRef names a package in a registry.
 type PackageRef struct {
 	At        port.Registry

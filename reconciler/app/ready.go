@@ -1,5 +1,5 @@
 // What will keep a run or a deployment from being begun, as far as this machine knows it by itself: a plan says it before anything is
-// done. No tool and no network is asked, but the registries of a package that the tracked branch declares.
+// done. No tool and no network is asked, but the registries of a package (packable.go).
 
 package app
 
@@ -19,8 +19,23 @@ import (
 
 // ready is pass.Reconciler.Ready. What a pull request declares is held against what the controller's file lets it reach, and nothing more
 // of the machine is told.
-func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) func(context.Context, *schemas.Project, pass.Place) error {
-	return func(ctx context.Context, project *schemas.Project, at pass.Place) error {
+func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) func(context.Context, *schemas.Project, []pass.Place) []error {
+	one := h.readyAt(o, place, base)
+	return func(ctx context.Context, project *schemas.Project, places []pass.Place) []error {
+		out := make([]error, len(places))
+		for i, at := range places {
+			if at.Package == nil {
+				out[i] = one(project, at)
+			}
+		}
+		h.packable(ctx, o, places, out)
+		return out
+	}
+}
+
+// readyAt is ready of a place that is no package's: nobody is asked.
+func (h *Repository) readyAt(o Options, place StoreRef, base runner.RemoteConfig) func(*schemas.Project, pass.Place) error {
+	return func(project *schemas.Project, at pass.Place) error {
 		if at.Cluster != "" {
 			declared, ok := project.Clusters[at.Cluster]
 			if !ok {
@@ -49,9 +64,6 @@ func (h *Repository) ready(o Options, place StoreRef, base runner.RemoteConfig) 
 		}
 		if at.Engine != "" {
 			return engine(o, at.Engine)
-		}
-		if at.Package != nil {
-			return packable(ctx, o.Env, *at.Package, o.Isolation != nil || at.Declared)
 		}
 		declared, ok := project.Runners[at.Runner]
 		if !ok {

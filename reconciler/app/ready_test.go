@@ -65,7 +65,7 @@ func TestAControllersTokenGoesToTheRunnersOfItsFile(t *testing.T) {
 		if _, err := h.elsewhere(project, place, base, listed)[name].Open(); err != nil {
 			t.Errorf("%s, which is listed: %v", name, err)
 		}
-		if err := h.ready(Options{Env: env, Reach: &wrap.Reach{}}, place, base)(t.Context(), project, pass.Place{Runner: name}); fault.Of(err) != fault.Denied || err == nil {
+		if err := h.ready(Options{Env: env, Reach: &wrap.Reach{}}, place, base)(t.Context(), project, []pass.Place{{Runner: name}})[0]; fault.Of(err) != fault.Denied || err == nil {
 			t.Errorf("the plan says of %s: %v", name, err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 	}
 	env := port.Env{Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }}
 	for _, isolated := range []*Isolation{nil, {}} { // also of a pull request
-		err := (&Repository{}).ready(Options{Env: env, Reach: &wrap.Reach{Runners: []string{"ssh://ml@gpu-box"}}, Isolation: isolated}, StoreRef{}, runner.RemoteConfig{})(t.Context(), project, pass.Place{Engine: "ssh://root@gpu-box"})
+		err := (&Repository{}).ready(Options{Env: env, Reach: &wrap.Reach{Runners: []string{"ssh://ml@gpu-box"}}, Isolation: isolated}, StoreRef{}, runner.RemoteConfig{})(t.Context(), project, []pass.Place{{Engine: "ssh://root@gpu-box"}})[0]
 		if fault.Of(err) != fault.Denied || err == nil || !strings.Contains(fault.HintOf(err), "runners of this repository") {
 			t.Errorf("an engine that is not listed: %v", err)
 		}
@@ -139,7 +139,7 @@ func TestAPlanSaysWhatKeepsARunFromBeingBegun(t *testing.T) {
 			if c.isol {
 				o.Isolation = &Isolation{}
 			}
-			err := (&Repository{}).ready(o, StoreRef{Dir: t.TempDir(), Away: c.away}, runner.RemoteConfig{Env: env, Worker: workerProgram(env.Self)})(t.Context(), project, c.at)
+			err := (&Repository{}).ready(o, StoreRef{Dir: t.TempDir(), Away: c.away}, runner.RemoteConfig{Env: env, Worker: workerProgram(env.Self)})(t.Context(), project, []pass.Place{c.at})[0]
 			if (err == nil) != (c.says == "") || err != nil && (!strings.Contains(err.Error(), c.says) || !strings.Contains(fault.HintOf(err), c.hints)) {
 				t.Errorf("%v (%s)", err, fault.HintOf(err))
 			}
@@ -185,7 +185,7 @@ func TestAPackageIsKnownNotToBePackable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
 			o := Options{Env: port.Env{Bounds: c.bounds, Lookup: func(string) (string, bool) { return "", false }}, Isolation: c.isol}
-			err := (&Repository{}).ready(o, StoreRef{}, runner.RemoteConfig{})(t.Context(), &schemas.Project{}, pass.Place{Package: &c.of, Declared: c.pull})
+			err := (&Repository{}).ready(o, StoreRef{}, runner.RemoteConfig{})(t.Context(), &schemas.Project{}, []pass.Place{{Package: &c.of, Declared: c.pull, Acts: true}})[0]
 			if (err == nil) != (c.says == "") || err != nil && (fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || fault.HintOf(err) == "") {
 				t.Errorf("%v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
 			}

@@ -110,6 +110,7 @@ func (h *Reconciler) observeAndPlan(ctx context.Context, in *Intent, rev port.Re
 	if err != nil {
 		return plan.Plan{}, nil, err
 	}
+	w.acts = true
 	return h.decide(ctx, w, o)
 }
 

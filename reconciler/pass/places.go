@@ -4,6 +4,7 @@ package pass
 
 import (
 	"context"
+	"errors"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -25,7 +26,13 @@ type Place struct {
 	Apart           bool   // a deployment that reads nothing of the store
 	Package         *port.Package
 	Declared        bool // by a pull request: whoever a package names is not asked
+	Acts            bool // the plan is to be carried out: whoever a package names is asked
 }
+
+// Unasked is the error of a place that nobody asked, and why.
+type Unasked struct{ Why string }
+
+func (u Unasked) Error() string { return u.Why }
 
 // placeOf is where a step of p, which is made for w, is carried out; the zero Place is this machine.
 func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {
@@ -42,7 +49,7 @@ func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {
 		is := spec.Serves()
 		return Place{Cluster: is.Cluster, ModelServer: is.ModelServer, Engine: is.Engine, Brought: is.Worker != "" || is.Bytes == schemas.BytesTrusted, Apart: is.Cluster != "" && !is.Fetches}
 	case schemas.Packs:
-		return Place{Package: w.packing(p, n, spec.Packs()), Declared: w.Base != nil}
+		return Place{Package: w.packing(p, n, spec.Packs()), Declared: w.Base != nil, Acts: w.acts}
 	case schemas.Runnable:
 		at.External = spec.Delegates() != nil
 	}
@@ -72,27 +79,42 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 	if h.Ready == nil {
 		return nil
 	}
-	known := map[Place]error{}
+	var places []Place
+	index := map[Place]int{}
+	of := map[schemas.Ref]int{}
 	for _, s := range p.Work() {
 		at := w.placeOf(p, s.Ref)
 		if at == (Place{}) || s.Do == plan.Retire {
 			continue
 		}
-		err, asked := known[at]
-		if !asked {
-			err = h.Ready(ctx, w.Project, at)
-			known[at] = err
+		i, known := index[at]
+		if !known {
+			i = len(places)
+			index[at], places = i, append(places, at)
 		}
-		if err == nil {
-			continue
+		of[s.Ref] = i
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	errs := h.Ready(ctx, w.Project, places)
+	for _, s := range p.Work() {
+		if i, has := of[s.Ref]; has && errs[i] != nil {
+			out = append(out, places[i].finding(s.Ref, errs[i]))
 		}
-		f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: s.Ref, Message: at.cannot() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
-		if fault.Of(err) == fault.Denied {
-			f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, at.words()+": "+err.Error()
-		}
-		out = append(out, f)
 	}
 	return out
+}
+
+// finding tells of ref, which is to be carried out at p, what keeps it from that.
+func (p Place) finding(ref schemas.Ref, err error) ledger.Finding {
+	f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: ref, Message: p.cannot() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
+	if unasked := (Unasked{}); errors.As(err, &unasked) {
+		f.Rule, f.Level, f.Message = "place/unasked", ledger.Note, "its registries were not asked: "+err.Error()
+	} else if fault.Of(err) == fault.Denied {
+		f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, p.words()+": "+err.Error()
+	}
+	return f
 }
 
 // passFindings tell of the steps of p that would pass on, or reach, what the owner of the machine does not let them have.

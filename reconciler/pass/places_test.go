@@ -25,12 +25,15 @@ func TestWhatCannotBeBegunIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, w := newHouse(here)
 			asked := map[Place]int{}
-			h.Ready = func(_ context.Context, p *schemas.Project, at Place) error {
-				asked[at]++
+			h.Ready = func(_ context.Context, p *schemas.Project, places []Place) (out []error) {
+				for _, at := range places {
+					asked[at]++
+					out = append(out, fault.WithHint(fault.New(c.kind, "it is not so"), "make it so"))
+				}
 				if _, ok := p.Runners["dags"]; !ok {
 					t.Error("the project is another one")
 				}
-				return fault.WithHint(fault.New(c.kind, "it is not so"), "make it so")
+				return out
 			}
 			s, err := h.Preview(t.Context())
 			if err != nil {

@@ -54,9 +54,9 @@ type Reconciler struct {
 	// Isolation is what would keep a run of this repository apart from this machine; nil: not
 	// known. It may be asked of the machine, and is asked where an environment wants it.
 	Isolation func(ctx context.Context) *port.Isolation
-	// Ready tells what will keep anything from being begun at a place of project, as far as that is known without asking there; of a package its
-	// registries are asked. Denied: the owner of this machine does not let it. Nil: not known.
-	Ready func(ctx context.Context, project *schemas.Project, at Place) error
+	// Ready tells, of each of places of project, what will keep anything from being begun there, as far as that is known without asking there; of
+	// a package its registries are asked. Denied: the owner of this machine does not let it. Unasked: they were not. Nil: not known.
+	Ready func(ctx context.Context, project *schemas.Project, places []Place) []error
 	// Bounds are what the declarations may use of what is this machine's; nil: all of it.
 	Bounds port.Bounds
 	// Remote is where the repository comes from, without credentials; for provenance.

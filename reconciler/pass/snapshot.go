@@ -160,6 +160,7 @@ type Snapshot struct {
 	Revision port.Revision
 	Dirty    bool // the tree is not the revision's
 	preview  bool // the tree is the work tree
+	acts     bool // what is planned for it is to be carried out
 	plan.Observed
 	trees func(ctx context.Context, sha string) (fs.FS, error)
 

@@ -6,7 +6,11 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -25,11 +29,48 @@ func Allowed(env port.Env, pkg port.Package) error {
 	return env.MayUse(registry.Place(pkg.Image.Base))
 }
 
-// Ready tells why pkg could not be packed: of its model where it is known, of the base of its image, of this machine, and of the
-// registry that is to have it. No layer is read, and nothing is sent. What of a registry only shows when bytes arrive stays to be seen: a quota, and
-// tags that do not move.
-func Ready(ctx context.Context, env port.Env, pkg port.Package) error {
-	p := &packer{env: env}
+// Ready tells, of each of all, why it could not be packed: of its model where it is known, of the base of its image, of this machine, and of the
+// registry that is to have it. No layer is read, and nothing is sent. They are asked side by side, and each base and each repository once. What of a
+// registry only shows when bytes arrive stays to be seen: a quota, and tags that do not move.
+func Ready(ctx context.Context, env port.Env, all []port.Package) []error {
+	a := &asking{packer: &packer{env: env}, bases: map[asked]func() (registry.Base, error){}, targets: map[asked]func() error{}}
+	errs := make([]error, len(all))
+	var side errgroup.Group
+	side.SetLimit(atOnce)
+	for i, pkg := range all {
+		side.Go(func() error {
+			if errs[i] = a.ready(ctx, pkg); errs[i] != nil && ctx.Err() != nil {
+				errs[i] = fault.New(fault.Cancelled, "ask the registries of package %s: %w", pkg.Name, ctx.Err())
+			}
+			return nil
+		})
+	}
+	_ = side.Wait() // each has its own
+	return errs
+}
+
+const atOnce = 32 // packages that are asked for
+
+// asking is what registries answered in one round.
+type asking struct {
+	*packer
+	mu      sync.Mutex
+	bases   map[asked]func() (registry.Base, error)
+	targets map[asked]func() error
+}
+
+// asked is what a registry is asked for, and how.
+type asked struct{ name, platform, plain string }
+
+// plainly says whether TLS is used: as declared, or as the address has it.
+func plainly(declared *bool) string {
+	if declared == nil {
+		return ""
+	}
+	return strconv.FormatBool(*declared)
+}
+
+func (a *asking) ready(ctx context.Context, pkg port.Package) error {
 	var layers []modelpack.Layer
 	var err error
 	if len(pkg.Model.Files) > 0 {
@@ -38,23 +79,19 @@ func Ready(ctx context.Context, env port.Env, pkg port.Package) error {
 		}
 	}
 	if pkg.Image != nil {
-		if err := p.buildable(ctx, pkg, len(layers)); err != nil {
+		if err := a.buildable(ctx, pkg, len(layers)); err != nil {
 			return fmt.Errorf("build the image that serves %s: %w", pkg.Name, err)
 		}
 	}
-	to, err := p.open(pkg.At)
-	if err != nil {
-		return err
-	}
-	return to.Answers(ctx)
+	return a.answers(ctx, pkg.At)
 }
 
 // buildable tells why no image could be built over the base, beside a model of so many layers.
-func (p *packer) buildable(ctx context.Context, pkg port.Package, model int) error {
+func (a *asking) buildable(ctx context.Context, pkg port.Package, model int) error {
 	if _, _, err := codeLayer(pkg.Image, nil); err != nil {
 		return err
 	}
-	base, err := p.base(ctx, pkg)
+	base, err := a.baseOf(ctx, pkg)
 	if err != nil {
 		return err
 	}
@@ -62,6 +99,38 @@ func (p *packer) buildable(ctx context.Context, pkg port.Package, model int) err
 		return err
 	}
 	return madeHere(pkg.Image)
+}
+
+// baseOf is the base of pkg's image, which is read once.
+func (a *asking) baseOf(ctx context.Context, pkg port.Package) (registry.Base, error) {
+	is := asked{pkg.Image.Base, pkg.Image.Platform, plainly(a.plainBase(pkg))}
+	a.mu.Lock()
+	read := a.bases[is]
+	if read == nil {
+		read = sync.OnceValues(func() (registry.Base, error) { return a.base(ctx, pkg) })
+		a.bases[is] = read
+	}
+	a.mu.Unlock()
+	return read()
+}
+
+// answers tells why nothing could be sent to a repository, which is asked once.
+func (a *asking) answers(ctx context.Context, at port.Registry) error {
+	is := asked{name: at.Repository, plain: plainly(at.PlainHTTP)}
+	a.mu.Lock()
+	ask := a.targets[is]
+	if ask == nil {
+		ask = sync.OnceValue(func() error {
+			to, err := a.open(at)
+			if err != nil {
+				return err
+			}
+			return to.Answers(ctx)
+		})
+		a.targets[is] = ask
+	}
+	a.mu.Unlock()
+	return ask()
 }
 
 // layersOf shares the files of pkg's model out.
@@ -78,11 +147,16 @@ func (p *packer) base(ctx context.Context, pkg port.Package) (registry.Base, err
 	if err := Allowed(p.env, pkg); err != nil {
 		return registry.Base{}, err
 	}
-	o := registry.Options{Lookup: p.env.Lookup}
-	if to, err := p.open(pkg.At); err == nil && strings.HasPrefix(registry.Place(pkg.Image.Base), "oci://"+to.Host()+"/") {
-		o.PlainHTTP = pkg.At.PlainHTTP
-	}
+	o := registry.Options{Lookup: p.env.Lookup, PlainHTTP: p.plainBase(pkg)}
 	return registry.OpenBase(ctx, o, pkg.Image.Base, pkg.Image.Platform)
+}
+
+// plainBase is what is declared of TLS for the base of pkg's image: where it is of the same registry, what is declared for that.
+func (p *packer) plainBase(pkg port.Package) *bool {
+	if to, err := p.open(pkg.At); err == nil && strings.HasPrefix(registry.Place(pkg.Image.Base), "oci://"+to.Host()+"/") {
+		return pkg.At.PlainHTTP
+	}
+	return nil
 }
 
 // fitsOver tells whether an engine mounts what is laid over base: the model's layers, the environment, and the code.

@@ -60,7 +60,7 @@ func TestAPackagesRegistryIsAskedBeforeAnythingIsPacked(t *testing.T) {
 			if c.change != nil {
 				c.change(&order)
 			}
-			err := Ready(t.Context(), port.Env{}, order)
+			err := Ready(t.Context(), port.Env{}, []port.Package{order})[0]
 			if c.say == "" && err != nil || c.say != "" && (err == nil || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.say) || fault.HintOf(err) == "") {
 				t.Errorf("%v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
 			}
@@ -78,7 +78,7 @@ func TestAnEnvironmentThatWasSentIsMadeNowhere(t *testing.T) {
 	b := newBuilder(t, nil)
 	order := b.order(registry+"/team/price", base(t, registry+"/library/python", other, "usr/bin/python3"), "probe==1.0")
 	order.Image.Platform = "linux/" + other
-	if err := Ready(t.Context(), port.Env{}, order); err == nil || fault.Of(err) != fault.Invalid {
+	if err := Ready(t.Context(), port.Env{}, []port.Package{order})[0]; err == nil || fault.Of(err) != fault.Invalid {
 		t.Errorf("it was never made, and cannot be here: %v", err)
 	}
 	p := &packer{}
@@ -95,7 +95,7 @@ func TestAnEnvironmentThatWasSentIsMadeNowhere(t *testing.T) {
 			order.Known = append(order.Known, port.PackageLayer{Content: name})
 		}
 	}
-	if err := Ready(t.Context(), port.Env{}, order); err != nil {
+	if err := Ready(t.Context(), port.Env{}, []port.Package{order})[0]; err != nil {
 		t.Error(err)
 	}
 }

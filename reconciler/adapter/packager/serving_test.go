@@ -373,7 +373,7 @@ func TestAnImageThatCannotServeIsRefusedBeforeAnythingIsSent(t *testing.T) {
 			is := func(err error) bool {
 				return err != nil && fault.Of(err) == c.kind && strings.Contains(err.Error(), c.say) && fault.HintOf(err) != ""
 			}
-			if err := Ready(t.Context(), port.Env{Bounds: c.bounds}, order); c.early != (err != nil) || c.early && !is(err) {
+			if err := Ready(t.Context(), port.Env{Bounds: c.bounds}, []port.Package{order})[0]; c.early != (err != nil) || c.early && !is(err) {
 				t.Errorf("before it is packed: %v (%v; %s)", err, fault.Of(err), fault.HintOf(err))
 			}
 			_, err := b.packager.Push(t.Context(), order)
