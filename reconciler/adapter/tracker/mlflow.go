@@ -35,7 +35,7 @@ const (
 	tagSince      = "vishwa.since"
 	tagBegun      = "vishwa.begun"  // that it was they, and then
 	tagFiles      = "vishwa.files"  // of a version: what its files were when they were put
-	tagModel      = "vishwa.model." // and a key: the model of MLflow that was begun for it, since when and by whom
+	tagModel      = "vishwa.model." // and a key: the model of MLflow that was begun for it, since when, by whom, and the proof
 	tagAlias      = "vishwa.alias." // and the alias: the version that we gave it to
 )
 

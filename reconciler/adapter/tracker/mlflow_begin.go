@@ -9,12 +9,20 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// begun is a model that has no version yet, as the registered model notes it: its id, since when, and who began it. other: somebody else is at it.
+// begunModel is what is signed of a model that is begun: which one it is, by whom, and when. Else whoever writes tags could have the files go to a
+// model of theirs, or hold the release for good.
+func (s *session) begunModel(name string, key digest.Digest, id, writer string, since int64) string {
+	return fmt.Sprintf("model of MLflow\n%sname %q\nmade by %q\nid %q\nbegun by %q at %d\n", s.where(), name, key, id, writer, since)
+}
+
+// begun is a model that has no version yet, as the registered model notes it: its id, since when, who began it, and the proof of that. other: somebody
+// else is at it.
 func (s *session) begun(ctx context.Context, name string, v port.TrackerVersion) (l *loggedModel, other bool, err error) {
 	if s.dry {
 		return nil, false, nil
@@ -23,15 +31,22 @@ func (s *session) begun(ctx context.Context, name string, v port.TrackerVersion)
 	if err := s.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got); err != nil {
 		return nil, false, err
 	}
-	note := strings.SplitN(valueOf(got.Model.Tags, tagModel+v.Key.Hex()), " ", 3)
-	if len(note) < 3 || !modelID.MatchString(note[0]) {
+	text := valueOf(got.Model.Tags, tagModel+v.Key.Hex())
+	if text == "" {
 		return nil, false, nil
 	}
+	text, proof, _ := strings.Cut(text, "\n") // a proof has lines
+	note := append(strings.SplitN(text, " ", 3), "", "")
+	id, writer := note[0], note[2]
 	since, _ := strconv.ParseInt(note[1], 10, 64)
-	if s.busy("model "+name, v.Entry, note[2], since) {
+	if !modelID.MatchString(id) || !s.own.Signed(s.begunModel(name, v.Key, id, writer, since), proof) {
+		s.note("model %s of entry %d: what is noted of it as begun is signed by no controller: it is begun anew", name, v.Entry)
+		return nil, false, nil
+	}
+	if s.busy("model "+name, v.Entry, writer, since) {
 		return nil, true, nil
 	}
-	l, err = s.logged(ctx, note[0])
+	l, err = s.logged(ctx, id)
 	return l, false, err
 }
 
@@ -39,6 +54,9 @@ var notInNames = strings.NewReplacer("/", "_", ":", "_", ".", "_", "%", "_", `"`
 
 // beginModel makes a model that has no files, and notes that it is ours.
 func (s *session) beginModel(ctx context.Context, name string, v port.TrackerVersion, run string) (*loggedModel, error) {
+	if err := s.canSign(); err != nil {
+		return nil, err
+	}
 	own := map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest)}
 	body := map[string]any{"experiment_id": s.experiment, "name": notInNames.Replace(name), "tags": s.tags(own, v.Tags)}
 	if run != "" {
@@ -74,7 +92,15 @@ func (s *session) beginModel(ctx context.Context, name string, v port.TrackerVer
 		}
 		s.models.found[l.id] = &made.Model
 	}
-	note := fmt.Sprintf("%s %d %s", l.id, s.env.Now().UnixMilli(), s.writer)
+	note := ""
+	if !s.dry {
+		since := s.env.Now().UnixMilli()
+		proof, err := s.own.Sign(s.begunModel(name, v.Key, l.id, s.writer, since))
+		if err != nil {
+			return nil, err
+		}
+		note = fmt.Sprintf("%s %d %s\n%s", l.id, since, s.writer, proof)
+	}
 	return &l, s.write(ctx, "registered-models/set-tag", map[string]string{"name": name, "key": tagModel + v.Key.Hex(), "value": note}, nil)
 }
 

@@ -353,6 +353,7 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 	"FilesThatOthersWroteAreNotWrittenOver":  othersFiles,
 	"TheSameFilesPutAgainAreNoted":           sameFiles,
 	"WhereOthersPutFilesNothingIsGoneOnWith": othersBegan,
+	"WhatNobodySignedAsBegunHoldsNothingUp":  notedByOthers,
 	"WhoIsCutOffBeforeTheNoteBeginsAnother":  cutBeforeNote,
 	"BytesThatAreNotWhatTheyAreNamedGoNowhere": func(t *testing.T, b *filesBench) {
 		p, _ := released(t)

@@ -4,6 +4,7 @@ package tracker
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -206,6 +207,36 @@ func othersBegan(t *testing.T, b *filesBench) {
 	}
 	if r := b.record(t, p); r.Writes != 0 || len(r.Notes) != 0 {
 		t.Errorf("it does not settle: %+v", r)
+	}
+}
+
+// notedByOthers: what is noted as begun and that no controller signed holds nothing up, and sends no files to a model of theirs. What one signed is left to
+// whoever began it.
+func notedByOthers(t *testing.T, b *filesBench) {
+	p, _ := released(t)
+	p.Models[0].Versions = p.Models[0].Versions[:1]
+	p.Models[0].Serves = map[string]digest.Digest{"production": p.Models[0].Versions[0].Key}
+	content := p.Content
+	p.Content = nil // it is cut off before the first file
+	if _, err := b.tracker("one", nil).Record(t.Context(), p, false); err == nil {
+		t.Fatal("it was not cut off")
+	}
+	p.Content = content
+	if r, err := b.tracker("two", nil).Record(t.Context(), p, false); err != nil || r.Left != 1 {
+		t.Errorf("under way: %+v, %v", r, err)
+	}
+	experiment := b.experimentID(t)
+	begun := slices.Collect(maps.Keys(b.there(t, experiment, p.Ledger)))
+	key := tagModel + p.Models[0].Versions[0].Key.Hex()
+	note := fmt.Sprintf("%s %d mallory\n%s", begun[0], env(nil).Now().UnixMilli(), mac("begun"))
+	b.rest.ask(t, "POST", "registered-models/set-tag", map[string]string{"name": p.Models[0].Name, "key": key, "value": note}, nil)
+	r, err := b.tracker("two", nil).Record(t.Context(), p, false)
+	if err != nil || r.Left != 0 || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "signed by no controller") {
+		t.Errorf("said to be begun: %+v, %v", r, err)
+	}
+	b.whole(t, p)
+	if there := b.there(t, experiment, p.Ledger); len(there) != 2 || there[begun[0]] == modelReady {
+		t.Errorf("there are %v, of %s", there, begun)
 	}
 }
 
