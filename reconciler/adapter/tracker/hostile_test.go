@@ -46,7 +46,7 @@ func TestAServerThatLiesMakesNothingEndlessOrTwice(t *testing.T) {
 	var m port.Tracker
 	ours := func(id, key, status string) string {
 		id = strings.Repeat("0", 32-len(id)) + id
-		proof := mac(sessionOf(m, p, "1").madeRun(digest.Digest(key), id))
+		proof := mac(sessionOf(m, p, "1").records().Run(digest.Digest(key), id))
 		return fmt.Sprintf(`{"info": {"run_id": %q, "status": %q}, "data": {"tags": [{"key": "vishwa.ledger", "value": "l"}, {"key": "vishwa.key", "value": %q}, {"key": "vishwa.proof", "value": %q}]}}`, id, status, key, proof)
 	}
 	next := func(n int) string { return fmt.Sprintf(`"next_page_token": "%d"`, n) }

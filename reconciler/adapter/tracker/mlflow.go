@@ -242,7 +242,7 @@ func (s *session) findExperiment(ctx context.Context) error {
 	if err = shaped(experimentID, made.ID); err != nil || got.Experiment.ID != "" {
 		return err
 	}
-	proof, err := s.own.Sign(s.madeExperiment(name, made.ID))
+	proof, err := s.own.Sign(s.records().MadeExperiment(name, made.ID))
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (s *session) renamed(ctx context.Context, name string) (id string, err erro
 		return "", fmt.Errorf("find experiment %s: %w", name, err)
 	}
 	for _, e := range got.Experiments {
-		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name || !s.own.Signed(s.madeExperiment(name, e.ID), valueOf(e.Tags, tagProof)) {
+		if valueOf(e.Tags, tagLedger) != s.p.Ledger || valueOf(e.Tags, tagExperiment) != name || e.Name == name || !s.own.Signed(s.records().MadeExperiment(name, e.ID), valueOf(e.Tags, tagProof)) {
 			continue
 		}
 		if err := shaped(experimentID, e.ID); err != nil {

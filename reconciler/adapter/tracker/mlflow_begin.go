@@ -9,17 +9,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/bounded"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
-
-// begunModel is what is signed of a model that is begun: which one it is, by whom, and when. Else whoever writes tags could have the files go to a
-// model of theirs, or hold the release for good.
-func (s *session) begunModel(name string, key digest.Digest, id, writer string, since int64) string {
-	return fmt.Sprintf("model of MLflow\n%sname %q\nmade by %q\nid %q\nbegun by %q at %d\n", s.where(), name, key, id, writer, since)
-}
 
 // begun is a model that has no version yet, as the registered model notes it: its id, since when, who began it, and the proof of that. other: somebody
 // else is at it.
@@ -39,7 +32,7 @@ func (s *session) begun(ctx context.Context, name string, v port.TrackerVersion)
 	note := append(strings.SplitN(text, " ", 3), "", "")
 	id, writer := note[0], note[2]
 	since, _ := strconv.ParseInt(note[1], 10, 64)
-	if !modelID.MatchString(id) || !s.own.Signed(s.begunModel(name, v.Key, id, writer, since), proof) {
+	if !modelID.MatchString(id) || !s.own.Signed(s.records().BegunModel(name, v.Key, id, writer, since), proof) {
 		s.note("model %s of entry %d: what is noted of it as begun is signed by no controller: it is begun anew", name, v.Entry)
 		return nil, false, nil
 	}
@@ -95,7 +88,7 @@ func (s *session) beginModel(ctx context.Context, name string, v port.TrackerVer
 	note := ""
 	if !s.dry {
 		since := s.env.Now().UnixMilli()
-		proof, err := s.own.Sign(s.begunModel(name, v.Key, l.id, s.writer, since))
+		proof, err := s.own.Sign(s.records().BegunModel(name, v.Key, l.id, s.writer, since))
 		if err != nil {
 			return nil, err
 		}

@@ -325,7 +325,7 @@ func TestWhatIsKeptLosesNothing(t *testing.T) {
 		Run runAnswer `json:"run"`
 	}
 	b.rest.ask(t, "POST", "runs/create", map[string]any{"experiment_id": b.experimentID(t), "tags": []tag{{tagLedger, p.Ledger}, {tagKey, string(p.Runs[0].Key)}}}, &made)
-	second := map[string]any{"run_id": made.Run.Info.ID, "tags": []tag{{tagProof, mac(sessionOf(b.tracker("one", nil), p, b.experimentID(t)).madeRun(p.Runs[0].Key, made.Run.Info.ID))}}}
+	second := map[string]any{"run_id": made.Run.Info.ID, "tags": []tag{{tagProof, mac(sessionOf(b.tracker("one", nil), p, b.experimentID(t)).records().Run(p.Runs[0].Key, made.Run.Info.ID))}}}
 	b.rest.ask(t, "POST", "runs/log-batch", second, nil)
 	p.Heal = false
 	if r := b.record(t, p); r.Writes != 0 || len(b.rest.runs(t, b.spec.Experiment, p.Runs[0].Key)) != 2 {

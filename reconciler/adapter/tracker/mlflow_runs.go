@@ -26,24 +26,8 @@ type Own struct {
 	Witness Witness
 }
 
-// madeRun is what is signed of a run: the key that it was made by, and which one it is. An id says that only together with its server: another server answers with
-// whatever id it likes, and ids of experiments are the same small numbers everywhere.
-func (s *session) madeRun(key digest.Digest, id string) string {
-	return fmt.Sprintf("run of MLflow\n%sexperiment %q\nmade by %q\nid %q\n", s.where(), s.experiment, key, id)
-}
-
-// begunRun is what is signed of who began to write a run, and when: the run is left to them for a while, and else whoever writes tags could hold it for good.
-func (s *session) begunRun(key digest.Digest, id, writer string, since int64) string {
-	return s.madeRun(key, id) + fmt.Sprintf("begun by %q at %d\n", writer, since)
-}
-
-// madeExperiment is what is signed of an experiment: the name that it was made by, and which one it is.
-func (s *session) madeExperiment(name, id string) string {
-	return fmt.Sprintf("experiment of MLflow\n%smade by %q\nid %q\n", s.where(), name, id)
-}
-
-func (s *session) where() string {
-	return fmt.Sprintf("server %q\nworkspace %q\nledger %q\n", s.Server(), s.spec.Workspace, s.p.Ledger)
+func (s *session) records() mlflowapi.Records {
+	return mlflowapi.Records{Server: s.Server(), Workspace: s.spec.Workspace, Ledger: s.p.Ledger, Experiment: s.experiment}
 }
 
 // found is a run of ours on the server.
@@ -89,9 +73,9 @@ func (s *session) runsThere(ctx context.Context) (map[digest.Digest]found, error
 		for _, r := range got.Runs {
 			key := digest.Digest(valueOf(r.Data.Tags, tagKey))
 			f := foundOf(r)
-			if of, is := known[f.id]; is && !s.own.Signed(s.madeRun(of, f.id), valueOf(r.Data.Tags, tagProof)) || is && key != of {
+			if of, is := known[f.id]; is && !s.own.Signed(s.records().Run(of, f.id), valueOf(r.Data.Tags, tagProof)) || is && key != of {
 				key, f.bare = of, true
-			} else if !ours[key] || !runID.MatchString(f.id) || !s.own.Signed(s.madeRun(key, f.id), valueOf(r.Data.Tags, tagProof)) {
+			} else if !ours[key] || !runID.MatchString(f.id) || !s.own.Signed(s.records().Run(key, f.id), valueOf(r.Data.Tags, tagProof)) {
 				if (ours[key] || key == "") && !f.deleted {
 					others[f.id] = true
 				}
@@ -162,7 +146,7 @@ func (s *session) run(ctx context.Context, r port.TrackerRun, there map[digest.D
 	if known && at.whole {
 		return nil
 	}
-	if known && s.own.Signed(s.begunRun(r.Key, at.id, at.writer, at.since), at.begun) && s.busy("run "+r.Name, r.Entry, at.writer, at.since) {
+	if known && s.own.Signed(s.records().BegunRun(r.Key, at.id, at.writer, at.since), at.begun) && s.busy("run "+r.Name, r.Entry, at.writer, at.since) {
 		return nil
 	}
 	var more port.TrackerLog
@@ -226,11 +210,11 @@ func (s *session) begin(ctx context.Context, r port.TrackerRun) (w writing, err 
 		}
 	}
 	since := s.env.Now().UnixMilli()
-	proof, err := s.own.Sign(s.madeRun(r.Key, w.id))
+	proof, err := s.own.Sign(s.records().Run(r.Key, w.id))
 	if err != nil {
 		return w, err
 	}
-	begun, err := s.own.Sign(s.begunRun(r.Key, w.id, s.writer, since))
+	begun, err := s.own.Sign(s.records().BegunRun(r.Key, w.id, s.writer, since))
 	w.sign = []tag{{tagKey, string(r.Key)}, {tagProof, proof}, {tagWriter, s.writer}, {tagSince, fmt.Sprint(since)}, {tagBegun, begun}}
 	return w, err
 }

@@ -294,7 +294,7 @@ func TestWhatIsOursOnAnotherServerIsNotOursHere(t *testing.T) {
 func TestWhatIsSignedNamesThePlace(t *testing.T) {
 	text := func(url, workspace, experiment, ledger string) string {
 		m := MLflow(schemas.MLflowTracker{URL: url, Workspace: workspace}, Options{Own: own, Env: env(nil)})
-		return sessionOf(m, port.Projection{Ledger: ledger}, experiment).madeRun("k", "1")
+		return sessionOf(m, port.Projection{Ledger: ledger}, experiment).records().Run("k", "1")
 	}
 	one := text("https://mlflow.example.com/team", "w", "5", "l")
 	for _, same := range []string{"https://MLflow.Example.com:443/team/", "HTTPS://mlflow.example.com./team", "https://mlflow.example.com//team//"} {

@@ -21,7 +21,7 @@ type Witness interface {
 
 // place is where the runs of this session are.
 func (s *session) place() digest.Digest {
-	return digest.Of([]byte(s.where() + fmt.Sprintf("experiment %q\n", s.experiment)))
+	return digest.Of([]byte(s.records().Where() + fmt.Sprintf("experiment %q\n", s.experiment)))
 }
 
 // remember takes what is known of runs of this experiment. If that was just made, it has none.
@@ -78,7 +78,7 @@ func (s *session) resign(ctx context.Context, r port.TrackerRun, id string) erro
 	}
 	tags := s.tags(map[string]string{tagEntry: fmt.Sprint(r.Entry)}, r.Tags)
 	if !s.dry {
-		proof, err := s.own.Sign(s.madeRun(r.Key, id))
+		proof, err := s.own.Sign(s.records().Run(r.Key, id))
 		if err != nil {
 			return err
 		}
