@@ -23,7 +23,7 @@ type SeldonDeploymentTarget struct {
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=9000" part:"key"`
 	// Parameters are those of the graph's model, as texts, which Seldon hands to the server in PREDICTIVE_UNIT_PARAMETERS; model_uri is /mnt/models where they do not say it. One that names another place for a model, such as another model_uri or any address, is refused.
 	Parameters map[string]string `json:"parameters,omitempty" part:"key"`
-	// Variables are those of the server's environment, such as MLSERVER_MODELS_DIR. Nothing in them is secret: the cluster shows them. One by which a server is told of another place for a model is refused.
+	// Variables are those of the server's environment, such as MLSERVER_MODELS_DIR. Nothing in them is secret: the cluster shows them. One that names another place for a model is refused.
 	Variables map[string]string `json:"variables,omitempty" part:"key"`
 	// Replicas is how many pods serve.
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
