@@ -68,7 +68,7 @@ exec '%[3]s' "$@"
 
 // choose puts the chooser in front of the programs of a story that is run under the race detector.
 func choose(t *testing.T, env *testscript.Env) error {
-	if !isWatched() {
+	if _, err := exec.LookPath("go"); err != nil || !isWatched() { // where nothing is compiled, as in a world that the tests make, each start is watched
 		return nil
 	}
 	plain, err := unwatched()

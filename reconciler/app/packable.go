@@ -12,6 +12,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -26,7 +27,11 @@ func (h *Repository) packable(ctx context.Context, o Options, places []pass.Plac
 		if at.Package == nil {
 			continue
 		}
-		if out[i] = packager.Allowed(o.Env, *at.Package); out[i] != nil || o.Isolation != nil || at.Declared {
+		out[i] = packager.Allowed(o.Env, *at.Package)
+		if out[i] == nil && o.Packages != nil {
+			out[i] = wrap.MayPack(*o.Packages, at.Package.At)
+		}
+		if out[i] != nil || o.Isolation != nil || at.Declared {
 			continue
 		}
 		if !at.Acts && named == nil {

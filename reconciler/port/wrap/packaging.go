@@ -21,8 +21,11 @@ type packagingTo struct {
 	names []string
 }
 
-func (p packagingTo) let(at port.Registry) error {
-	if slices.ContainsFunc(p.names, func(n string) bool { return names(n, at.Repository) }) {
+func (p packagingTo) let(at port.Registry) error { return MayPack(p.names, at) }
+
+// MayPack is Denied where packages may go to these repositories alone, and at is none of them.
+func MayPack(to []string, at port.Registry) error {
+	if slices.ContainsFunc(to, func(n string) bool { return names(n, at.Repository) }) {
 		return nil
 	}
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file lets this repository pack nothing to %s", at.Repository),
