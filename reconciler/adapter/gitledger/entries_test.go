@@ -95,8 +95,7 @@ func TestAPanicWhileReadingAheadEndsTheLoop(t *testing.T) {
 	n, last := 0, error(nil)
 	for _, err := range ahead(func(yield func(ledger.Record, error) bool) {
 		yield(ledger.Record{Commit: []byte("c")}, nil)
-		var none map[string]int
-		none["a"] = 1
+		assign(nil)
 	}) {
 		n, last = n+1, err
 	}
@@ -104,3 +103,5 @@ func TestAPanicWhileReadingAheadEndsTheLoop(t *testing.T) {
 		t.Errorf("%d results, the last %v", n, last)
 	}
 }
+
+func assign(to map[string]int) { to["a"] = 1 }
