@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -66,15 +65,20 @@ func (c *Cluster) lastingOf(p *corev1.Pod) *lasting {
 	return l
 }
 
+// strike ends what runs, if anything does.
+func (l *lasting) strike() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cmd != nil && !l.ended {
+		_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
 func (k *kubelet) endLasting() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, l := range k.lasting {
-		l.mu.Lock()
-		if l.cmd != nil && !l.ended {
-			_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
-		}
-		l.mu.Unlock()
+		l.strike()
 	}
 }
 
@@ -347,57 +351,4 @@ func (c *Cluster) tellContainers(p *corev1.Pod, l *lasting, waits *corev1.Contai
 		ready.Status = corev1.ConditionTrue
 	}
 	p.Status.Conditions = append(slices.DeleteFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady }), ready)
-}
-
-// Endpoint is the address of a pod that a Service sends a request to; false where it has none.
-func (c *Cluster) Endpoint(service string) (addr string, ok bool) {
-	var all []string
-	c.locked(func() {
-		o, there := c.store.objects["services/"+service]
-		if !there {
-			return
-		}
-		selector := under(o, "spec.selector")
-		for _, key := range c.store.keys("pods") {
-			p := known[corev1.Pod](c, key)
-			if _, ready := readySince(p); !ready || p.DeletionTimestamp != nil || !labelsMatch(selector, p.Labels) {
-				continue
-			}
-			l := c.lastingOf(p)
-			l.mu.Lock()
-			if l.port != 0 {
-				all = append(all, fmt.Sprintf("127.0.0.1:%d", l.port))
-			}
-			l.mu.Unlock()
-		}
-	})
-	if len(all) == 0 {
-		return "", false
-	}
-	return all[rand.N(len(all))], true
-}
-
-// Pods are the names of pods that have a label, and are not on their way out.
-func (c *Cluster) Pods(label, value string) (names []string) {
-	c.locked(func() {
-		for _, key := range c.store.keys("pods") {
-			if p := known[corev1.Pod](c, key); p.Labels[label] == value && p.DeletionTimestamp == nil {
-				names = append(names, p.Name)
-			}
-		}
-	})
-	return names
-}
-
-// Strike ends what a pod's container runs, as the kernel does.
-func (c *Cluster) Strike(pod string) {
-	c.locked(func() {
-		p := c.pod("pods/" + pod)
-		l := c.lastingOf(&p)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.cmd != nil && !l.ended {
-			_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
-		}
-	})
 }
