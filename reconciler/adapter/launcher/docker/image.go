@@ -30,6 +30,9 @@ func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]stri
 	done := d.pulls.DoChan(image, func() (any, error) {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), pullTime)
 		defer stop()
+		if _, err := d.api.ImageInspect(ctx, image); err == nil { // another call fetched it since this one looked
+			return nil, nil
+		}
 		err := dockerengine.Pull(ctx, d.api, d.o.Env, image)
 		if fault.Of(err) == fault.Cancelled && err != nil { // by no caller: by the bound above
 			err = fault.WithHint(fault.New(fault.Transient, "fetch image %s: it took more than %s", image, pullTime), "pull it once by hand (docker pull), or use a smaller image")

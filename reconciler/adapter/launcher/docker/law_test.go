@@ -351,7 +351,7 @@ func TestAnImageIsFetchedOnceWithItsUsersCredentials(t *testing.T) {
 	for range 4 {
 		wg.Go(func() { launched(t, l, someTask(dockertest.Away, "well")) })
 	}
-	for e.Asked.Load() < 8 { // all of them have come as far as the image
+	for e.Asked.Load() < 8 { // most of them have come as far as the image; who comes later finds it there
 		time.Sleep(time.Millisecond)
 	}
 	close(e.Pulled)

@@ -5,6 +5,7 @@ package kubetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -53,6 +54,6 @@ func (c *Cluster) Pods(label, value string) (names []string) {
 func (c *Cluster) Strike(pod string) {
 	c.locked(func() {
 		p := c.pod("pods/" + pod)
-		c.lastingOf(&p).strike()
+		c.lastingOf(&p).signal(syscall.SIGKILL)
 	})
 }

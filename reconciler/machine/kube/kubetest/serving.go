@@ -65,28 +65,38 @@ func (c *Cluster) lastingOf(p *corev1.Pod) *lasting {
 	return l
 }
 
-// strike ends what runs, if anything does.
-func (l *lasting) strike() {
+// signal is sent to what runs, if anything does.
+func (l *lasting) signal(s syscall.Signal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.cmd != nil && !l.ended {
-		_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-l.cmd.Process.Pid, s)
 	}
+}
+
+// preStop is how long a container that sleeps before it is stopped goes on to answer what is on its way to it: less than it declares, as
+// those who ask are in the same process.
+func preStop(k corev1.Container) time.Duration {
+	if k.Lifecycle == nil || k.Lifecycle.PreStop == nil || k.Lifecycle.PreStop.Sleep == nil {
+		return 0
+	}
+	return min(time.Duration(k.Lifecycle.PreStop.Sleep.Seconds)*time.Second, 500*time.Millisecond)
 }
 
 func (k *kubelet) endLasting() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, l := range k.lasting {
-		l.strike()
+		l.signal(syscall.SIGKILL)
 	}
 }
 
 // last has one look at such a pod.
 func (c *Cluster) lasts(p *corev1.Pod) {
 	l := c.lastingOf(p)
+	all := slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
 	l.mu.Lock()
-	running := l.cmd != nil && !l.ended
+	running, runs := l.cmd != nil && !l.ended, all[l.stage]
 	l.mu.Unlock()
 	switch {
 	case p.DeletionTimestamp != nil && !running:
@@ -95,13 +105,12 @@ func (c *Cluster) lasts(p *corev1.Pod) {
 	case p.DeletionTimestamp != nil:
 		if l.told.IsZero() {
 			l.told = time.Now()
-			_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGTERM)
+			time.AfterFunc(preStop(runs), func() { l.signal(syscall.SIGTERM) })
 		} else if time.Since(l.told) > 2*time.Second {
-			_ = syscall.Kill(-l.cmd.Process.Pid, syscall.SIGKILL)
+			l.signal(syscall.SIGKILL)
 		}
 		return
 	}
-	all := slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
 	if l.due(len(p.Spec.InitContainers)) {
 		if why, said := c.beginLasting(p, l, all[l.stage]); why != "" {
 			c.tellContainers(p, l, &corev1.ContainerStateWaiting{Reason: why, Message: said})
