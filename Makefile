@@ -6,10 +6,6 @@ TOOLS  := $(CURDIR)/.tools
 BIN    := $(CURDIR)/bin
 DIST   := $(CURDIR)/dist
 
-COSIGN        := v2.6.5
-STATICCHECK   := v0.8.2
-ACT           := v0.2.89
-ACTIONLINT    := v1.7.7
 GOVULNCHECK   := v1.9.0
 DVC           := dvc==3.67.1 dvc-s3==3.3.0
 MINIO         := v0.0.0-20260212201848-7aac2a2c5b7c
@@ -298,8 +294,9 @@ $(TOOLS)/moto/bin/moto_server:
 	$(PYTHON) -m venv $(TOOLS)/moto
 	$(TOOLS)/moto/bin/pip install --quiet 'moto[server]==$(MOTO)'
 
-$(TOOLS)/bin/cosign:
-	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN)
+# In versions of a module of their own, where what they share with Vishwa has Vishwa's versions: that is compiled once.
+$(addprefix $(TOOLS)/bin/,cosign act actionlint staticcheck):
+	cd .ci/tools && GOWORK=off GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' $$(sed -n 's,^\t\([^ ]*/$(@F)\)$$,\1,p' go.mod)
 
 # Its module replaces others, which go install pkg@version refuses.
 $(TOOLS)/bin/s5cmd:
@@ -316,15 +313,6 @@ $(TOOLS)/bin/tofu:
 	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/opentofu.json)" $(TOOLS)/src/opentofu && chmod -R u+w $(TOOLS)/src
 	cd $(TOOLS)/src/opentofu && GOFLAGS='-mod=readonly $(LEAN)' GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(TOOLS)/src/tofu ./cmd/tofu
 	mv $(TOOLS)/src/tofu $@ && rm -rf $(TOOLS)/src
-
-$(TOOLS)/bin/staticcheck:
-	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
-
-$(TOOLS)/bin/act:
-	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/nektos/act@$(ACT)
-
-$(TOOLS)/bin/actionlint:
-	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT)
 
 $(TOOLS)/bin/cyclonedx-gomod:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX)
