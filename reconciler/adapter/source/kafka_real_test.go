@@ -275,10 +275,11 @@ func realLog(t *testing.T, b *broker) {
 	}
 }
 
-// fresh has the topic be there anew, with one partition.
+// fresh has the topic be there anew.
 func (b *broker) fresh(t *testing.T, configs ...string) {
 	t.Helper()
 	b.drop(t)
+	var made [16]byte
 	for until := time.Now().Add(realWait); ; time.Sleep(50 * time.Millisecond) { // a broker deletes by and by
 		create := kmsg.NewPtrCreateTopicsRequest()
 		create.TimeoutMillis = 10_000
@@ -292,13 +293,34 @@ func (b *broker) fresh(t *testing.T, configs ...string) {
 		create.Topics = append(create.Topics, of)
 		res, err := create.RequestWith(t.Context(), b.cl)
 		if err == nil && res.Topics[0].ErrorCode == 0 {
+			made = res.Topics[0].TopicID
 			break
 		}
 		if time.Now().After(until) {
 			t.Fatalf("the topic is not created: %v, %+v", err, res)
 		}
 	}
+	b.shows(t, made)
 	b.cl.PurgeTopicsFromClient(events)
+}
+
+// shows awaits the topic of an id. The controller answers first, and a broker takes what was dropped for a while yet: what is written to it then is lost,
+// and for a moment after that it has no topic of the name.
+func (b *broker) shows(t *testing.T, made [16]byte) {
+	t.Helper()
+	for until := time.Now().Add(realWait); ; time.Sleep(20 * time.Millisecond) {
+		ask := kmsg.NewPtrMetadataRequest()
+		of := kmsg.NewMetadataRequestTopic()
+		of.Topic = kmsg.StringPtr(events)
+		ask.Topics = append(ask.Topics, of)
+		res, err := ask.RequestWith(t.Context(), b.cl)
+		if err == nil && res.Topics[0].ErrorCode == 0 && res.Topics[0].TopicID == made {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the broker does not show the topic that was created: %v, %+v", err, res)
+		}
+	}
 }
 
 func realRanges(t *testing.T, b *broker) {

@@ -4,6 +4,8 @@ package service
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,8 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	assets "github.com/vishwaops/vishwa/reconciler/adapter/tracker/airflow"
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -139,6 +144,24 @@ func endsReally(t *testing.T, l port.Launcher, id port.TaskID) port.TaskStatus {
 	return s
 }
 
+// controller signs as one whose key trust.yaml names, and knows what it signed.
+func controller(t *testing.T) (sign func(text string) (string, error), signed func(text, proof string) bool) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted, problems := trust.Load(fmt.Appendf(nil, "apiVersion: vishwa.dev/v1alpha1\nkind: Trust\ncontrollers: {ci: {ssh: %q}}\n", strings.TrimSpace(string(ssh.MarshalAuthorizedKey(with.PublicKey())))), "trust.yaml")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return func(text string) (string, error) { return trusted.SignMade(text, with, rand.Reader) }, trusted.Made
+}
+
 func TestAirflowItselfKeepsThePromises(t *testing.T) {
 	url := realAirflow(t)
 	options := testOptions(map[string]string{AirflowTokenVariable: "admin:any"})
@@ -202,12 +225,19 @@ func TestAirflowItselfKeepsThePromises(t *testing.T) {
 		}
 	}
 
-	shown := assets.New(schemas.AirflowTracker{URL: url, Assets: []schemas.AirflowAsset{{Of: schemas.Ref{Kind: schemas.KindDataset, Name: "students"}, Asset: "s3://acme/students"}}},
-		assets.Options{Env: testOptions(map[string]string{assets.TokenVariable: "admin:any"}).Env})
+	told := assets.Options{Env: testOptions(map[string]string{assets.TokenVariable: "admin:any"}).Env}
+	told.Sign, told.Signed = controller(t)
+	tracks := schemas.AirflowTracker{URL: url, Assets: []schemas.AirflowAsset{{Of: schemas.Ref{Kind: schemas.KindDataset, Name: "students"}, Asset: "s3://acme/students"}}}
 	pinned := port.Projection{Ledger: "l", Data: []port.TrackerData{{Name: "students", Entry: 3, Digest: digest.Of([]byte("rows")), Tags: map[string]string{port.TagRevision: "r"}}}}
-	for _, writes := range []int{1, 0} {
-		if r, err := shown.Record(t.Context(), pinned, false); err != nil || r.Writes != writes || len(r.Notes) != 0 {
-			t.Errorf("an event of an asset: %+v, %v (%s); want %d", r, err, fault.HintOf(err), writes)
+	forged := told
+	forged.Sign, _ = controller(t)
+	for _, by := range []struct {
+		name   string
+		o      assets.Options
+		writes int
+	}{{"another's", forged, 1}, {"ours", told, 1}, {"ours again", told, 0}} {
+		if r, err := assets.New(tracks, by.o).Record(t.Context(), pinned, false); err != nil || r.Writes != by.writes || len(r.Notes) != 0 {
+			t.Errorf("an event of an asset, %s: %+v, %v (%s); want %d", by.name, r, err, fault.HintOf(err), by.writes)
 		}
 	}
 
