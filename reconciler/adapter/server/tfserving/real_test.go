@@ -29,6 +29,7 @@ import (
 const serves = `
 import json, sys
 import tensorflow as tf
+print("there", flush=True)
 loaded = {}
 for line in sys.stdin:
     q = json.loads(line)
@@ -114,7 +115,11 @@ func startPython(t *testing.T) *python {
 		in.Close()
 		_ = cmd.Wait()
 	})
-	return &python{in: in, out: bufio.NewReader(out)}
+	p := &python{in: in, out: bufio.NewReader(out)}
+	if said, err := p.out.ReadString('\n'); err != nil || said != "there\n" { // a release is not to wait for TensorFlow to be imported, which takes as long
+		t.Fatalf("TensorFlow is not there: %q, %v", said, err)
+	}
+	return p
 }
 
 // savedRelease is one of the SavedModel that TensorFlow wrote for the tests of its format; each version has a file of its own.
