@@ -310,9 +310,9 @@ $(TOOLS)/bin/tofu:
 	rm -rf $(TOOLS)/src/opentofu && mkdir -p $(TOOLS)/src $(TOOLS)/bin
 	$(GO) mod download -json github.com/opentofu/opentofu@$(TOFU) > $(TOOLS)/src/opentofu.json
 	@grep -qF '"Sum": "$(TOFU_SUM)"' $(TOOLS)/src/opentofu.json || { echo "what was downloaded as OpenTofu $(TOFU) has another sum than the Makefile names"; exit 1; }
-	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/opentofu.json)" $(TOOLS)/src/opentofu && chmod -R u+w $(TOOLS)/src
+	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/opentofu.json)" $(TOOLS)/src/opentofu && chmod -R u+w $(TOOLS)/src/opentofu
 	cd $(TOOLS)/src/opentofu && GOFLAGS='-mod=readonly $(LEAN)' GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X github.com/opentofu/opentofu/version.dev=no' -o $(TOOLS)/src/tofu ./cmd/tofu
-	mv $(TOOLS)/src/tofu $@ && rm -rf $(TOOLS)/src
+	mv $(TOOLS)/src/tofu $@ && rm -rf $(TOOLS)/src/opentofu $(TOOLS)/src/opentofu.json
 
 $(TOOLS)/bin/cyclonedx-gomod:
 	GOBIN=$(TOOLS)/bin $(GO) install -trimpath -ldflags='-s -w' github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX)
