@@ -56,7 +56,10 @@ func (s *station) where() string {
 	return "Ledger: this clone alone; there is no remote to keep it on."
 }
 
-func (a *cli) open(ctx context.Context, m mode) (*station, error) {
+func (a *cli) open(ctx context.Context, m mode) (*station, error) { return a.openTo(ctx, m, false) }
+
+// openTo opens the repository; look is that what is checked out is looked at by the way.
+func (a *cli) openTo(ctx context.Context, m mode, look bool) (*station, error) {
 	env, err := a.env()
 	if err != nil {
 		return nil, err
@@ -71,7 +74,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 		return nil, err
 	}
 	h, err := app.Open(ctx, app.Options{
-		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline, Allow: a.allow, Keys: &signer.Ring{Unlock: a.unlock},
+		Dir: a.dir, Env: env, Wall: apart, Version: versionText(), Act: bool(m), Offline: a.offline, Look: look, Allow: a.allow, Keys: &signer.Ring{Unlock: a.unlock},
 		Password: func() ([]byte, error) { return a.secret("VISHWA_KEY_PASSWORD", "Password of the controller's keys") },
 	})
 	if err != nil {
@@ -82,7 +85,7 @@ func (a *cli) open(ctx context.Context, m mode) (*station, error) {
 
 // openAndObserve opens the repository and looks at its work tree; the caller closes the station.
 func (a *cli) openAndObserve(ctx context.Context) (*station, *pass.Snapshot, error) {
-	s, err := a.open(ctx, reading)
+	s, err := a.openTo(ctx, reading, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -41,6 +41,8 @@ type armsLog struct {
 	env     port.Env
 	within  time.Duration // that one look takes at most
 	allow   []string      // private hosts and networks that gauges may be asked at
+	// agreed is how places may be reached; nil: as they are declared.
+	agreed func(context.Context) *agreement
 }
 
 // arms reads logs for the tracked branch alone: a pull request would say which.
@@ -48,7 +50,7 @@ func (h *Repository) arms(o Options) func(context.Context, *schemas.Declaration,
 	if o.Isolation != nil {
 		return nil
 	}
-	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env, lookWithin, o.Allow}.seen
+	return armsLog{h.Paths.Serving(), filepath.Join(h.Paths.Cache, "rollouts"), o.Env, lookWithin, o.Allow, func(ctx context.Context) *agreement { return h.agreed(ctx, o) }}.seen
 }
 
 // seen is what the log and the gauges say. What cannot be read is no evidence, and keeps nothing else.
@@ -99,6 +101,9 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if len(shares) == 0 {
 		return rollout.Evidence{}, nil
 	}
+	if err := l.mayRead(ctx, spec.Logs()); err != nil {
+		return rollout.Evidence{}, err
+	}
 	name, err := digest.JSON(map[string]any{"key": t.Key, "since": t.Since, "shares": shares, "log": spec.Logs()})
 	if err != nil {
 		return rollout.Evidence{}, fault.New(fault.Internal, "name a trial: %w", err)
@@ -138,6 +143,13 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	}
 	l.keep(d.Metadata.Name, r)
 	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base, Unread: unread}, nil
+}
+
+func (l armsLog) mayRead(ctx context.Context, log *schemas.PredictionLog) error {
+	if l.agreed == nil {
+		return nil
+	}
+	return l.agreed(ctx).log(log)
 }
 
 // takeRows takes in rows, up to the end of the part with the row number most; of what cannot be read, those before it.

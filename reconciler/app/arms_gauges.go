@@ -29,14 +29,23 @@ func (l armsLog) readings(ctx context.Context, d *schemas.Declaration) map[strin
 		if of == nil {
 			continue
 		}
-		var all []port.Measurement
-		g, err := openGauge(nil, *of, l.env, l.allow)
-		if err == nil {
-			all, err = g.Measure(ctx)
-		}
+		all, err := l.measure(ctx, *of)
 		out[name] = readingOf(of, all, err)
 	}
 	return out
+}
+
+func (l armsLog) measure(ctx context.Context, of schemas.Gauge) ([]port.Measurement, error) {
+	if l.agreed != nil {
+		if err := l.agreed(ctx).gauge(of); err != nil {
+			return nil, err
+		}
+	}
+	g, err := openGauge(nil, of, l.env, l.allow)
+	if err != nil {
+		return nil, err
+	}
+	return g.Measure(ctx)
 }
 
 // readingOf is what a gauge's answer comes to. No value is never a good one.

@@ -53,7 +53,7 @@ func TestArmsAreReadFromTheLogOnceEach(t *testing.T) {
 	part("a.csv",
 		row(1, "canary", key, "0.5"), row(2, "canary", key, "0.1"), row(3, "canary", other, "0.9"), row(4, "stable", key, "0.9"),
 		row(5, "baseline", other, "0.1"), row(6, "canary", key, ""), row(7, "canary", key, "0.5"), row(7, "canary", key, "0.1"))
-	l := armsLog{serving, filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return since.Add(time.Hour) }, Lookup: os.LookupEnv}, lookWithin, nil}
+	l := armsLog{serving, filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return since.Add(time.Hour) }, Lookup: os.LookupEnv}, lookWithin, nil, nil}
 	look := func(l armsLog, t0 port.Trial) (canary, baseline rollout.Sample) {
 		t.Helper()
 		e, err := l.evidence(t.Context(), d, t0)
@@ -108,7 +108,7 @@ func TestArmsAreReadFromATopicThatGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: func() time.Time { return since.Add(time.Minute) }, Lookup: os.LookupEnv}, lookWithin, nil}
+	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: func() time.Time { return since.Add(time.Minute) }, Lookup: os.LookupEnv}, lookWithin, nil, nil}
 	for n := range 3 {
 		at := since.Add(time.Duration(n+1) * time.Second)
 		row := fmt.Sprintf(`{"time":%q,"id":"%d","arm":"canary","release":%q,"latency":0.5}`, at.Format(time.RFC3339), n, key)
@@ -136,7 +136,7 @@ func TestALogThatDoesNotAnswerKeepsNobody(t *testing.T) {
 			"slow": {Log: &schemas.LogShare{Column: "latency", Above: &above}, Margin: 0.01},
 		}},
 	}}
-	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: time.Now, Lookup: os.LookupEnv}, 300 * time.Millisecond, nil}
+	l := armsLog{t.TempDir(), t.TempDir(), port.Env{Now: time.Now, Lookup: os.LookupEnv}, 300 * time.Millisecond, nil, nil}
 	began := time.Now()
 	_, err = l.evidence(t.Context(), d, port.Trial{Key: digest.Of([]byte("new")), Since: began})
 	if took := time.Since(began); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "did not answer within 300ms") || took > 10*time.Second {
@@ -164,7 +164,7 @@ func TestGaugesAreReadForWhatIsTried(t *testing.T) {
 		Canary: &schemas.Canary{}, Analyses: map[string]schemas.Analysis{"high": ask("high"), "low": ask("low"), "none": ask("none"), "errors": {Metric: "error_rate", Margin: 0.1}},
 	}}}
 	env := port.Env{Now: time.Now, Lookup: os.LookupEnv}
-	l := armsLog{t.TempDir(), t.TempDir(), env, lookWithin, []string{"127.0.0.1"}}
+	l := armsLog{t.TempDir(), t.TempDir(), env, lookWithin, []string{"127.0.0.1"}, nil}
 	e, err := l.seen(t.Context(), d, port.Trial{Key: digest.Of([]byte("new"))})
 	if err != nil || len(e.Gauges) != 3 || !e.Gauges["high"].Beyond || e.Gauges["high"].Says != "0.4, and at most 0.3 is allowed" ||
 		!e.Gauges["low"].Known || e.Gauges["low"].Beyond || e.Gauges["none"] != (rollout.Reading{Says: "it has no value"}) {

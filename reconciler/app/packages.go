@@ -28,15 +28,17 @@ import (
 
 // packs opens the packager. What is looked at for a pull request has none: it declares which
 // registry is asked, with this machine's credentials, and nobody has reviewed that.
-func packs(o Options, kept port.Store, envs sandbox.Environments) port.Packager {
+func (h *Repository) packs(o Options, kept port.Store, envs sandbox.Environments) port.Packager {
 	if o.Isolation != nil {
 		return nil
 	}
 	out := packager.OCI(packager.Options{Env: o.Env, Store: kept, Envs: envs})
 	if o.Packages != nil {
-		return wrap.PackagingTo(out, *o.Packages)
+		out = wrap.PackagingTo(out, *o.Packages)
 	}
-	return out
+	return wrap.PackagingWhere(out, func(ctx context.Context, at port.Registry) error {
+		return h.agreed(ctx, o).registry(at)
+	})
 }
 
 // PackageRef names a package in a registry.

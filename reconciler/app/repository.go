@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
 	"github.com/vishwaops/vishwa/reconciler/adapter/mirror"
@@ -46,6 +47,7 @@ type Options struct {
 	Keys     *signer.Ring                // holds the keys open for the process; nil: for this repository
 	Wrote    func(before, commit string) // see gitledger.Options
 	Offline  bool                        // leave the ledger's remote alone
+	Look     bool                        // what is checked out is looked at by the way, and may be a stranger's
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
 	Tracked  []string                    // the branches that are tracked besides
@@ -99,6 +101,10 @@ type Repository struct {
 	trackersOf func(*schemas.Project) []Shown
 	read       *track.Reading // for trackers; nil: nothing yet
 	declined   func(port.TrackerMoved) bool
+
+	asking sync.Mutex
+	asks   *agreement // of the published commit asksAt
+	asksAt string
 }
 
 // NoProject is the error of a repository that declares nothing.
@@ -199,7 +205,9 @@ func (h *Repository) controller(must bool) (string, error) {
 
 // wire opens every port. This is the table of adapters.
 func (h *Repository) wire(o Options, project *schemas.Project, name string, place StoreRef) error {
-	kept, err := OpenStore(place, o.Env)
+	asking := place
+	asking.may = h.asksStore(o, place)
+	kept, err := OpenStore(asking, o.Env)
 	if err != nil {
 		return err
 	}
@@ -238,7 +246,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	if o.Lease != nil {
 		book.Fence, book.Held = o.Lease.Fence, o.Lease.Held
 	}
-	if h.GitLedger, err = h.open(book, project, place, o); err != nil {
+	if h.GitLedger, err = h.open(book, project, asking, o); err != nil {
 		return err
 	}
 	away := h.remoteConfig(o, apart, work, kept, sealed)
@@ -254,7 +262,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Provisioner: h.stacks(o, apart, work),
 			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: serves, Starters: starters(o.Env)}),
 			Store:       kept,
-			Packager:    packs(o, kept, envs),
+			Packager:    h.packs(o, kept, envs),
 			Machine:     sealed.Name(),
 			Arms:        h.arms(o),
 		},

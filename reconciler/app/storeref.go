@@ -4,6 +4,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"io/fs"
 	"path/filepath"
@@ -26,6 +27,8 @@ type StoreRef struct {
 	Shared bool           `json:"shared,omitempty"`
 	Away   *schemas.Store `json:"away,omitempty"` // one of those in the table below
 	DVC    *data.Place    `json:"dvc,omitempty"`  // the remote, where Away is one
+	// may tells why a place that all machines reach is not asked; nil: it is.
+	may func(ctx context.Context) error
 }
 
 // away is a place of a store that all machines reach.
@@ -94,6 +97,12 @@ func (p StoreRef) away() (*away, error) {
 	}
 	for _, row := range aways {
 		if a := row(p); a != nil {
+			if open := a.open; p.may != nil {
+				a.open = func(env port.Env) (port.Bucket, error) {
+					b, err := open(env)
+					return askedBucket{b, p.may}, err
+				}
+			}
 			return a, nil
 		}
 	}

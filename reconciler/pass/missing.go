@@ -56,6 +56,9 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 				continue // it is to be made
 			}
 			has, err := h.has(ctx, w.Facts.ByKey[steps[ref].Key])
+			if wasUnasked(err) {
+				continue // what was recorded is taken to be there
+			}
 			if err != nil {
 				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
 			}

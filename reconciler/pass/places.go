@@ -34,6 +34,9 @@ type Unasked struct{ Why string }
 
 func (u Unasked) Error() string { return u.Why }
 
+// wasUnasked tells whether err is of a place that nobody asked.
+func wasUnasked(err error) bool { return errors.As(err, new(Unasked)) }
+
 // placeOf is where a step of p, which is made for w, is carried out; the zero Place is this machine.
 func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {
 	n := w.Graph.Node(ref)
@@ -109,7 +112,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 // finding tells of ref, which is to be carried out at p, what keeps it from that.
 func (p Place) finding(ref schemas.Ref, err error) ledger.Finding {
 	f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: ref, Message: p.cannot() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
-	if unasked := (Unasked{}); errors.As(err, &unasked) {
+	if wasUnasked(err) {
 		f.Rule, f.Level, f.Message = "place/unasked", ledger.Note, "its registries were not asked: "+err.Error()
 	} else if fault.Of(err) == fault.Denied {
 		f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, p.words()+": "+err.Error()

@@ -14,14 +14,19 @@ import (
 
 // PackagingTo lets packages go to these repositories of registries alone: each is a name, or
 // one that ends with /* and stands for all below.
-func PackagingTo(p port.Packager, names []string) port.Packager { return packagingTo{p, names} }
-
-type packagingTo struct {
-	next  port.Packager
-	names []string
+func PackagingTo(p port.Packager, names []string) port.Packager {
+	return PackagingWhere(p, func(_ context.Context, at port.Registry) error { return MayPack(names, at) })
 }
 
-func (p packagingTo) let(at port.Registry) error { return MayPack(p.names, at) }
+// PackagingWhere asks let before a registry is asked for anything: what it refuses is not asked.
+func PackagingWhere(p port.Packager, let func(ctx context.Context, at port.Registry) error) port.Packager {
+	return packagingWhere{p, let}
+}
+
+type packagingWhere struct {
+	next port.Packager
+	let  func(ctx context.Context, at port.Registry) error
+}
 
 // MayPack is Denied where packages may go to these repositories alone, and at is none of them.
 func MayPack(to []string, at port.Registry) error {
@@ -41,22 +46,22 @@ func names(name, repository string) bool {
 	return strings.HasPrefix(repository, below+"/")
 }
 
-func (p packagingTo) Inspect(ctx context.Context, at port.Registry, packed port.Packed, tags []string) (port.PackageState, error) {
-	if err := p.let(at); err != nil {
+func (p packagingWhere) Inspect(ctx context.Context, at port.Registry, packed port.Packed, tags []string) (port.PackageState, error) {
+	if err := p.let(ctx, at); err != nil {
 		return port.PackageState{}, err
 	}
 	return p.next.Inspect(ctx, at, packed, tags)
 }
 
-func (p packagingTo) Push(ctx context.Context, pkg port.Package) (port.Packed, error) {
-	if err := p.let(pkg.At); err != nil {
+func (p packagingWhere) Push(ctx context.Context, pkg port.Package) (port.Packed, error) {
+	if err := p.let(ctx, pkg.At); err != nil {
 		return port.Packed{}, err
 	}
 	return p.next.Push(ctx, pkg)
 }
 
-func (p packagingTo) Publish(ctx context.Context, at port.Registry, packed port.Packed, evidence [][]byte, tags port.PackageTags) (port.Packed, error) {
-	if err := p.let(at); err != nil {
+func (p packagingWhere) Publish(ctx context.Context, at port.Registry, packed port.Packed, evidence [][]byte, tags port.PackageTags) (port.Packed, error) {
+	if err := p.let(ctx, at); err != nil {
 		return packed, err
 	}
 	return p.next.Publish(ctx, at, packed, evidence, tags)

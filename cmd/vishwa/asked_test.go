@@ -1,0 +1,54 @@
+// Stories of who is asked by the way, by a plan or a status: nobody that a stranger's checkout names, and nobody at all offline.
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
+)
+
+// TestAStrangersCheckoutDoesNotSayHowARegistryIsAsked: neither where, nor whether TLS is used, of the registry and of the store.
+func TestAStrangersCheckoutDoesNotSayHowARegistryIsAsked(t *testing.T) { asks(t, "asked") }
+
+func asks(t *testing.T, story string) {
+	t.Parallel()
+	keys := quickKeys(t)
+	var heard atomic.Int64
+	counted := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			heard.Add(1)
+			next.ServeHTTP(w, r)
+		})
+	}
+	host := strings.TrimPrefix(peers.NewBetween(t, counted(locked(registrytest.Memory()))).URL, "http://")
+	theirs := httptest.NewServer(counted(http.NotFoundHandler()))
+	t.Cleanup(theirs.Close)
+	testscript.Run(t, testscript.Params{
+		Files: []string{"testdata/oci/" + story + ".txtar"},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("OCI", host)
+			env.Setenv("THEIRS", strings.TrimPrefix(theirs.URL, "http://"))
+			env.Setenv("VISHWA_OCI_REGISTRY", host)
+			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
+			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)
+			return settle(t, env, keys)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "project": project, "edit": edit, "commit": commit,
+			// heard: somebody was asked since the last time, or, negated, nobody was.
+			"heard": func(ts *testscript.TestScript, neg bool, _ []string) {
+				if n := heard.Swap(0); neg != (n == 0) {
+					ts.Fatalf("%d questions were asked", n)
+				}
+			},
+		},
+	})
+}
