@@ -14,7 +14,7 @@ import (
 )
 
 // packable tells in out, of each package among places, what will keep it from being packed: Denied is what the owner of this machine does not let it.
-// All registries together have observeWithin to answer. A pull request declares whom to ask, with this machine's credentials: nobody is asked for it,
+// Each registry has observeWithin to answer, side by side. A pull request declares whom to ask, with this machine's credentials: nobody is asked for it,
 // nor for a plan of a checkout that names others than the published branch does.
 func (h *Repository) packable(ctx context.Context, o Options, places []pass.Place, out []error) {
 	var ask []port.Package
@@ -57,7 +57,7 @@ func unanswered(ctx context.Context, err error) error {
 	case err == nil || ctx.Err() != nil:
 		return nil // what ends the command is told by itself
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.WithHint(fault.New(fault.Transient, "the registries of all packages together did not answer within %s", observeWithin), "see that they are up; it is tried all the same")
+		return fault.WithHint(fault.New(fault.Transient, "its registries did not answer within %s", observeWithin), "see that they are up; it is tried all the same")
 	case fault.Of(err) == fault.Denied: // by a registry, which may let another machine in
 		return fault.WithHint(fault.New(fault.Missing, "%w", err), "%s", fault.HintOf(err))
 	}

@@ -19,7 +19,7 @@ import (
 
 // TestPackagesAreAskedAboutSideBySide: a registry that never answers holds all of them up together, and for as long as there is time for one.
 func TestPackagesAreAskedAboutSideBySide(t *testing.T) {
-	const many = 20
+	const many = 8
 	came := make(chan struct{}, many)
 	between := peers.NewBetween(t, registrytest.Memory())
 	between.Meddle(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
@@ -41,6 +41,43 @@ func TestPackagesAreAskedAboutSideBySide(t *testing.T) {
 	for i, err := range <-told {
 		if fault.Of(err) != fault.Cancelled {
 			t.Errorf("of package %d: %v", i, err)
+		}
+	}
+}
+
+// TestRegistriesThatHangKeepNoOtherFromItsAnswer: however many of them there are, and though many packages go to each.
+func TestRegistriesThatHangKeepNoOtherFromItsAnswer(t *testing.T) {
+	var hung, good []port.Package
+	for i := range 40 {
+		between := peers.NewBetween(t, registrytest.Memory())
+		between.Meddle(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) { <-r.Context().Done() })
+		for k := range 3 {
+			hung = append(hung, port.Package{Name: fmt.Sprint("m", i), At: port.Registry{Repository: strings.TrimPrefix(between.URL, "http://") + fmt.Sprint("/team/m", k)}})
+		}
+	}
+	host := strings.TrimPrefix(peers.NewBetween(t, registrytest.Memory()).URL, "http://")
+	answered := make(chan struct{}, 16)
+	between := peers.NewBetween(t, registrytest.Memory())
+	between.Meddle(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		answered <- struct{}{}
+	})
+	for i, at := range []string{host, strings.TrimPrefix(between.URL, "http://")} {
+		good = append(good, port.Package{Name: fmt.Sprint("good", i), At: port.Registry{Repository: at + "/team/good"}})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan []error)
+	go func() { told <- Ready(ctx, port.Env{}, append(hung, good...)) }()
+	<-answered // while all others hang
+	cancel()
+	errs := <-told
+	if err := errs[len(errs)-1]; err != nil && fault.Of(err) != fault.Cancelled {
+		t.Errorf("of a registry that answers: %v", err)
+	}
+	for i, err := range errs[:len(hung)] {
+		if fault.Of(err) != fault.Cancelled {
+			t.Errorf("of package %d, whose registry hangs: %v", i, err)
 		}
 	}
 }

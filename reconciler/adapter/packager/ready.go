@@ -30,13 +30,13 @@ func Allowed(env port.Env, pkg port.Package) error {
 }
 
 // Ready tells, of each of all, why it could not be packed: of its model where it is known, of the base of its image, of this machine, and of the
-// registry that is to have it. No layer is read, and nothing is sent. They are asked side by side, and each base and each repository once. What of a
-// registry only shows when bytes arrive stays to be seen: a quota, and tags that do not move.
+// registry that is to have it. No layer is read, and nothing is sent. They are asked side by side, and each base and each repository once: a registry
+// that does not answer takes the time of what it is asked alone. What of a registry only shows when bytes arrive stays to be seen: a quota, and tags
+// that do not move.
 func Ready(ctx context.Context, env port.Env, all []port.Package) []error {
-	a := &asking{packer: &packer{env: env}, bases: map[asked]func() (registry.Base, error){}, targets: map[asked]func() error{}}
+	a := &asking{packer: &packer{env: env}, bases: map[asked]func() (registry.Base, error){}, targets: map[asked]func() error{}, hosts: map[string]chan struct{}{}}
 	errs := make([]error, len(all))
 	var side errgroup.Group
-	side.SetLimit(atOnce)
 	for i, pkg := range all {
 		side.Go(func() error {
 			if errs[i] = a.ready(ctx, pkg); errs[i] != nil && ctx.Err() != nil {
@@ -49,7 +49,7 @@ func Ready(ctx context.Context, env port.Env, all []port.Package) []error {
 	return errs
 }
 
-const atOnce = 32 // packages that are asked for
+const atOnce = 8 // questions to one registry
 
 // asking is what registries answered in one round.
 type asking struct {
@@ -57,6 +57,25 @@ type asking struct {
 	mu      sync.Mutex
 	bases   map[asked]func() (registry.Base, error)
 	targets map[asked]func() error
+	hosts   map[string]chan struct{} // places of questions
+}
+
+// turn waits for a place among the questions to the registry of a repository, or of an image, and gives it back by done.
+func (a *asking) turn(ctx context.Context, name string) (done func(), err error) {
+	host, _, _ := strings.Cut(strings.TrimPrefix(name, "oci://"), "/")
+	a.mu.Lock()
+	places := a.hosts[host]
+	if places == nil {
+		places = make(chan struct{}, atOnce)
+		a.hosts[host] = places
+	}
+	a.mu.Unlock()
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // asked is what a registry is asked for, and how.
@@ -107,7 +126,14 @@ func (a *asking) baseOf(ctx context.Context, pkg port.Package) (registry.Base, e
 	a.mu.Lock()
 	read := a.bases[is]
 	if read == nil {
-		read = sync.OnceValues(func() (registry.Base, error) { return a.base(ctx, pkg) })
+		read = sync.OnceValues(func() (registry.Base, error) {
+			done, err := a.turn(ctx, registry.Place(pkg.Image.Base))
+			if err != nil {
+				return registry.Base{}, err
+			}
+			defer done()
+			return a.base(ctx, pkg)
+		})
 		a.bases[is] = read
 	}
 	a.mu.Unlock()
@@ -125,6 +151,11 @@ func (a *asking) answers(ctx context.Context, at port.Registry) error {
 			if err != nil {
 				return err
 			}
+			done, err := a.turn(ctx, at.Repository)
+			if err != nil {
+				return err
+			}
+			defer done()
 			return to.Answers(ctx)
 		})
 		a.targets[is] = ask
