@@ -25,6 +25,7 @@ func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) 
 		return nil, err
 	}
 	var all []RemoteStatus
+	asked := false
 	for _, o := range outs {
 		if o.Out.NoCache || o.Out.OID == "" || o.Out.NoPush || o.From != nil {
 			continue
@@ -37,9 +38,13 @@ func (w *Workspace) Cloud(ctx context.Context, remote string, targets []string) 
 		if err != nil {
 			return nil, err
 		}
+		asked = true
 		if a.New+a.Deleted+a.Missing > 0 {
 			all = append(all, a)
 		}
+	}
+	if !asked {
+		return all, w.answers(ctx, remote)
 	}
 	return all, nil
 }

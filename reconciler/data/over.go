@@ -24,7 +24,11 @@ type Revisions = iter.Seq2[Tree, error]
 // Push sends what the outputs of targets, or all, need and the remote lacks: those of
 // the work tree, and of revisions.
 func (w *Workspace) Push(ctx context.Context, remote string, targets []string, revisions ...Revisions) (transfer.Moved, error) {
-	return w.move(ctx, over{remote, targets, revisions}, pushing)
+	m, err := w.move(ctx, over{remote, targets, revisions}, pushing)
+	if err == nil && m.Objects+m.Present+int64(len(m.Apart)) == 0 {
+		err = w.answers(ctx, remote) // nothing was asked of it
+	}
+	return m, err
 }
 
 // Fetch brings what the outputs of targets, or all, need into the cache.
@@ -163,6 +167,18 @@ func (w *Workspace) move(ctx context.Context, over over, what string) (all trans
 		return all, alone.told()
 	}
 	return all, errors.Join(lacking, alone.told())
+}
+
+// answers tells why a remote that nothing goes to could not be asked: the one of that name, or the default, where there is one.
+func (w *Workspace) answers(ctx context.Context, remote string) error {
+	if _, chosen := w.config.Get("core", "remote"); remote == "" && !chosen {
+		return nil
+	}
+	r, err := w.Remote(remote)
+	if err != nil {
+		return err
+	}
+	return r.Answers(ctx)
 }
 
 // heldBack is err with what is to be done about outputs that nobody has pushed because their

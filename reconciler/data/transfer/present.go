@@ -5,14 +5,17 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 const (
@@ -20,6 +23,15 @@ const (
 	page     = 1000 // objects that a listing returns at once (S3's ListObjectsV2)
 	prefixes = 256  // of two hexadecimal digits, by which the objects are laid out
 )
+
+// Answers tells why nothing could be asked of the remote; whether anything is there does not matter.
+func (r *Remote) Answers(ctx context.Context) error {
+	_, err := r.Bucket.Stat(ctx, r.fan("00")+strings.Repeat("0", 30))
+	if err == nil || fault.Of(err) == fault.Missing && !errors.Is(err, port.ErrAbsent) {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Of(err), "remote %s cannot be reached: %w", r.Name, err), "%s", fault.HintOf(err))
+}
 
 // Present tells which of oids the remote has, and their sizes in bytes there.
 func (r *Remote) Present(ctx context.Context, oids []dvc.OID) (map[dvc.OID]int64, error) {
