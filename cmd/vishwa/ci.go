@@ -257,7 +257,7 @@ func (a *cli) once(ctx context.Context, j job, hub hosted) (templates.Report, er
 	return site.ReconcilePull(ctx, j.event.Pull)
 }
 
-// keysOpen opens the key that every entry needs before any work begins: what a job could not
+// keysOpen opens all keys before any work begins: what a job could not sign or
 // record it would do in vain, and announce, which may begin the next job. A folder without
 // keys is reported with the repository.
 func (a *cli) keysOpen(ctx context.Context, keys *signer.Ring, password func() ([]byte, error)) error {
@@ -268,7 +268,7 @@ func (a *cli) keysOpen(ctx context.Context, keys *signer.Ring, password func() (
 	if _, err := os.Stat(filepath.Join(p.Keys, signer.LedgerKey)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return keys.Open(p.Keys, password).Usable(ctx)
+	return keys.Open(p.Keys, password).Ready(ctx)
 }
 
 // hosted is a forge with what logs in to its repositories.

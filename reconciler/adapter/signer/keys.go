@@ -9,6 +9,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -257,7 +258,20 @@ func openLedgerKey(text, password []byte) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ssh.NewSignerFromKey(raw)
+	key, err := ssh.NewSignerFromKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	// Its cipher finds no changed bytes: a key of other bytes opens, and nobody would believe what it signs.
+	probe := []byte("vishwa ledger")
+	signed, err := key.Sign(rand.Reader, probe)
+	if err == nil {
+		err = key.PublicKey().Verify(probe, signed)
+	}
+	if err != nil {
+		return nil, errors.New("its halves are not of one key: bytes of it were changed")
+	}
+	return key, nil
 }
 
 // pair is an open key, and what bundles say of it.
