@@ -166,7 +166,8 @@ func address(hostport string) string {
 
 // client is who sent r, where that can be told: the public port listens on this machine
 // alone, so that others come through a proxy, whose last word in X-Forwarded-For is
-// whom it got the request from. Programs of this machine are none.
+// whom it got the request from. Programs of this machine are none, also where a proxy got it from one. A program of this machine may
+// write there what it likes: what is counted by it bounds others, and proves nothing.
 func client(r *http.Request) (who string, known bool) {
 	who = address(r.RemoteAddr)
 	if at, err := netip.ParseAddr(who); err != nil || !at.IsLoopback() {
@@ -181,7 +182,28 @@ func client(r *http.Request) (who string, known bool) {
 	if len(last) == 0 || len(last) > 64 {
 		return "", false
 	}
-	return last, true
+	return forwarded(last)
+}
+
+// forwarded is a client by the word of a proxy: some write its port as well, which is of a connection, and whoever has one address of IPv6 has all
+// that begin with the same half.
+func forwarded(word string) (who string, known bool) {
+	at, err := netip.ParseAddr(strings.Trim(word, "[]"))
+	if err != nil {
+		with, err := netip.ParseAddrPort(word)
+		if err != nil {
+			return word, true
+		}
+		at = with.Addr()
+	}
+	at = at.Unmap().WithZone("")
+	switch {
+	case at.IsLoopback():
+		return "", false
+	case at.Is6():
+		return netip.PrefixFrom(at, 64).Masked().String(), true
+	}
+	return at.String(), true
 }
 
 // refuse answers a request whose body was not taken in; the connection is of no more use.

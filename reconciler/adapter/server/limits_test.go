@@ -270,4 +270,13 @@ func TestRequestsOfAClientAreBounded(t *testing.T) {
 	if got := count(func(int) string { return "" }); got[200] != 6 {
 		t.Errorf("of this machine: %v", got)
 	}
+	if got := count(func(i int) string { return fmt.Sprintf("192.0.2.9:%d", 40000+i) }); got[200] != 3 || got[429] != 3 {
+		t.Errorf("of one client, with the ports of its connections: %v", got)
+	}
+	if got := count(func(i int) string { return fmt.Sprintf("2001:db8:0:7::%x", i+1) }); got[200] != 3 || got[429] != 3 {
+		t.Errorf("of one client, by six of its addresses of IPv6: %v", got)
+	}
+	if got := count(func(int) string { return "127.0.0.1" }); got[200] != 6 {
+		t.Errorf("of this machine, by a proxy: %v", got)
+	}
 }
