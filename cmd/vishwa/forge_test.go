@@ -364,7 +364,7 @@ spec:
   poll: 5s
   sweep: 10s
   log: {format: text}
-  lease: {duration: 5s}
+  lease: {duration: 60s}
   isolation: {level: best}
   state: %s
   repositories:

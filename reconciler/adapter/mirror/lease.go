@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
@@ -33,8 +34,9 @@ type Lease struct {
 	// Ref is where it is kept, for the time that it is held; "" is LeaseRef, which stays.
 	Ref string
 
-	turn   sync.Mutex // one pass of this process holds the lease at a time
-	moving sync.Mutex // the ref is moved, or a push counts on where it is
+	rooted atomic.Bool // the mirror has the empty tree
+	turn   sync.Mutex  // one pass of this process holds the lease at a time
+	moving sync.Mutex  // the ref is moved, or a push counts on where it is
 	mu     sync.Mutex
 	at     string // SHA that is ours; "": none
 	was    term
@@ -170,15 +172,22 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 	if err != nil {
 		return fault.New(fault.Internal, "encode lease: %w", err)
 	}
-	if _, err := l.Mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
-		return err
+	if !l.rooted.Load() { // once: each process that Git begins takes its time from the renewal
+		if _, err := l.Mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
+			return err
+		}
+		l.rooted.Store(true)
 	}
 	out, err := l.Mirror.git(ctx, "commit-tree", emptyTree, "-m", string(text))
 	if err != nil {
 		return err
 	}
 	sha := strings.TrimSpace(out)
-	l.moving.Lock()
+	for !l.moving.TryLock() { // a push that counts on the ref is under way
+		if err := httpx.Sleep(ctx, 10*time.Millisecond); err != nil {
+			return fault.New(fault.Cancelled, "move the lease: %w", err)
+		}
+	}
 	defer l.moving.Unlock()
 	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
 		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
@@ -192,11 +201,14 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 	return nil
 }
 
-// renew shows signs of life until stop. Where none could be shown for the whole
-// duration, or somebody else took over, the lease is lost.
+// silence is how long a holder may show no sign of life before it counts the lease as lost: before another may think it gone.
+func (l *Lease) silence() time.Duration { return l.Duration * 5 / 6 }
+
+// renew shows signs of life until stop, each a third of the duration after the last one that was seen. One has all the time until the lease counts as
+// lost: a machine that is busy is slow, and not gone. Where none could be shown until then, or somebody else took over, the lease is lost.
 func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.CancelCauseFunc) {
-	tick := time.NewTicker(l.Duration / 3)
-	defer tick.Stop()
+	due := time.NewTimer(l.Duration / 3)
+	defer due.Stop()
 	last := time.Now()
 	for {
 		select {
@@ -204,27 +216,30 @@ func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.Ca
 			return
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-due.C:
 		}
 		l.mu.Lock()
 		at, next := l.at, l.was
 		l.mu.Unlock()
 		next.Beat++
 		began := time.Now()
-		beat, done := context.WithTimeout(ctx, l.Duration/3)
+		beat, done := context.WithDeadline(ctx, last.Add(l.silence()))
 		err := l.move(beat, at, next)
 		done()
 		switch {
 		case err == nil:
 			last = began
+			due.Reset(time.Until(last.Add(l.Duration / 3)))
 		case ctx.Err() != nil:
 			return
-		case fault.Of(err) == fault.Conflict, time.Since(last) >= l.Duration*2/3: // before another may think it gone
+		case fault.Of(err) == fault.Conflict, time.Since(last) >= l.silence():
 			l.mu.Lock()
 			l.at = ""
 			l.mu.Unlock()
 			lose(gitremote.LostLease())
 			return
+		default:
+			due.Reset(min(l.Duration/12, time.Until(last.Add(l.silence()))))
 		}
 	}
 }

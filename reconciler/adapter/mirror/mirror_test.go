@@ -366,6 +366,25 @@ func TestRenewalIsInNobodysWay(t *testing.T) {
 	t.Logf("20 appends during %d renewals", beats)
 }
 
+// TestASlowSignOfLifeKeepsTheLease: on a busy machine, or over a slow line, one that takes longer than the time between two.
+func TestASlowSignOfLifeKeepsTheLease(t *testing.T) {
+	t.Parallel()
+	s, _, _ := gittest.OverHTTP(t, 1)
+	l := leaseOf(t, s.URL+"/remote.git", "a", 12*time.Second)
+	held, release := acquire(t, l)
+	s.Breaks(gittest.Broken{Push: func(git http.Handler, w http.ResponseWriter, r *http.Request) {
+		_ = httpx.Sleep(r.Context(), 4500*time.Millisecond) // longer than the 4 s between two signs
+		git.ServeHTTP(w, r)
+	}})
+	select {
+	case <-held.Done():
+		t.Error("lost, though signs of it came in time")
+	case <-time.After(15 * time.Second):
+	}
+	s.Breaks(gittest.Broken{})
+	release()
+}
+
 // TestHungRemoteEndsTheLease: a remote that hangs costs the holder its lease, and does
 // not keep it acting for ever.
 func TestHungRemoteEndsTheLease(t *testing.T) {
