@@ -260,6 +260,8 @@ func (s *Deployment) Imaged() (string, string) {
 		return s.Target.Kubernetes.Image, "spec.target.kubernetes.image"
 	case s.Target.KServe != nil && s.Target.KServe.Image != "":
 		return s.Target.KServe.Image, "spec.target.kserve.image"
+	case s.Target.Seldon != nil && s.Target.Seldon.OwnServer != nil:
+		return s.Target.Seldon.OwnServer.Image, "spec.target.seldon.ownServer.image"
 	case s.Target.SeldonDeployment != nil:
 		return s.Target.SeldonDeployment.Image, "spec.target.seldonDeployment.image"
 	}

@@ -52,13 +52,19 @@ func TestClusters(t *testing.T) {
 		Dir: "testdata/cluster",
 		Setup: func(env *testscript.Env) error {
 			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator)) // of the programs that TestMain gives scripts
+			store := httptest.NewServer(peers.S3())
+			t.Cleanup(store.Close)
 			c := kubetest.New(t, kubetest.Options{
+				ServerConfigs: map[string][]string{"mlserver": {"json"}}, Seldon: func(uri string, _ []string) (state, why string) {
+					if raw, err := readModel(store.URL, uri); err != nil || strings.Contains(string(raw), "unreadable") {
+						return "ModelFailed", fmt.Sprint("cannot load the model: ", err)
+					}
+					return "ModelAvailable", ""
+				},
 				Images: []string{podImage, podWorker}, Canaries: true, Runtimes: map[string]kubetest.Runtime{"tests": {Formats: []string{"json"}, Image: podImage, Command: []string{"runtime"}}},
 				Programs: map[string][]string{"/vishwa-worker": {filepath.Join(bin, "pod")}, "runtime": {filepath.Join(bin, "pod"), "runtime"}},
 			})
-			store := httptest.NewServer(peers.S3())
-			t.Cleanup(store.Close)
-			gateway := httptest.NewServer(gateway(c))
+			gateway := httptest.NewServer(gateway(c, store.URL))
 			t.Cleanup(gateway.Close)
 			env.Values["cluster"] = c
 			for name, value := range map[string]string{
@@ -70,20 +76,43 @@ func TestClusters(t *testing.T) {
 			return settle(t, env, keys)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "project": project, "edit": edit, "commit": commit, "answers": dividedInto, "pods": podsLeft,
+			"exits": exits, "project": project, "edit": edit, "commit": commit, "answers": dividedInto, "pods": podsLeft, "objects": objectsLeft,
 		},
 	})
 }
 
+// readModel is what a server of Seldon's reads of a store.
+func readModel(store, uri string) ([]byte, error) {
+	r, err := http.Get(store + "/" + strings.TrimPrefix(uri, "s3://") + "/model.json")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("directory not found: %s", r.Status)
+	}
+	return io.ReadAll(r.Body)
+}
+
 // gateway has the requests of a cluster's ways in, each hundred of them divided as its routes say: those of Seldon's by their path, and
 // those of HTTPRoutes by their host.
-func gateway(c *kubetest.Cluster) http.Handler {
+func gateway(c *kubetest.Cluster, store string) http.Handler {
 	var asked atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int(asked.Add(1)-1) * 37
 		service := c.RouteTo(r.Host, n)
 		if parts := strings.SplitN(r.URL.Path, "/", 5); len(parts) == 5 && parts[1] == "seldon" && parts[2] == kubetest.Namespace {
 			service, r.URL.Path = c.Predictor(parts[3], n), "/"+parts[4]
+		}
+		if parts := strings.Split(r.URL.Path, "/"); len(parts) == 5 && parts[1] == "v2" && parts[2] == "models" {
+			uri, _ := c.Routed(parts[3], n)
+			raw, err := readModel(store, uri)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			_, _ = w.Write(raw)
+			return
 		}
 		at, ok := c.Endpoint(service)
 		if !ok {
@@ -138,4 +167,15 @@ func podsLeft(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("there are %d pods: %v", len(c.Objects("pods")), c.Objects("deployments"))
+}
+
+// objectsLeft waits until a cluster has so many of a kind: objects RESOURCE COUNT.
+func objectsLeft(ts *testscript.TestScript, _ bool, args []string) {
+	c := ts.Value("cluster").(*kubetest.Cluster)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if strconv.Itoa(len(c.Objects(args[0]))) == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("there are %v", c.Objects(args[0]))
 }

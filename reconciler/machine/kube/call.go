@@ -43,6 +43,7 @@ var (
 	Endpoints         = Resource{Group: "discovery.k8s.io", Version: "v1", Name: "endpointslices"}
 	SeldonModels      = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "models"}
 	SeldonExperiments = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "experiments"}
+	SeldonServers     = Resource{Group: "mlops.seldon.io", Version: "v1alpha1", Name: "servers"}
 	InferenceServices = Resource{Group: "serving.kserve.io", Version: "v1beta1", Name: "inferenceservices"}
 	VirtualServices   = Resource{Group: "networking.istio.io", Version: "v1beta1", Name: "virtualservices"}
 	SeldonDeployments = Resource{Group: "machinelearning.seldon.io", Version: "v1", Name: "seldondeployments"}

@@ -28,7 +28,7 @@ func (w *work) noteDelivery() {
 	if w.Place.Git == nil {
 		return
 	}
-	for _, o := range w.units {
+	for _, o := range slices.Concat(w.hosts, w.units) {
 		meta, _ := o.Body["metadata"].(map[string]any)
 		notes, _ := meta["annotations"].(map[string]any)
 		if notes == nil {
@@ -147,7 +147,7 @@ func (s *server) deliver(ctx context.Context, w *work, rec record, within time.D
 	if err := s.writeRecord(w.name, rec); err != nil {
 		return port.Live{}, err
 	}
-	if err := d.write(ctx, &rec, w.Objects, "End what "+w.name+" was before "+w.Unit); err != nil {
+	if err := d.end(ctx, w.kube, &rec, stood, w.Objects, "End what "+w.name+" was before "+w.Unit); err != nil {
 		return port.Live{}, err
 	}
 	if err := s.unlend(ctx, w.kube, stood, w.Objects); err != nil {
@@ -184,10 +184,10 @@ func (w *work) beginOn(ctx context.Context, d *delivery, rec *record, stood []ow
 	if err := w.lend(ctx, ""); err != nil {
 		return false, err
 	}
-	if err := d.write(ctx, rec, over(stood, w.units...), "Begin "+w.Unit+" for "+w.name); err != nil {
+	if err := d.write(ctx, rec, over(stood, slices.Concat(w.hosts, w.units)...), "Begin "+w.Unit+" for "+w.name); err != nil {
 		return false, err
 	}
-	if err := w.taken(ctx, w.units, within); err != nil {
+	if err := w.taken(ctx, slices.Concat(w.hosts, w.units), within); err != nil {
 		return true, err
 	}
 	return true, w.server.settle(ctx, w, within)
@@ -223,7 +223,7 @@ func (w *work) before(ctx context.Context, rec record, mine bool, stood []owned.
 func (w *work) takeBack(ctx context.Context, d *delivery, rec *record, back, stood []owned.Object) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	err := d.write(ctx, rec, back, "Take back "+w.Unit+", which does not become ready")
+	err := d.end(ctx, w.kube, rec, over(stood, w.hosts...), back, "Take back "+w.Unit+", which does not become ready")
 	if err == nil {
 		err = w.taken(ctx, back, 20*time.Second)
 	}
@@ -246,9 +246,12 @@ func (w *work) unbring(ctx context.Context, stay []owned.Object, went ...owned.O
 	}
 }
 
-// without are the objects but for those of a unit.
+// without are the objects but for those of a unit, and but for Servers that loaded nothing else.
 func without(all []owned.Object, unit string) []owned.Object {
-	return slices.DeleteFunc(slices.Clone(all), func(o owned.Object) bool { return unitIn(o) == unit })
+	stay := slices.DeleteFunc(slices.Clone(all), func(o owned.Object) bool { return unitIn(o) == unit })
+	return slices.DeleteFunc(stay, func(o owned.Object) bool {
+		return o.Resource == kube.SeldonServers && !slices.ContainsFunc(stay, func(other owned.Object) bool { return names(other.Body["spec"], o.Name) })
+	})
 }
 
 // holds tells whether all has the units of others.
@@ -375,7 +378,7 @@ func (s *server) retract(ctx context.Context, c *kube.Client, name string, p pla
 	if err != nil {
 		return err
 	}
-	if err := d.write(ctx, &rec, nil, "Retire "+name); err != nil {
+	if err := d.end(ctx, c, &rec, stood, nil, "Retire "+name); err != nil {
 		return err
 	}
 	if err := s.gone(ctx, s.hand(c, name), func(r kube.Resource, unit string) error {

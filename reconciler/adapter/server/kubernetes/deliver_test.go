@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -313,11 +314,15 @@ func TestDeliveryByABranchKeepsTheServersPromises(t *testing.T) {
 	for target, by := range map[string]func(*stage) func(name, version string, how ...string) port.Release{
 		"kubernetes": func(s *stage) func(string, string, ...string) port.Release { return s.release },
 		"kserve":     func(s *stage) func(string, string, ...string) port.Release { return s.infers },
+		"seldon":     func(s *stage) func(string, string, ...string) port.Release { return s.another },
 	} {
 		t.Run(target, func(t *testing.T) {
 			porttest.Server(t, func(t *testing.T) porttest.Serving {
 				t.Parallel()
-				s, _ := onBranch(t)
+				s, _ := onBranch(t, withServers)
+				if target == "seldon" {
+					s.client = &http.Client{Transport: mesh{s}}
+				}
 				return s.serving(delivered(by(s)))
 			})
 		})

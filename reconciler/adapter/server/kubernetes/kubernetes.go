@@ -220,7 +220,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 	if err := w.delivers(ctx, &rec, standing); err != nil {
 		return port.Live{}, err
 	}
-	if err := w.refuse(ctx, p.adopt); err != nil {
+	if err := w.able(ctx, r, p.adopt); err != nil {
 		return port.Live{}, err
 	}
 	if rec.stands(w.Place) { // before anything is made there
@@ -297,7 +297,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	}
 	h := w.hand()
 	h.Made = made
-	if err := h.Prune(ctx, resources, w.all()); err != nil {
+	if err := s.prune(ctx, h, w.all()); err != nil {
 		return port.Live{}, err
 	}
 	if err := w.forgets(ctx, &rec); err != nil {

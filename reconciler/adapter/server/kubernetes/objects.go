@@ -70,13 +70,16 @@ func (s *server) labels(name string) map[string]string {
 const mostUnit = 57
 
 // unitOf names the Deployment of pods of that template: the same pods have the same name.
-func unitOf(name string, template map[string]any) string {
+func unitOf(name string, template map[string]any) string { return marked(name, mostUnit, template) }
+
+// marked is a name of at most so many bytes that is another for another template.
+func marked(name string, most int, template map[string]any) string {
 	raw, err := json.Marshal(template)
 	if err != nil {
 		panic("kubernetes: a pod of ours is no JSON: " + err.Error())
 	}
 	mark := digest.Of(raw).Hex()[:10]
-	if most := mostUnit - len(mark) - 1; len(name) > most {
+	if most -= len(mark) + 1; len(name) > most {
 		name = strings.TrimRight(name[:most], "-")
 	}
 	return name + "-" + mark

@@ -95,7 +95,7 @@ func (s *server) leave(ctx context.Context, name string, p place, rec record) er
 	if p.Git != nil {
 		return s.retract(ctx, c, name, p, rec)
 	}
-	if err := h.Prune(ctx, resources, nil); err != nil {
+	if err := s.prune(ctx, h, nil); err != nil {
 		return err
 	}
 	return s.gone(ctx, h, h.Stays)

@@ -53,7 +53,6 @@ func (w *work) template(r port.Release) map[string]any {
 // podSpec is what is said of the pods of a release but for who serves; image has the Python that fetches a worker, and
 // packed is an image of the model that is mounted. Where nothing is brought, nothing is there to bring it.
 func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
-	name := func(n string) map[string]any { return map[string]any{"name": n} }
 	room := w.size + spare + w.size/50
 	spec := map[string]any{
 		"automountServiceAccountToken": false, "enableServiceLinks": false,
@@ -74,6 +73,12 @@ func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 		volumes = append(volumes, map[string]any{"name": "vishwa-package", "image": map[string]any{"reference": packed, "pullPolicy": "IfNotPresent"}})
 	}
 	spec["volumes"] = volumes
+	placed(spec, t)
+	return spec
+}
+
+// placed says on which nodes pods may be, as whom, and by which credentials their images are pulled.
+func placed(spec map[string]any, t schemas.Pods) {
 	if t.ServiceAccount != "" {
 		spec["serviceAccountName"] = t.ServiceAccount
 	}
@@ -88,7 +93,7 @@ func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 		tolerations = append(tolerations, map[string]any{"key": gpu(t.Resources), "operator": "Exists", "effect": "NoSchedule"})
 	}
 	for _, n := range t.PullSecrets {
-		pulls = append(pulls, name(n))
+		pulls = append(pulls, map[string]any{"name": n})
 	}
 	if len(tolerations) > 0 {
 		spec["tolerations"] = tolerations
@@ -96,7 +101,6 @@ func (w *work) podSpec(t schemas.Pods, image, packed string) map[string]any {
 	if len(pulls) > 0 {
 		spec["imagePullSecrets"] = pulls
 	}
-	return spec
 }
 
 // Volumes of every pod that serves by a command, beside what it is brought.

@@ -23,7 +23,7 @@ import (
 func seldon() *shape {
 	return &shape{
 		unit: kube.SeldonModels, bytes: port.BytesTrusted,
-		check: checkSeldon, make: (*work).model, stands: modelStands, routed: experimentRoutes,
+		check: checkSeldon, needs: needsServer, make: (*work).model, stands: modelStands, routed: experimentRoutes,
 		part: func(r port.Release) (part, bool) {
 			t := r.Seldon
 			if t == nil {
@@ -103,7 +103,12 @@ func (w *work) model(r port.Release) {
 	spec := map[string]any{
 		"storageUri": strings.TrimSuffix(w.server.o.At, "/") + "/" + w.Laid, "requirements": t.Requirements, "replicas": max(1, t.Replicas),
 	}
-	for field, value := range map[string]string{"server": t.Server, "memory": t.Memory, "secretName": t.Secret} {
+	serves := t.Server
+	if t.OwnServer != nil {
+		w.hosts = append(w.hosts, w.ownServer(r.Name, *t.OwnServer))
+		serves = w.hosts[0].Name
+	}
+	for field, value := range map[string]string{"server": serves, "memory": t.Memory, "secretName": t.Secret} {
 		if value != "" {
 			spec[field] = value
 		}
@@ -229,10 +234,14 @@ func modelStands(ctx context.Context, s *server, c *kube.Client, _ string, at st
 		st.Reason, st.Cause = "Seldon has not taken notice of it yet", notSeenBySeldon
 	case slices.Contains(lost, ready.Reason):
 		st.Reason, st.Cause, st.Over = "Seldon does not load it: "+said, notLoaded, c.Now().Sub(ready.Since) > s.o.Start
+		if st.Over && ready.Reason == "ScheduleFailed" {
+			st.Reason = strings.TrimSuffix(st.Reason+"; of Servers, "+offered(ctx, c), "; of Servers, ")
+		}
 	default:
 		st.Reason = "Seldon loads it: " + said
 	}
-	return st, nil
+	err := at.hosted(ctx, s, c, &st)
+	return st, err
 }
 
 // experimentRoutes tells whether requests for name go to its unit.

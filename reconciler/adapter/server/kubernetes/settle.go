@@ -129,14 +129,19 @@ func (w *work) failed(st status.Standing, what string) error {
 	if st.Cause == status.NoQuota || st.Cause == status.NoLoan {
 		kind = fault.Transient
 	}
+	field := w.field()
+	if len(w.hosts) > 0 && st.Cause != notLoaded {
+		field += ".ownServer"
+	}
 	return fault.WithHint(fault.New(kind, "%s: %s", what, st.Reason), "%s; what was served before goes on",
-		strings.ReplaceAll(cmp.Or(ways[st.Cause], "put the serving command right, then run vishwa apply"), "spec.target.kubernetes", w.field()))
+		strings.ReplaceAll(cmp.Or(ways[st.Cause], "put the serving command right, then run vishwa apply"), "spec.target.kubernetes", field))
 }
 
 // The causes of systems that serve for others.
 const (
 	notLoaded        status.Cause = "seldon load"
 	notSeenBySeldon  status.Cause = "seldon"
+	serverNotReady   status.Cause = "seldon server"
 	notServable      status.Cause = "kserve runtime"
 	notSeenByKServe  status.Cause = "kserve"
 	notMadeByKnative status.Cause = "knative"
@@ -156,6 +161,7 @@ var ways = map[status.Cause]string{
 	status.NoAnswer:  "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",
 	notLoaded:        "see what its servers say, and that one offers spec.target.kubernetes.requirements: kubectl get servers; kubectl logs -l seldon-server-name",
 	notSeenBySeldon:  "see that Seldon's scheduler and its controller run: kubectl get pods -A -l app.kubernetes.io/part-of=seldon-core",
+	serverNotReady:   "see what Seldon and its pods say, and that its ServerConfig is there: kubectl describe servers.mlops.seldon.io; kubectl describe pods -l seldon-server-name",
 	notSeenByCore1:   "see that Seldon's controller runs, and that it looks after this namespace: kubectl get pods -A -l app=seldon",
 	notMadeByCore1:   "see what Seldon says: kubectl describe seldondeployment",
 	notServable:      "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",

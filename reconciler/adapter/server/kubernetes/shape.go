@@ -25,6 +25,8 @@ type shape struct {
 	part func(r port.Release) (part, bool)
 	// check refuses what cannot be served so, before anything is asked.
 	check func(r port.Release) error
+	// needs refuses what the cluster does not have that r is served by, before anything is made; nil: nothing is needed.
+	needs func(ctx context.Context, w *work, r port.Release) error
 	// make fills in the objects of r.
 	make func(w *work, r port.Release)
 	// begins is the unit that a release begins with next to what is there, where that is not the one that it comes to; nil: it is.
@@ -69,7 +71,7 @@ var bears = map[kube.Resource]func(o map[string]any) string{
 // resources are all kinds that we make; what has the traffic goes first, and the first two are always there.
 var resources = []kube.Resource{
 	kube.Services, kube.Deployments, kube.Autoscalers, kube.Disruptions, kube.Ingresses, kube.HTTPRoutes,
-	kube.SeldonExperiments, kube.SeldonModels, kube.InferenceServices, kube.SeldonDeployments,
+	kube.SeldonExperiments, kube.SeldonModels, kube.InferenceServices, kube.SeldonDeployments, kube.SeldonServers,
 }
 
 // units are what is ours under the name and what releases are, on its way out or not.
@@ -86,6 +88,9 @@ func (s *server) units(ctx context.Context, h owned.Hand) (all []status.Meta, of
 }
 
 func (s *server) unit(r kube.Resource) bool {
+	if r == kube.SeldonServers { // it outlives what it has loaded
+		return true
+	}
 	for _, how := range s.shapes {
 		if how.unit == r {
 			return true
@@ -100,6 +105,22 @@ func (s *server) shape(at standing) *shape {
 }
 
 func (w *work) shape() *shape { return w.server.shape(w.standing) }
+
+// able refuses what cannot be served where w is to be.
+func (w *work) able(ctx context.Context, r port.Release, adopt bool) error {
+	if err := w.refuse(ctx, adopt); err != nil {
+		return err
+	}
+	return w.needs(ctx, r)
+}
+
+// needs refuses what the cluster does not have that r is served by.
+func (w *work) needs(ctx context.Context, r port.Release) error {
+	if needs := w.shape().needs; needs != nil {
+		return needs(ctx, w, r)
+	}
+	return nil
+}
 
 // bytes is the class of what stands.
 func (s *server) bytes(at standing) string { return cmp.Or(at.Bytes, s.shape(at).bytes) }

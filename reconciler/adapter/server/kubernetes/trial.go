@@ -101,6 +101,9 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 	case w.Unit == rec.Served.Unit:
 		return wrong("vishwa rollout promote --full serves it at once", "its pods are those that serve: there is nothing to compare")
 	}
+	if err := w.needs(ctx, r); err != nil {
+		return err
+	}
 	if able := w.shape().divides.able; able != nil {
 		if err := able(ctx, w.kube, *rec.Served, w.standing); err != nil {
 			return err
@@ -236,7 +239,7 @@ func (s *server) untry(ctx context.Context, c *kube.Client, name string, rec *re
 		}
 	}
 	h.Made = rec.made(rec.Served.Place)
-	if err := h.Prune(ctx, resources, rec.Served.Objects); err != nil {
+	if err := s.prune(ctx, h, rec.Served.Objects); err != nil {
 		return err
 	}
 	rec.outlives(&tried)
@@ -285,7 +288,7 @@ func (s *server) Join(ctx context.Context, name string, of port.Trial, promote b
 	case serves: // whoever promoted it may have been killed before the old one was gone
 		h := s.hand(c, name)
 		h.Made = rec.made(rec.Served.Place)
-		err = h.Prune(ctx, resources, rec.Served.Objects)
+		err = s.prune(ctx, h, rec.Served.Objects)
 		if err == nil {
 			err = (&work{standing: *rec.Served, server: s, kube: c, name: name}).forgets(ctx, &rec)
 		}
@@ -307,9 +310,12 @@ func (s *server) Join(ctx context.Context, name string, of port.Trial, promote b
 func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec record) (port.Live, error) {
 	w := &work{standing: *rec.Tried, server: s, kube: c, name: name}
 	for _, o := range w.Objects {
-		if o.Name == w.Unit {
+		switch {
+		case o.Resource == kube.SeldonServers:
+			w.hosts = append(w.hosts, o)
+		case o.Name == w.Unit:
 			w.units = append(w.units, o)
-		} else {
+		default:
 			w.fronts = append(w.fronts, o)
 		}
 	}
@@ -378,10 +384,10 @@ func (s *server) beside(ctx context.Context, c *kube.Client, name string, rec *r
 	return out, nil
 }
 
-// unitsOf are the objects that are as long there as a release.
+// unitsOf are the objects that are as long there as a release, and what it is served by.
 func unitsOf(at standing) (out []owned.Object) {
 	for _, o := range at.Objects {
-		if o.Name == at.Unit {
+		if o.Name == at.Unit || o.Resource == kube.SeldonServers {
 			out = append(out, o)
 		}
 	}

@@ -5,8 +5,10 @@ package kubernetes
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 )
 
@@ -109,8 +111,16 @@ func (w *work) back(ctx context.Context, was record, s step) (err error) {
 		_, err = w.hand().Put(ctx, declared)
 	case s.former != nil && (w.shape().kept || !s.ours || s.served):
 		err = w.hand().Back(ctx, s.Object, s.former)
+	case was.Tried != nil && slices.ContainsFunc(was.Tried.Objects, func(o owned.Object) bool { return o.Resource == s.Resource && o.Name == s.Name && o.Name != w.Unit }):
+		return nil // what is tried is served by it
 	default: // nothing stood there, or what an apply that did not end had left
-		return w.hand().Remove(ctx, s.Resource, s.Name)
+		if s.Resource == kube.SeldonServers {
+			err = w.server.unloaded(ctx, w.hand(), s.Name)
+		}
+		if err == nil {
+			err = w.hand().Remove(ctx, s.Resource, s.Name)
+		}
+		return err
 	}
 	if err != nil || names(stays["spec"], w.Bring.Secret) {
 		return err

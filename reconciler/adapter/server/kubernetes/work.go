@@ -28,6 +28,7 @@ type work struct {
 	kube   *kube.Client
 	name   string
 	unit   owned.Object   // the Deployment
+	hosts  []owned.Object // what it is served by, and may outlive it
 	units  []owned.Object // it, and what is as long there
 	fronts []owned.Object // what keeps its name from release to release
 	size   int64          // bytes that its pods are brought
@@ -38,7 +39,7 @@ type work struct {
 	least  int            // pods to begin with, where something scales them; else zero
 }
 
-func (w *work) all() []owned.Object { return slices.Concat(w.units, w.fronts) }
+func (w *work) all() []owned.Object { return slices.Concat(w.hosts, w.units, w.fronts) }
 
 // plan works out what r is on its cluster. Nothing is asked of it.
 func (s *server) plan(ctx context.Context, r port.Release, p part) (*work, error) {
@@ -129,6 +130,11 @@ func (w *work) gather(r port.Release, p part, keys []string) error {
 func (w *work) begin(ctx context.Context, was record) error {
 	if err := w.lay(ctx); err != nil {
 		return err
+	}
+	for _, o := range w.hosts {
+		if _, err := w.putNoting(ctx, o); err != nil {
+			return err
+		}
 	}
 	made, err := w.putNoting(ctx, w.unit)
 	if err != nil {

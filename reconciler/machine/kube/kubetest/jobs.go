@@ -46,7 +46,8 @@ func (c *Cluster) remove(resource, object string) {
 	if !there {
 		return
 	}
-	held := resource == "pods" || resource == "jobs" || resource == "trainjobs" || resource == "deployments" || resource == "inferenceservices"
+	held := resource == "pods" || resource == "jobs" || resource == "trainjobs" || resource == "deployments" || resource == "inferenceservices" ||
+		resource == "models" && len(conditionsOf(o)) > 0 && as[seldonModel](o).Spec.Server != "" // its Server unloads it first
 	if !held {
 		c.store.drop(key)
 		return

@@ -2,7 +2,7 @@
 // objects that Vishwa uses, with uids, versions, watches, rights and strict fields, and beside
 // it as much of the controllers as tells whether a client understands them: Jobs, a scheduler,
 // a kubelet that carries out containers as processes of this machine, a garbage collector,
-// Kueue's queues, Kubeflow's TrainJobs, KServe's InferenceServices, Seldon's Models and SeldonDeployments. What it says, it says in the words of the real ones
+// Kueue's queues, Kubeflow's TrainJobs, KServe's InferenceServices, Seldon's Models, Servers and SeldonDeployments. What it says, it says in the words of the real ones
 // (Kubernetes 1.35, Kueue 0.17, Trainer 2.2); the same suites run on those.
 package kubetest
 
@@ -43,7 +43,9 @@ type Options struct {
 	NoInit   bool               // Knative takes no containers that run before the others, as it is set up at first
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
 	Seldon func(storageURI string, requirements []string) (state, why string)
-	Page   int // of a list; zero is 3, so that few objects are several pages
+	// ServerConfigs are those of Seldon, by what each offers.
+	ServerConfigs map[string][]string
+	Page          int // of a list; zero is 3, so that few objects are several pages
 	// Rules are the rights of the client; nil is every right.
 	Rules []rbacv1.PolicyRule
 }

@@ -139,7 +139,7 @@ func (c *Cluster) condition(w object, kind string, yes bool, reason, message str
 	}
 	s["conditions"], w["status"] = list, s
 	resource := "workloads"
-	if of := map[any]string{"TrainJob": "trainjobs", "Model": "models", "Experiment": "experiments"}[w["kind"]]; of != "" {
+	if of := map[any]string{"TrainJob": "trainjobs", "Model": "models", "Experiment": "experiments", "Server": "servers"}[w["kind"]]; of != "" {
 		resource = of
 	}
 	return c.store.putObject(resource, w)

@@ -52,9 +52,16 @@ func (c *Cluster) seldon() {
 	if c.stopped["seldon"] || c.o.Seldon == nil {
 		return
 	}
+	if !c.stopped["servers"] {
+		c.seldonServers()
+	}
 	for _, key := range c.store.keys("models") {
 		m := as[seldonModel](c.store.objects[key])
-		reason, message := c.o.Seldon(m.Spec.StorageURI, m.Spec.Requirements)
+		if m.DeletionTimestamp != nil {
+			c.unload(key, m)
+			continue
+		}
+		reason, message := c.load(m)
 		c.condition(c.store.objects[key], "ModelReady", reason == "ModelAvailable", reason, message)
 	}
 	for _, key := range c.store.keys("experiments") {

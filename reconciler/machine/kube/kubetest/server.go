@@ -27,7 +27,7 @@ var groups = map[string]string{
 	"deployments": "apps/v1", "horizontalpodautoscalers": "autoscaling/v2", "poddisruptionbudgets": "policy/v1",
 	"ingresses": "networking.k8s.io/v1", "httproutes": "gateway.networking.k8s.io/v1", "endpointslices": "discovery.k8s.io/v1",
 	"inferenceservices": "serving.kserve.io/v1beta1",
-	"models":            "mlops.seldon.io/v1alpha1", "experiments": "mlops.seldon.io/v1alpha1",
+	"models":            "mlops.seldon.io/v1alpha1", "experiments": "mlops.seldon.io/v1alpha1", "servers": "mlops.seldon.io/v1alpha1",
 	"virtualservices":   "networking.istio.io/v1beta1",
 	"seldondeployments": "machinelearning.seldon.io/v1",
 	"workloads":         "kueue.x-k8s.io/v1beta1", "trainjobs": "trainer.kubeflow.org/v1alpha1",
@@ -38,7 +38,7 @@ var strict = map[string]func() any{
 	"jobs": func() any { return &batchv1.Job{} }, "secrets": func() any { return &corev1.Secret{} }, "services": func() any { return &corev1.Service{} },
 	"deployments": func() any { return &appsv1.Deployment{} }, "horizontalpodautoscalers": func() any { return &autoscalingv2.HorizontalPodAutoscaler{} },
 	"poddisruptionbudgets": func() any { return &policyv1.PodDisruptionBudget{} }, "ingresses": func() any { return &networkingv1.Ingress{} },
-	"models": func() any { return &seldonModel{} }, "experiments": func() any { return &seldonExperiment{} },
+	"models": func() any { return &seldonModel{} }, "experiments": func() any { return &seldonExperiment{} }, "servers": func() any { return &seldonServer{} },
 	"inferenceservices": func() any { return &inferenceService{} },
 	"seldondeployments": func() any { return &seldonDeployment{} },
 }

@@ -259,6 +259,8 @@ func foreign(live map[string]any) []string {
 func owners(live map[string]any) (ours, out []string) {
 	fields, _ := metaOf(live)["managedFields"].([]any)
 	others := map[string][]string{}
+	// Seldon's controller scales a Server by an update of it. Where we say how many pods it has, what is there is another number.
+	scales := live["kind"] == Kinds[kube.SeldonServers.Name] && live["apiVersion"] == kube.SeldonServers.APIVersion()
 	for _, f := range fields {
 		entry, _ := f.(map[string]any)
 		manager, _ := entry["manager"].(string)
@@ -274,7 +276,7 @@ func owners(live map[string]any) (ours, out []string) {
 	}
 	for manager, paths := range others {
 		for _, path := range paths {
-			if !slices.ContainsFunc(ours, func(own string) bool { return own == path || strings.HasPrefix(own, path+".") }) {
+			if !(scales && path == "spec.replicas") && !slices.ContainsFunc(ours, func(own string) bool { return own == path || strings.HasPrefix(own, path+".") }) {
 				out = append(out, path+" was set by "+harmless.Line(manager))
 			}
 		}

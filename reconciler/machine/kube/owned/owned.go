@@ -38,11 +38,17 @@ type Hand struct {
 	Made  []kube.Resource // that we made objects of there: not being allowed to look at those hides what serves
 }
 
+// scaled tells that something else may say how many pods it has, as its declaration does not.
+func (o Object) scaled() bool {
+	_, said := o.spec()["replicas"]
+	return !said && (o.Resource == kube.Deployments || o.Resource == kube.SeldonServers)
+}
+
 // Kinds are what objects say that they are, by their resource.
 var Kinds = map[string]string{
 	"services": "Service", "deployments": "Deployment", "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 	"poddisruptionbudgets": "PodDisruptionBudget", "ingresses": "Ingress", "httproutes": "HTTPRoute",
-	"inferenceservices": "InferenceService", "models": "Model", "experiments": "Experiment", "seldondeployments": "SeldonDeployment",
+	"inferenceservices": "InferenceService", "models": "Model", "experiments": "Experiment", "servers": "Server", "seldondeployments": "SeldonDeployment",
 }
 
 // As is an object of a server as what is known of it.
@@ -137,7 +143,7 @@ func (h Hand) Back(ctx context.Context, o Object, former map[string]any) error {
 		return err
 	}
 	spec, _ := former["spec"].(map[string]any)
-	if _, said := o.spec()["replicas"]; o.Resource == kube.Deployments && !said { // it is scaled by what scales it
+	if o.scaled() {
 		spec = maps.Clone(spec)
 		delete(spec, "replicas")
 	}
@@ -209,7 +215,7 @@ func pure(o Object, there map[string]any) map[string]any {
 	meta = maps.Clone(meta)
 	delete(meta, "managedFields")
 	out["metadata"] = meta
-	if _, said := o.spec()["replicas"]; o.Resource == kube.Deployments && !said { // it is scaled by what scales it
+	if o.scaled() {
 		spec := maps.Clone(o.spec())
 		if has, ok := there["spec"].(map[string]any); ok {
 			spec["replicas"] = has["replicas"]
