@@ -411,3 +411,24 @@ func TestWhatIsSuspendedWhileSomebodyResumesStaysSuspended(t *testing.T) {
 		t.Errorf("it was resumed though refused: %v", err)
 	}
 }
+
+// TestARollbackToAModelThatIsGoneChangesNothing: it is not trained again under the name of what served, and what serves goes on unsuspended.
+func TestARollbackToAModelThatIsGoneChangesNothing(t *testing.T) {
+	h, w, a, _ := threeReleases(t)
+	at := ref("deployment/s")
+	facts, _ := w.Facts(t.Context())
+	serves, entries := facts.Latest[at], facts.Count
+	clear(w.bytes)
+	w.ran = nil
+	_, err := h.Rollback(t.Context(), Rollback{To: &a, Reason: "too dear"})
+	if fault.Of(err) != fault.Conflict || !strings.Contains(fmt.Sprint(err), "would have to be made again") || !strings.Contains(fault.HintOf(err), "revert the commit") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+	facts, _ = w.Facts(t.Context())
+	if len(w.ran) > 0 || facts.Count != entries || facts.Latest[at] != serves || facts.Suspension(at) != nil {
+		t.Errorf("it ran %v, and recorded %d entries", w.ran, facts.Count-entries)
+	}
+	if live, err := h.Server.Observe(t.Context(), at.Name); err != nil || live.Key != serves.Key {
+		t.Errorf("%v is served: %v", live.Key, err)
+	}
+}

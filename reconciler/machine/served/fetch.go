@@ -29,11 +29,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// The exit codes of a fetch that did not end well: what may end otherwise the next time, what will not, and what does once it is lent anew.
+// The exit codes of a fetch that did not end well: what may end otherwise the next time, what will not, what does once it is lent anew, and
+// what does where there is more room.
 const (
 	Again    = 1
 	Hopeless = 3
 	Lapsed   = 4
+	Full     = 5
 )
 
 // lapsed is what could not be read as what was lent had ended.
@@ -92,6 +94,9 @@ func FetchMain(ctx context.Context, ticket, want, dir string) int {
 func exitOf(err error) int {
 	if errors.As(err, new(lapsed)) {
 		return Lapsed
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return Full
 	}
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Denied, fault.Corrupt, fault.Missing:

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -22,12 +23,14 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
 // bed is a store that lends by HTTP, a release in it, and a folder of a pod.
@@ -214,6 +217,11 @@ func TestAFetchTellsByItsExitThatItsLoanEnded(t *testing.T) {
 	for until, want := range map[int64]int{50: Lapsed, 150: Hopeless} {
 		if got := exitOf(f.ended(Ticket{Until: time.Unix(until, 0)}, gone)); got != want {
 			t.Errorf("until %d: %d, want %d", until, got, want)
+		}
+	}
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if got := exitOf(fmt.Errorf("bring model.bin: %w", artifact.Disk(&fs.PathError{Op: "write", Path: "model.bin", Err: full}, "/vishwa/release"))); got != Full {
+			t.Errorf("%v: exit code %d", full, got)
 		}
 	}
 	if got := exitOf(fault.New(fault.Transient, "what this pod may read of the store ended, it says")); got != Again {

@@ -431,7 +431,7 @@ func TestWhatPodsMayReadIsLentAnew(t *testing.T) {
 // The account uses no right that the file does not give it, and needs no other.
 func TestTheRightsOfTheFileAreUsed(t *testing.T) {
 	t.Parallel()
-	s := onDouble(t)
+	s := onDouble(t, withServers)
 	s.apply(s.everything("1"))
 	s.double.Edit("services", "one", "kubectl-edit", "", func(o map[string]any) { spec(o)["sessionAffinity"] = "ClientIP" })
 	s.apply(s.everything("2"))
@@ -439,8 +439,8 @@ func TestTheRightsOfTheFileAreUsed(t *testing.T) {
 	s.apply(s.infers("two", "1"))
 	s.apply(s.infers("two", "2"))
 	s.apply(port.Release{Name: "two"})
-	s.apply(s.loads("three", "1"))
-	s.apply(s.loads("three", "2"))
+	s.apply(s.hosts("three", "1"))
+	s.apply(s.another("three", "2"))
 	s.apply(port.Release{Name: "three"})
 	s.apply(s.predicts("four", "1"))
 	s.apply(s.predicts("four", "2"))

@@ -156,6 +156,7 @@ var ways = map[status.Cause]string{
 	status.NoLoan:    "see that the pods reach the store, and what it says",
 	status.NoQuota:   "give the namespace a larger quota, or the pods less (spec.target.kubernetes.resources)",
 	status.NoMemory:  "raise spec.target.kubernetes.resources.memory",
+	status.NoDisk:    "let the pods be on nodes with more disk (nodeSelector and tolerations of spec.target.kubernetes), have the server write less (/tmp has room for 512Mi), or serve a smaller model",
 	status.NoNode:    "add a node, or let the pods be on others (resources, nodeSelector and tolerations of spec.target.kubernetes)",
 	status.NoPod:     "change what that rule of the cluster does not allow, or the rule",
 	status.NoAnswer:  "see that the command listens on every address at VISHWA_PORT, or raise spec.target.kubernetes.readyTimeout",

@@ -28,6 +28,7 @@ func TestWordsOfAProgramAreNoCause(t *testing.T) {
 		"the fetch ends":           {quiet, ended(Fetches, 1), NoModel, false},
 		"the fetch ends for good":  {quiet, ended(Fetches, Hopeless), NoModel, true},
 		"what it was lent ended":   {quiet, ended(Fetches, Lapsed), NoLoan, false},
+		"its volume is full":       {quiet, ended(Fetches, Full), NoDisk, false},
 		"an image is not there":    {quiet, `{"metadata": {"name": "p"}, "spec": {}, "status": {"containerStatuses": [{"name": "serve", "state": {"waiting": {"reason": "ErrImagePull", "message": "` + hostile + `"}}}]}}`, NoImage, false},
 		"a quota":                  {refused(`pods \"x\" is forbidden: exceeded quota: team, requested: pods=1`), "", NoQuota, false},
 		"a rule":                   {refused(`admission webhook \"x\" denied the request: exceeded quota of this team`), "", NoPod, true},

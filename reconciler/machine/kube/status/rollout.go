@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // The containers of a pod that serves.
@@ -18,10 +19,11 @@ const (
 	Serves  = "serve"
 )
 
-// How Fetches ends where it would end so the next time, and where what it was lent has ended.
+// How Fetches ends where it would end so the next time, where what it was lent has ended, and where its volume or its node has no room.
 const (
 	Hopeless = 3
 	Lapsed   = 4
+	Full     = 5
 )
 
 // Cause is what keeps pods from serving, as the cluster tells it by its fields. What programs in pods, or rules of the cluster, say in
@@ -35,6 +37,7 @@ const (
 	NoLoan   Cause = "loan"   // what it may read of the store ended
 	NoQuota  Cause = "quota"  // the namespace has none left
 	NoMemory Cause = "memory" // it took more than it is given
+	NoDisk   Cause = "disk"   // it took more than it is given, or than its node has
 	NoNode   Cause = "node"   // none has room for it
 	NoPod    Cause = "pod"    // a rule of the cluster is against it
 	NoAnswer Cause = "answer" // it runs, and does not answer
@@ -142,7 +145,7 @@ func (r Rollout) unready(p Pod) obstacle {
 		return obstacle{reason, cause, never && r.Now.Sub(p.Created) > r.Room}
 	}
 	if said, limit := p.tooMuch(); limit {
-		return obstacle{said.Reason, "", false} // another is made in its place
+		return r.evicted(p, said)
 	}
 	for _, c := range p.states() {
 		last := c.State.Terminated
@@ -158,8 +161,11 @@ func (r Rollout) unready(p Pod) obstacle {
 			return obstacle{"it took more memory, " + given, NoMemory, true}
 		case c.Name == Fetches && last != nil && last.ExitCode != 0 && c.State.Running == nil:
 			cause := NoModel
-			if last.ExitCode == Lapsed {
+			switch last.ExitCode {
+			case Lapsed:
 				cause = NoLoan
+			case Full:
+				cause = NoDisk
 			}
 			return obstacle{"it cannot bring the model: " + orExit(*last), cause, last.ExitCode == Hopeless}
 		case c.Name == Serves && last != nil && (last.Reason == "StartError" || last.Reason == "ContainerCannotRun"):
@@ -171,6 +177,22 @@ func (r Rollout) unready(p Pod) obstacle {
 		}
 	}
 	return obstacle{"its pod runs, and does not answer 200 at " + r.Ready, NoAnswer, false}
+}
+
+// evicted is a pod that its node ended because of what it took. Another is made in its place, which does not help where that has happened
+// again and again.
+func (r Rollout) evicted(p Pod, said port.TaskStatus) obstacle {
+	const often = 3
+	times := 0
+	for _, other := range r.Pods {
+		if _, limit := other.tooMuch(); limit && r.Now.Sub(other.Created) < time.Hour { // they stay there for long
+			times++
+		}
+	}
+	if said.Cause == port.OutOfMemory {
+		return obstacle{said.Reason, NoMemory, times >= often}
+	}
+	return obstacle{"its node ended its pod, which took more disk than there is for it: " + p.Status.Message, NoDisk, times >= often}
 }
 
 // held is why a container of a pod does not begin.

@@ -18,6 +18,7 @@ func TestARolloutIsToldInPlainWords(t *testing.T) {
 		return `{"metadata": {"creationTimestamp": "2026-11-29T11:00:00Z"}, "spec": {"containers": [{"name": "serve", "image": "img", "resources": {"limits": {"memory": "1Gi"}}}]},
 			"status": {"phase": "Running", "conditions": [` + conditions + `], ` + containers + `}}`
 	}
+	const evicted = `{"metadata": {"creationTimestamp": "2026-11-29T11:50:00Z"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "Usage of EmptyDir volume \"vishwa-release\" exceeds the limit \"2Gi\". "}}`
 	const placed = `{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-29T11:00:00Z"}`
 	for name, c := range map[string]struct {
 		deployment string
@@ -41,6 +42,9 @@ func TestARolloutIsToldInPlainWords(t *testing.T) {
 		"the store is away":        {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(placed, `"initContainerStatuses": [{"name": "fetch", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": "no route"}}}]`)}, false, false, "it cannot bring the model: with exit code 1: no route"},
 		"the model is gone":        {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(placed, `"initContainerStatuses": [{"name": "fetch", "state": {"terminated": {"exitCode": 3, "reason": "Error", "message": "404"}}}]`)}, false, true, "it cannot bring the model"},
 		"it is tried again":        {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(placed, `"initContainerStatuses": [{"name": "fetch", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "404"}}}], "containerStatuses": [{"name": "serve", "state": {"waiting": {"reason": "PodInitializing"}}}]`)}, false, false, "the model is being brought"},
+		"more than its volume":     {`"spec": {}, "status": {"observedGeneration": 2}`, []string{evicted}, false, false, "its node ended its pod, which took more disk than there is for it: Usage of EmptyDir volume"},
+		"and again and again":      {`"spec": {}, "status": {"observedGeneration": 2}`, []string{evicted, evicted, evicted}, false, true, "its node ended its pod, which took more disk"},
+		"a node that ran full":     {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(placed, `"initContainerStatuses": [{"name": "fetch", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 5, "reason": "Error", "message": "no space left on device"}}}]`)}, false, false, "it cannot bring the model: with exit code 5: no space left on device"},
 		"no such image":            {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(placed, `"containerStatuses": [{"name": "serve", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}]`)}, false, true, "its image img cannot be pulled: not found"},
 		"no such node":             {`"spec": {}, "status": {"observedGeneration": 2}`, []string{pod(`{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."}`, `"containerStatuses": []`)}, false, true, "no node has enough cpu"},
 	} {
