@@ -1,5 +1,5 @@
-// What a checkout's files held is remembered from one reading to the next; and while one reading goes on, the folder that was asked
-// last stays open, as most files are asked for folder by folder.
+// What a checkout's files held is remembered from one reading to the next; and while one reading goes on, the folders that were asked
+// last stay open, as most files are asked for folder by folder.
 
 package repo
 
@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (w *watched) Recall(name string) (digest.File, bool) {
 	if w.recalled.at.Path == "" {
 		return digest.File{}, false
 	}
-	at, err := w.near.stand(w, name)
+	at, err := w.near.stand(w.worktree, name)
 	if err != nil {
 		return digest.File{}, false
 	}
@@ -78,19 +79,29 @@ func (r *recalled) keep() {
 	}
 }
 
-// near is the folder that was asked last.
+// near are the folders that were asked last, the last one first. Files are read two at a time, and what they name stands in other folders.
 type near struct {
-	mu     sync.Mutex
-	name   string
-	folder *os.File // nil: none
+	mu   sync.Mutex
+	kept []opened
 }
+
+// opened is a folder that is kept open.
+type opened struct {
+	name string
+	root *os.Root
+	file *os.File
+	fd   int // of file, whose own method asks the kernel each time
+}
+
+// mostNear is how many are kept open.
+const mostNear = 6
 
 // errFar says that a file is to be asked for in the usual way, which finds what is the matter with it.
 var errFar = errors.New("not a plain file of a folder that can be kept open")
 
 // in calls do with the folder of name, open, and the name in it. All that stands between the root and the file was looked at
 // as worktree.check does, once for all files of the folder that are asked for one after another.
-func (n *near) in(w *watched, name string, do func(folder int, name string) error) error {
+func (n *near) in(w worktree, name string, do func(folder opened, name string) error) error {
 	if err := w.git.load(); err != nil || w.git.head != nil || !fs.ValidPath(name) {
 		return errFar // a file may hold something else than is on the disk
 	}
@@ -100,36 +111,70 @@ func (n *near) in(w *watched, name string, do func(folder int, name string) erro
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.folder == nil || n.name != dir {
-		n.close()
-		if err := w.check("open", dir); err != nil {
-			return err
-		}
-		if within, err := w.nested(dir); err != nil || within {
-			return errFar
-		}
-		f, err := w.repo.root.Open(dir)
+	i := slices.IndexFunc(n.kept, func(o opened) bool { return o.name == dir })
+	if i < 0 {
+		o, err := w.keepOpen(dir)
 		if err != nil {
 			return err
 		}
-		n.name, n.folder = dir, f
+		if len(n.kept) == mostNear {
+			n.kept[mostNear-1].close()
+			n.kept = n.kept[:mostNear-1]
+		}
+		n.kept, i = append(n.kept, o), len(n.kept)
 	}
-	return do(int(n.folder.Fd()), base)
+	o := n.kept[i]
+	copy(n.kept[1:i+1], n.kept[:i])
+	n.kept[0] = o
+	return do(o, base)
 }
 
-// close lets the folder go.
-func (n *near) close() {
-	if n.folder != nil {
-		_ = n.folder.Close()
-		n.folder = nil
+// keepOpen opens a folder whose files are looked at in it.
+func (w worktree) keepOpen(dir string) (opened, error) {
+	if err := w.check("open", dir); err != nil {
+		return opened{}, err
 	}
+	if within, err := w.nested(dir); err != nil || within {
+		return opened{}, errFar
+	}
+	root, err := w.repo.root.OpenRoot(dir)
+	if err != nil {
+		return opened{}, err
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		_ = root.Close()
+		return opened{}, err
+	}
+	return opened{dir, root, f, int(f.Fd())}, nil
+}
+
+func (o opened) close() { _, _ = o.file.Close(), o.root.Close() }
+
+// close lets the folders go.
+func (n *near) close() {
+	for _, o := range n.kept {
+		o.close()
+	}
+	n.kept = nil
+}
+
+// info is what the plain file at name is like.
+func (n *near) info(w worktree, name string) (info fs.FileInfo, err error) {
+	err = n.in(w, name, func(folder opened, name string) error {
+		if info, err = folder.root.Lstat(name); err != nil || !info.Mode().IsRegular() {
+			return errFar
+		}
+		return nil
+	})
+	return info, err
 }
 
 // stand is how the file at name stands.
-func (n *near) stand(w *watched, name string) (at dvccache.Stamp, err error) {
-	err = n.in(w, name, func(folder int, name string) error {
+func (n *near) stand(w worktree, name string) (at dvccache.Stamp, err error) {
+	err = n.in(w, name, func(folder opened, name string) error {
 		var st unix.Stat_t
-		if err := unix.Fstatat(folder, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		if err := unix.Fstatat(folder.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 			return errFar
 		}
 		at = dvccache.StampOf(&st)
@@ -139,13 +184,13 @@ func (n *near) stand(w *watched, name string) (at dvccache.Stamp, err error) {
 }
 
 // open opens the file at name, and tells how it stood, where it could be told from what may be written later.
-func (n *near) open(w *watched, name string) (f *os.File, at dvccache.Stamp, settled bool, err error) {
+func (n *near) open(w worktree, name string) (f *os.File, at dvccache.Stamp, settled bool, err error) {
 	if _, err := n.stand(w, name); err != nil { // what is no plain file is not opened: a pipe would wait for a writer
 		return nil, at, false, err
 	}
-	err = n.in(w, name, func(folder int, base string) error {
+	err = n.in(w, name, func(folder opened, base string) error {
 		began := time.Now()
-		fd, err := unix.Openat(folder, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err := unix.Openat(folder.fd, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return errFar
 		}

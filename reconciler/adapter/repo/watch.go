@@ -28,7 +28,7 @@ func (r *Repo) Watch(remembered recall.Memory) (tree fs.FS, same func(ctx contex
 	if r.root == nil {
 		return noWorktree{}, func(context.Context, string) (bool, error) { return false, nil }
 	}
-	w := &watched{worktree: worktree{r, newClean(r)}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{},
+	w := &watched{worktree: worktree{r, newClean(r), &near{}}, files: map[string]plumbing.Hash{}, folders: map[string][]fs.DirEntry{}, absent: map[string]bool{},
 		recalled: recalled{at: remembered, now: recall.Known{}, read: map[string]dvccache.Stamp{}}}
 	return w, w.same
 }
@@ -42,7 +42,6 @@ type watched struct {
 	absent  map[string]bool
 
 	recalled recalled
-	near     near
 }
 
 var (
@@ -51,7 +50,7 @@ var (
 )
 
 func (w *watched) Open(name string) (fs.File, error) {
-	if f, at, settled, err := w.near.open(w, name); err == nil {
+	if f, at, settled, err := w.near.open(w.worktree, name); err == nil {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if delete(w.recalled.read, name); settled {

@@ -24,7 +24,7 @@ func (r *Repo) Worktree() fs.FS {
 	if r.root == nil {
 		return noWorktree{}
 	}
-	return worktree{r, newClean(r)}
+	return worktree{repo: r, git: newClean(r)}
 }
 
 // Bare tells whether the repository has no work tree.
@@ -40,6 +40,7 @@ func (noWorktree) Open(name string) (fs.File, error) {
 type worktree struct {
 	repo *Repo
 	git  *clean
+	near *near // nil: each file is looked for from the root, whoever asks and however late
 }
 
 var (
@@ -181,6 +182,11 @@ func (w worktree) Open(name string) (fs.File, error) {
 }
 
 func (w worktree) Stat(name string) (fs.FileInfo, error) {
+	if w.near != nil {
+		if info, err := w.near.info(w, name); err == nil {
+			return renamed{info, path.Base(name), false}, nil
+		}
+	}
 	if err := w.check("stat", name); err != nil {
 		if at := w.left(name, err); at != nil {
 			return at.Stat(name)
