@@ -110,6 +110,10 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 		return fault.WithHint(fault.New(fault.Transient, "%s: it has no room left", text), "make room there, then run the command again")
 	case code == http.StatusRequestEntityTooLarge:
 		return fault.WithHint(fault.New(fault.Invalid, "%s", text), "allow the registry, and any proxy before it, parts of %d MiB", leastPart>>20)
+	case writes(e.Method) && code == http.StatusMethodNotAllowed: // so answers one whose garbage is collected, and one that has no pushes at all
+		return fault.WithHint(fault.New(fault.Transient, "%s: it takes nothing at present", text), "try again when the registry may be written to: it is read-only while its garbage is collected; one that only keeps copies of another takes nothing ever")
+	case writes(e.Method) && coded(e, "MANIFEST_INVALID"):
+		return fault.WithHint(fault.New(fault.Invalid, "%s: it does not take such a manifest", text), "use a registry of OCI 1.1, such as distribution 3, or ask who runs %s which artifacts it takes", b.at.name)
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
 		return fault.WithHint(fault.New(fault.Transient, "%s", text), "try again when the registry answers")
 	}

@@ -183,11 +183,17 @@ func TestWhatARegistrySaysOfAPushIsTold(t *testing.T) {
 		want       fault.Kind
 		hint       string
 	}{
-		"no credentials": {"uploads", `{"errors":[{"code":"UNAUTHORIZED"}]}`, 401, fault.Denied, "docker login"},
-		"not allowed":    {"uploads", `{"errors":[{"code":"DENIED","message":"hunter2"}]}`, 403, fault.Denied, "docker login"},
-		"no room":        {"uploads", `{"errors":[{"code":"DENIED","message":"adding 1 GiB would exceed the quota, hunter2"}]}`, 403, fault.Denied, "quota"},
-		"immutable tag":  {"manifests/stable", `{"errors":[{"code":"DENIED","message":"tag is immutable, hunter2"}]}`, 403, fault.Conflict, "by its digest"},
-		"a blob is gone": {"manifests/", `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`, 404, fault.Transient, "garbage"},
+		"no credentials":                   {"uploads", `{"errors":[{"code":"UNAUTHORIZED"}]}`, 401, fault.Denied, "docker login"},
+		"not allowed":                      {"uploads", `{"errors":[{"code":"DENIED","message":"hunter2"}]}`, 403, fault.Denied, "docker login"},
+		"no room":                          {"uploads", `{"errors":[{"code":"DENIED","message":"adding 1 GiB would exceed the quota, hunter2"}]}`, 403, fault.Denied, "quota"},
+		"immutable tag":                    {"manifests/stable", `{"errors":[{"code":"DENIED","message":"tag is immutable, hunter2"}]}`, 403, fault.Conflict, "by its digest"},
+		"other bytes":                      {"manifests/", `{"errors":[{"code":"DIGEST_INVALID"}]}`, 400, fault.Transient, "a proxy that changes what passes"},
+		"too large":                        {"uploads", "", 413, fault.Invalid, "any proxy before it"},
+		"its disk is full":                 {"uploads", "", 507, fault.Transient, "make room there"},
+		"read only":                        {"uploads", `{"errors":[{"code":"UNSUPPORTED","message":"The repository is in read only mode"}]}`, 405, fault.Transient, "read-only while its garbage is collected"},
+		"a manifest that it does not take": {"manifests/", `{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}`, 400, fault.Invalid, "a registry of OCI 1.1"},
+		"a name":                           {"uploads", `{"errors":[{"code":"NAME_UNKNOWN","message":"repository does not exist"}]}`, 404, fault.Missing, "make the repository"},
+		"a blob is gone":                   {"manifests/", `{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}`, 404, fault.Transient, "garbage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			between := peers.NewBetween(t, registrytest.Memory())
