@@ -396,3 +396,53 @@ func TestAnOwnServerIsAsCore2sDocumentationHasIt(t *testing.T) {
 		}
 	}
 }
+
+// While a release is tried on another Server, what is done to either Server is told of that release alone, and is undone or given up with it.
+func TestWhatIsDoneToServersDuringATrialIsToldOfTheirRelease(t *testing.T) {
+	t.Parallel()
+	s := onServers(t)
+	two := s.another("one", "2")
+	s.apply(s.another("one", "1"))
+	served := s.servers()[0]
+	s.split(two, 30)
+	tried := slices.DeleteFunc(s.servers(), func(name string) bool { return name == served })[0]
+	end := s.double.Outage()
+	if l := s.observe("one"); l.Health != port.Failing || l.Beside != nil {
+		t.Errorf("while the cluster is away: %+v, %+v", l, l.Beside)
+	}
+	end()
+	s.until("the cluster is back", func() bool {
+		l := s.observe("one")
+		return l.Health == port.Ready && l.Beside != nil && l.Beside.Health == port.Ready && l.Beside.Weight == 30
+	})
+	s.double.Edit("servers", served, "kubectl-edit", "", func(o map[string]any) { spec(o)["replicas"] = 5.0 })
+	l := s.observe("one")
+	if l.Health != port.Down || !strings.Contains(l.Message, "Server "+served+": spec.replicas is 5") || l.Beside == nil || l.Beside.Health != port.Ready {
+		t.Errorf("the Server of what serves was changed: %+v, %+v", l, l.Beside)
+	}
+	if l, err := s.server.(port.Reviver).Revive(t.Context(), "one", l.Key); err != nil || l.Health != port.Ready || l.Beside == nil || l.Beside.Weight != 30 {
+		t.Errorf("brought back: %+v, %v", l, err)
+	}
+	// One that is loaded by the Server of what is tried, and fails, leaves that there.
+	three := s.another("one", "3", "exit")
+	three.Seldon.OwnServer = two.Seldon.OwnServer
+	s.refused(three, fault.Invalid, "no such column", "")
+	if all := s.servers(); !slices.Contains(all, served) || !slices.Contains(all, tried) {
+		t.Errorf("of %s and %s there are %v", served, tried, all)
+	}
+	s.double.Delete("servers", tried)
+	s.until("what is tried is told as failing", func() bool {
+		l := s.observe("one")
+		return l.Health == port.Ready && l.Beside != nil && l.Beside.Health == port.Failing && strings.Contains(l.Beside.Message, "somebody deleted Server "+tried)
+	})
+	s.double.Put("servers", map[string]any{"apiVersion": "mlops.seldon.io/v1alpha1", "kind": "Server", "metadata": map[string]any{"name": tried}, "spec": map[string]any{"serverConfig": "mlserver"}})
+	if _, err := s.server.(port.Splitter).Join(t.Context(), "one", port.Trial{Key: two.Key}, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.byMesh(20); got["1"] != 20 || len(s.double.Objects("models")) != 1 {
+		t.Errorf("back: %v, and there are %v", got, s.double.Objects("models"))
+	}
+	if raw := s.double.Objects("servers")[tried]; raw == "" {
+		t.Error("somebody else's Server was taken away")
+	}
+}
