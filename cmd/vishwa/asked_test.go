@@ -18,6 +18,9 @@ import (
 // TestAStrangersCheckoutDoesNotSayHowARegistryIsAsked: neither where, nor whether TLS is used, of the registry and of the store.
 func TestAStrangersCheckoutDoesNotSayHowARegistryIsAsked(t *testing.T) { asks(t, "asked") }
 
+// TestOfflineNobodyIsAsked: neither the registry of a package, nor that of an image, nor the store, nor a data source, a gauge or a server of MLflow.
+func TestOfflineNobodyIsAsked(t *testing.T) { asks(t, "offline") }
+
 func asks(t *testing.T, story string) {
 	t.Parallel()
 	keys := quickKeys(t)

@@ -27,6 +27,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -48,6 +49,9 @@ const (
 func checked(what, text string, err error) check {
 	if err == nil {
 		return check{what, fine, text, ""}
+	}
+	if errors.As(err, new(port.Unasked)) {
+		return check{what, note, err.Error(), fault.HintOf(err)}
 	}
 	return check{what, wrong, strings.TrimSpace(err.Error()), fault.WayOut(err)}
 }

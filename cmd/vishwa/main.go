@@ -57,7 +57,7 @@ type cli struct {
 	color    bool   // standard output shows colours
 	dir      string // where the repository is looked for
 	verbose  bool
-	offline  bool     // leave the ledger's remote alone
+	offline  bool     // ask nobody who is not on this machine
 	allow    []string // private hosts and networks that gauges of a rollout may be asked at
 	teller   *teller  // of vishwa data
 	garbage  *garbage.Collector
@@ -118,7 +118,7 @@ world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
 	root.SetVersionTemplate(versionLine())
 	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
-	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "leave the ledger's remote alone; what is recorded is pushed the next time")
+	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "ask nobody who is not on this machine; what is recorded is pushed the next time")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(

@@ -107,8 +107,17 @@ func (a *cli) env() (port.Env, error) {
 	if a.verbose {
 		level = slog.LevelDebug
 	}
+	lookup := a.lookup
+	if a.offline { // what installs packages goes by what it has
+		lookup = func(name string) (string, bool) {
+			if name == "UV_OFFLINE" || name == "PIP_NO_INDEX" {
+				return "1", true
+			}
+			return a.lookup(name)
+		}
+	}
 	return port.Env{
-		Now: a.now, Lookup: a.lookup, Self: self,
+		Now: a.now, Lookup: lookup, Self: self, Offline: a.offline,
 		Log: slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level})),
 	}, nil
 }

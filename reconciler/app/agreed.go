@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"reflect"
@@ -57,7 +58,7 @@ func (h *Repository) agreed(ctx context.Context, o Options) *agreement {
 
 // unasked is the error of a place that was not asked: look says where it is declared.
 func unasked(what, look string) error {
-	return fault.WithHint(pass.Unasked{Why: "the branch that the remote calls its own does not name " + what + ", and this checkout may be anybody's"}, "%s", look)
+	return fault.WithHint(port.Unasked{Why: "the branch that the remote calls its own does not name " + what + ", and this checkout may be anybody's"}, "%s", look)
 }
 
 // packing tells whether the registries of p are asked before it is packed.
@@ -155,6 +156,9 @@ func (h *Repository) asksStore(o Options, place StoreRef) func(context.Context) 
 	})
 	return func(context.Context) error { return said() }
 }
+
+// wasUnasked tells whether err is of a place that nobody asked.
+func wasUnasked(err error) bool { return errors.As(err, new(port.Unasked)) }
 
 // askedBucket asks the place of a bucket where may lets it.
 type askedBucket struct {

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -63,7 +62,7 @@ func TestHowAPlaceIsAskedIsWhatWasAgreedOn(t *testing.T) {
 		"to be packed, without TLS":        {a.packing(port.Package{At: port.Registry{Repository: "r.example.com/a", PlainHTTP: &yes}}), false},
 		"to be packed, over another image": {a.packing(port.Package{At: port.Registry{Repository: "r.example.com/a"}, Image: &port.ServingImage{Base: "evil.example.com/python@sha256:00"}}), false},
 	} {
-		if c.asks != (c.err == nil) || c.err != nil && (!errors.As(c.err, new(pass.Unasked)) || fault.HintOf(c.err) == "") {
+		if c.asks != (c.err == nil) || c.err != nil && (!errors.As(c.err, new(port.Unasked)) || fault.HintOf(c.err) == "") {
 			t.Errorf("%s: %v", name, c.err)
 		}
 	}

@@ -46,6 +46,9 @@ func PinImage(ctx context.Context, root string, o ImageOptions) (PinnedImage, er
 	if err != nil {
 		return p.PinnedImage, err
 	}
+	if err := o.Env.MayAsk(registry.Place(asked)); err != nil {
+		return p.PinnedImage, err
+	}
 	found, err := registry.Resolve(ctx, registry.Options{Lookup: o.Env.Lookup}, asked, o.Platforms...)
 	if err != nil {
 		return p.PinnedImage, err

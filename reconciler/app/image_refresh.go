@@ -141,6 +141,9 @@ func (o ImageRefresh) moved(ctx context.Context, declared []imageField) ([]Pinne
 		if err != nil {
 			return nil, err
 		}
+		if err := o.Env.MayAsk(registry.Place(name)); err != nil {
+			return nil, err
+		}
 		now, known := asked[name]
 		if !known {
 			if now, err = registry.Resolve(ctx, registry.Options{Lookup: o.Env.Lookup, Anonymous: o.Env.MayUse(registry.Place(name)) != nil}, name); err != nil {

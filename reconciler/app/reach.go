@@ -148,6 +148,9 @@ func (o RefreshOptions) bucket(s schemas.S3) (port.Objects, error) {
 			return nil, err
 		}
 	}
+	if err := o.Env.MayAsk(s.Address()); err != nil {
+		return nil, err
+	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(s.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle,
 		Anonymous: s.Anonymous, Lookup: o.Env.Lookup, Guarded: s.Endpoint != "", Allow: o.Allow})

@@ -105,6 +105,9 @@ func reached(place StoreRef, env port.Env, brought bool, program func(arch strin
 	if err != nil {
 		return err
 	}
+	if _, unasked := shelf.(askedBucket); unasked {
+		return nil
+	}
 	if _, lends := shelf.(port.Lender); !lends {
 		if name == "" {
 			name = "the store, a folder of this machine,"

@@ -46,7 +46,7 @@ type Options struct {
 	Password func() ([]byte, error)      // of the controller's keys; asked for when something is to be signed
 	Keys     *signer.Ring                // holds the keys open for the process; nil: for this repository
 	Wrote    func(before, commit string) // see gitledger.Options
-	Offline  bool                        // leave the ledger's remote alone
+	Offline  bool                        // leave the ledger's remote alone; Env says of the rest
 	Look     bool                        // what is checked out is looked at by the way, and may be a stranger's
 	Act      bool                        // something will be recorded: this machine must hold a controller's keys
 	Branch   string                      // the tracked branch; without it, whatever HEAD is on
@@ -343,7 +343,7 @@ func (h *Repository) reviewed(ctx context.Context) (*dvc.Config, error) {
 func (h *Repository) stacks(o Options, apart string, work runs) port.Provisioner {
 	c := provisioner.Config{Env: o.Env, Dir: filepath.Join(h.Paths.State, apart, "terraform"), States: filepath.Join(h.Paths.State, "terraform"), Wall: work.Wall, Dial: work.dial(o.Env)}
 	if o.Isolation == nil || o.Isolation.Merged {
-		return wrap.BoundedTools(provisioner.Terraform(c), o.Reach)
+		return wrap.OfflineTools(wrap.BoundedTools(provisioner.Terraform(c), o.Reach), o.Env)
 	}
 	return wrap.PassingTools(provisioner.ForPulls(c), o.Isolation.Pass)
 }

@@ -97,11 +97,16 @@ func (p StoreRef) away() (*away, error) {
 	}
 	for _, row := range aways {
 		if a := row(p); a != nil {
-			if open := a.open; p.may != nil {
-				a.open = func(env port.Env) (port.Bucket, error) {
-					b, err := open(env)
-					return askedBucket{b, p.may}, err
+			open := a.open
+			a.open = func(env port.Env) (port.Bucket, error) {
+				b, err := open(env)
+				switch {
+				case wasUnasked(err):
+					return askedBucket{may: func(context.Context) error { return err }}, nil
+				case err == nil && p.may != nil:
+					return askedBucket{b, p.may}, nil
 				}
+				return b, err
 			}
 			return a, nil
 		}

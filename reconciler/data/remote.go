@@ -73,6 +73,9 @@ func openS3(rc dvc.RemoteConfig, rest string, env port.Env, jobs int) (port.Buck
 	if err != nil {
 		return nil, err
 	}
+	if err := env.MayAsk(rc.URL); err != nil {
+		return nil, err
+	}
 	if !o.Anonymous {
 		if err := env.MayUse(schemas.S3{URL: rc.URL, Endpoint: o.Endpoint}.Address()); err != nil {
 			return nil, err

@@ -29,13 +29,8 @@ type Place struct {
 	Acts            bool // the plan is to be carried out: whoever a package names is asked
 }
 
-// Unasked is the error of a place that nobody asked, and why.
-type Unasked struct{ Why string }
-
-func (u Unasked) Error() string { return u.Why }
-
 // wasUnasked tells whether err is of a place that nobody asked.
-func wasUnasked(err error) bool { return errors.As(err, new(Unasked)) }
+func wasUnasked(err error) bool { return errors.As(err, new(port.Unasked)) }
 
 // placeOf is where a step of p, which is made for w, is carried out; the zero Place is this machine.
 func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {

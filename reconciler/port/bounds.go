@@ -3,6 +3,12 @@
 
 package port
 
+import (
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+)
+
 // Bounds refuse what the owner of a machine does not let a repository's declarations have. What they refuse is Denied, with what
 // is to be added where.
 type Bounds interface {
@@ -40,14 +46,42 @@ func (e Env) MayReach(all bool) error {
 
 // MaySend refuses to send a variable's value to an address.
 func (e Env) MaySend(name, address string) error {
+	if err := e.MayAsk(address); err != nil {
+		return err
+	}
 	if e.Bounds == nil {
 		return nil
 	}
 	return e.Bounds.Token(name, address)
 }
 
+// Unasked is the error of a place that nobody asked, and why.
+type Unasked struct{ Why string }
+
+func (u Unasked) Error() string { return u.Why }
+
+// MayAsk refuses to ask whoever is at an address, where nobody is to be asked: see Bounds for what addresses look like. Folders and
+// sockets of this machine are no one else's.
+func (e Env) MayAsk(address string) error {
+	scheme, rest, named := strings.Cut(address, "://")
+	host, _, short := strings.Cut(address, ":") // HOST:PATH, as Git has it
+	switch {
+	case !e.Offline:
+		return nil
+	case named && (scheme == "file" || scheme == "unix"), !named && (!short || strings.Contains(host, "/")):
+		return nil
+	case named:
+		host, _, _ = strings.Cut(rest, "/")
+		host = host[strings.LastIndexByte(host, '@')+1:]
+	}
+	return fault.WithHint(fault.New(fault.Transient, "%w", Unasked{host + " was not asked: --offline asks nobody"}), "run the command without --offline")
+}
+
 // MayUse refuses a place that this machine's credentials or rights open.
 func (e Env) MayUse(address string) error {
+	if err := e.MayAsk(address); err != nil {
+		return err
+	}
 	if e.Bounds == nil {
 		return nil
 	}

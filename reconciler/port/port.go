@@ -21,6 +21,8 @@ type Env struct {
 	Self   string                           // the path of the running vishwa program, for processes that outlive it
 	// Bounds are what declarations may use of what is this machine's; nil: all of it, as of a user's own commands.
 	Bounds Bounds
+	// Offline has nobody asked who is not on this machine.
+	Offline bool
 }
 
 // DataFetcher has the data that pointers name.

@@ -61,6 +61,9 @@ func GitHub(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.Env.MayAsk(base.String()); err != nil {
+		return nil, err
+	}
 	if cfg.HTTP == nil {
 		cfg.HTTP = httpx.Transport(httpx.Options{})
 	}

@@ -51,6 +51,9 @@ func Prometheus(spec schemas.PrometheusGauge, o Options) (port.Gauge, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the server's address cannot be read"), "write it as https://host/path, without a password")
 	}
+	if err := o.Env.MayAsk(spec.URL); err != nil {
+		return nil, err
+	}
 	g, err := dial.NewGuard(u.Hostname(), o.Allow)
 	if err != nil {
 		return nil, err

@@ -53,6 +53,9 @@ type packer struct {
 var Variables = registry.Variables
 
 func (p *packer) open(at port.Registry) (*registry.Artifacts, error) {
+	if err := p.env.MayAsk("oci://" + at.Repository); err != nil {
+		return nil, err
+	}
 	return registry.OpenArtifacts(registry.Options{PlainHTTP: at.PlainHTTP, Lookup: p.env.Lookup}, at.Repository)
 }
 

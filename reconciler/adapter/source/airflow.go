@@ -33,6 +33,9 @@ func openAnnounced(spec schemas.AirflowData, o Options) (port.Source, error) {
 	if err != nil {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "Airflow's address cannot be read"), "write it as https://HOST[/PATH]")
 	}
+	if err := o.Env.MayAsk(spec.URL); err != nil {
+		return nil, err
+	}
 	g, err := dial.NewGuard(u.Hostname(), o.Allow)
 	if err != nil {
 		return nil, err

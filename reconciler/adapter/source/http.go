@@ -48,6 +48,9 @@ func openWeb(src schemas.HTTP, o Options) (port.Source, error) {
 	if err := download.CheckNames([]port.SourceFile{{Path: name}}); err != nil {
 		return nil, err
 	}
+	if err := o.Env.MayAsk(src.URL); err != nil {
+		return nil, err
+	}
 	g, err := dial.NewGuard(u.Hostname(), o.Allow)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,9 @@ type stream struct {
 }
 
 func openTopic(spec schemas.Kafka, o Options) (port.Source, error) {
+	if err := o.Env.MayAsk(addresses(spec.Brokers)[0]); err != nil {
+		return nil, err
+	}
 	s := &stream{o: o, spec: spec, of: topic.Options{Brokers: spec.Brokers, Topic: spec.Topic, Allow: o.Allow, Patience: o.Pace.Window}}
 	if spec.SASL != nil {
 		user, password, err := o.pair(spec.SASL.User, spec.SASL.Password, addresses(spec.Brokers)...)

@@ -41,6 +41,9 @@ func openObjects(s schemas.S3, o Options) (port.Source, error) {
 			if err := o.Env.MayUse(s.Address()); err != nil && !s.Anonymous {
 				return nil, err
 			}
+			if err := o.Env.MayAsk(s.Address()); err != nil {
+				return nil, err
+			}
 			return bucket.S3(bucket.S3Options{
 				Bucket: name, Endpoint: s.Endpoint, Region: s.Region, Profile: s.Profile, PathStyle: s.PathStyle, Anonymous: s.Anonymous,
 				Lookup: o.Env.Lookup, Jobs: o.jobs(),

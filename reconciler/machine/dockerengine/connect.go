@@ -111,6 +111,9 @@ func Connect(r Reach) (*Engine, error) {
 	if _, secret := at.User.Password(); secret || at.RawQuery != "" || at.Fragment != "" {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "the engine's address holds a password, or more than an address"), "remove that; an engine knows Vishwa by a key for SSH, or by a certificate")
 	}
+	if err := r.Env.MayAsk(host); err != nil {
+		return nil, err
+	}
 	e := &Engine{Host: host}
 	opts := []client.Opt{client.WithUserAgent("vishwa")}
 	switch at.Scheme {

@@ -85,6 +85,9 @@ func Open(o Options) (*Client, error) {
 	}
 	// A server that sends elsewhere would have our credentials sent there.
 	client := &http.Client{Transport: renewing{transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if err := o.Env.MayAsk(base.String()); err != nil {
+		client.Transport = silent{err}
+	}
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
@@ -169,6 +172,11 @@ func unreadable(err error) string {
 		return "it is not what kubectl understands; kubectl config view says more"
 	}
 }
+
+// silent asks nobody.
+type silent struct{ why error }
+
+func (s silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, s.why }
 
 // renewing asks a second time what is refused for its credentials: they may have ended a
 // moment ago, and what gives them has been told by now.

@@ -94,6 +94,9 @@ func (c *Client) Get(ctx context.Context, path string, query map[string]string, 
 
 // Ask has a question answered: body, as JSON or as bytes that are, is sent, and the answer read into out; nil: whatever it is.
 func (c *Client) Ask(ctx context.Context, method, path string, body, out any) error {
+	if err := c.env.MayAsk(c.url); err != nil {
+		return err
+	}
 	doing, _, _ := strings.Cut(path, "?")
 	var in io.Reader
 	if body != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -81,6 +82,26 @@ func (b boundedRuns) Start(ctx context.Context, job port.Job) (port.Run, error) 
 		return port.Run{}, fmt.Errorf("%s: %w", job.Ref, err)
 	}
 	return b.Runner.Start(ctx, job)
+}
+
+// OfflineTools plan and apply nothing offline: what providers ask is not ours to say.
+func OfflineTools(p port.Provisioner, env port.Env) port.Provisioner {
+	if !env.Offline {
+		return p
+	}
+	return offlineTools{}
+}
+
+type offlineTools struct{}
+
+const unplanned = "not planned: --offline asks nobody, and its providers would"
+
+func (offlineTools) Diff(context.Context, port.Infrastructure) (port.Change, error) {
+	return port.Change{}, port.Unplanned(unplanned)
+}
+
+func (offlineTools) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
+	return port.Outcome{}, fault.WithHint(fault.New(fault.Transient, "%s", unplanned), "run the command without --offline")
 }
 
 // BoundedTools provisions what reach lets be provisioned: a module is a program of this machine's.

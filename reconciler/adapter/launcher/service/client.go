@@ -66,6 +66,9 @@ func (c *client) token() (string, error) {
 
 // do asks, and has the answer whatever its status is; an error is of the way there and back.
 func (c *client) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
+	if err := c.env.MayAsk(c.url); err != nil {
+		return 0, nil, err
+	}
 	token, err := c.token()
 	if err != nil {
 		return 0, nil, err

@@ -34,6 +34,9 @@ func (s *server) ask(ctx context.Context, url string) ([]version, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "ask the server: %w", err)
 	}
+	if err := s.o.Env.MayAsk(url); err != nil {
+		return nil, err
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		if err = httpx.Failed(req.Context(), err); fault.Of(err) == fault.Cancelled {

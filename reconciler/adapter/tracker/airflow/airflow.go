@@ -57,6 +57,9 @@ func New(spec schemas.AirflowTracker, o Options) port.Tracker {
 		Credential: func() (string, error) { return credential(spec, o.Env.Lookup) },
 		Declared:   "spec.trackers.airflow.url", May: "read assets and create asset events",
 	})
+	if err := o.Env.MayAsk(spec.URL); err != nil {
+		e.bad = err
+	}
 	return e
 }
 
