@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -21,7 +22,7 @@ import (
 )
 
 const (
-	patience = time.Minute // for our turn among the writers
+	patience = time.Minute // for the line of writers to move
 	unmoved  = 4           // pushes refused while the branch stood still, before that is the remote's last word
 )
 
@@ -82,7 +83,7 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 	deadline := l.opts.Now().Add(patience)
 	still := 0
 	var at plumbing.Hash // where the branch was when a push was refused
-	q := &pushQueue{ledger: l}
+	q := &pushQueue{ledger: l, ahead: math.MaxInt}
 	defer func() { q.leave(ctx) }()
 	for try := 0; ; try++ {
 		got, lost, err := l.attempt(ctx, e, q, local)
@@ -96,6 +97,9 @@ func (l *Ledger) append(ctx context.Context, e ledger.Entry) (ledger.Entry, erro
 				still = 0
 			}
 			at, q.lost = lost.at, true
+		}
+		if q.nearer {
+			deadline = l.opts.Now().Add(patience)
 		}
 		if still >= unmoved || l.opts.Now().After(deadline) {
 			return ledger.Entry{}, lost.refusal(l.opts.Branch, still > 0)

@@ -45,11 +45,15 @@ type pushQueue struct {
 	first string        // whom we saw first in line,
 	head  plumbing.Hash // with the branch at head,
 	since time.Time     // since when
+
+	ahead  int  // the fewest that we saw before us,
+	nearer bool // now for the first time: that happens as often as the line is long, whoever jumps it
 }
 
 // turn tells whether it is this writer's turn, given what the remote advertised.
 // Where it is not, the session is used up, and wait is how long to stay away.
 func (q *pushQueue) turn(ctx context.Context, down *receive) (mine bool, wait time.Duration, err error) {
+	q.nearer = false
 	if q.none || down.head.IsZero() { // else a ticket has nothing to point to
 		return true, 0, nil
 	}
@@ -64,6 +68,7 @@ func (q *pushQueue) turn(ctx context.Context, down *receive) (mine bool, wait ti
 		return false, max(shortWait, q.pause(len(tickets))), q.makeTicket(ctx, down)
 	}
 	ahead := slices.Index(tickets, q.mine)
+	q.nearer, q.ahead = ahead < q.ahead, min(ahead, q.ahead)
 	if ahead == 0 {
 		return true, 0, nil
 	}

@@ -3,6 +3,7 @@
 package gitledger
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,24 @@ func TestDeadTicketIsPassedBy(t *testing.T) {
 	}
 	if left := git(t, remote, "for-each-ref", ticketsAt); left != "" {
 		t.Errorf("tickets are left: %s", left)
+	}
+}
+
+// TestALineThatMovesIsStoodIn: however long it is, as each of those before us may take as long as its machine needs.
+func TestALineThatMovesIsStoodIn(t *testing.T) {
+	remote, clones := newClones(t, 1)
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	l := openLedger(t, clones[0], func(o *Options) {
+		o.Now = func() time.Time { now = now.Add(5 * time.Second); return now }
+	})
+	mustAppend(t, l, trained(1))
+	for i := range 6 {
+		git(t, remote, "update-ref", fmt.Sprintf("%s%013d-00000000", ticketsAt, i+1), "vishwa/ledger")
+	}
+	began := now
+	mustAppend(t, l, trained(2))
+	if took := now.Sub(began); took < 2*patience {
+		t.Errorf("it stood in line for %v: too short to show anything", took)
 	}
 }
 

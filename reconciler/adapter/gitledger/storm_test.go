@@ -46,36 +46,53 @@ func landed(t testing.TB, l *Ledger) map[digest.Digest]int {
 }
 
 // TestStormLosesNothing: of 32 clones that append at the same time each entry lands
-// once, in one line, no ticket is left, and none waits for more than half a minute.
+// once, in one line, no ticket is left, and none waits for twenty times as long as all take that append one after another:
+// half a minute on a machine that does nothing else.
+// Where it does, that takes longer: so some append by themselves, before and after.
 func TestStormLosesNothing(t *testing.T) {
-	writers, each := 12, 1
+	writers, alone := 12, 4
 	if os.Getenv("VISHWA_REAL") != "" {
-		writers = 32
+		writers, alone = 32, 8
 	}
 	_, remote, clones := gittest.OverHTTP(t, writers)
+	var ledgers []*Ledger
+	for _, dir := range clones {
+		ledgers = append(ledgers, openLedger(t, dir))
+	}
+	mustAppend(t, ledgers[0], trained(1000)) // and the ledger begins
+	oneByOne := func(first int) time.Duration {
+		began := time.Now()
+		for i := range alone {
+			mustAppend(t, ledgers[(first+i)%writers], trained(1001+first+i))
+		}
+		return time.Since(began)
+	}
+	lone := oneByOne(0)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var took []time.Duration
 	var errs []error
-	for w, dir := range clones {
-		l := openLedger(t, dir)
+	for w, l := range ledgers {
 		wg.Go(func() {
-			for i := range each {
-				began := time.Now()
-				_, err := l.Append(t.Context(), trained(w*100+i))
-				mu.Lock()
-				took, errs = append(took, time.Since(began)), append(errs, err)
-				mu.Unlock()
-			}
+			began := time.Now()
+			_, err := l.Append(t.Context(), trained(w))
+			mu.Lock()
+			took, errs = append(took, time.Since(began)), append(errs, err)
+			mu.Unlock()
 		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
+	if left := git(t, remote, "for-each-ref", ticketsAt); left != "" {
+		t.Errorf("tickets are left: %s", left)
+	}
+	lone += oneByOne(alone)
+	entries := 2 + 2*alone + writers
 	l := openLedger(t, clones[0])
-	if f := mustFacts(t, l); int(f.Count) != writers*each+1 || len(f.ByKey) != writers*each {
-		t.Errorf("%d entries and %d keys, want %d and %d", f.Count, len(f.ByKey), writers*each+1, writers*each)
+	if f := mustFacts(t, l); int(f.Count) != entries || len(f.ByKey) != entries-1 {
+		t.Errorf("%d entries and %d keys, want %d and %d", f.Count, len(f.ByKey), entries, entries-1)
 	}
 	if _, err := verify(t, l); err != nil {
 		t.Error(err)
@@ -83,14 +100,11 @@ func TestStormLosesNothing(t *testing.T) {
 	if n := git(t, remote, "rev-list", "--count", "--merges", "vishwa/ledger"); n != "0" {
 		t.Errorf("%s merges in the ledger, want one line", n)
 	}
-	if left := git(t, remote, "for-each-ref", ticketsAt); left != "" {
-		t.Errorf("tickets are left: %s", left)
-	}
 	slices.Sort(took)
-	longest := took[len(took)-1]
-	t.Logf("%d appends: median %v, longest %v", len(took), took[len(took)/2], longest)
-	if longest > 30*time.Second {
-		t.Errorf("an append took %v, want less than 30 s", longest)
+	longest, inTurn := took[len(took)-1], lone*time.Duration(writers)/time.Duration(2*alone)
+	t.Logf("%d appends: median %v, longest %v; one after another they take %v", len(took), took[len(took)/2], longest, inTurn)
+	if longest > 20*inTurn {
+		t.Errorf("an append took %v, and one after another all take %v", longest, inTurn)
 	}
 }
 
