@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -68,7 +67,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				if err := a.json(struct {
 					Policy   any              `json:"policy"`
 					Findings []ledger.Finding `json:"findings"`
-				}{p.Policy, slices.Concat([]ledger.Finding{}, p.Findings)}); err != nil {
+				}{p.Policy, append([]ledger.Finding{}, p.Findings...)}); err != nil {
 					return err
 				}
 			default:
