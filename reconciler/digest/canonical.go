@@ -1,12 +1,11 @@
 // Canonical JSON (RFC 8785) gives structured values bytes to be named by. The
-// plain cases, which are nearly all, are put in order here; whatever holds an
-// escape, a fraction or a key beyond ASCII is left to the reference library.
+// plain cases of what encoding/json writes, which are nearly all, are put in order here; whatever
+// holds an escape, a fraction or a key beyond ASCII is left to the reference library.
 
 package digest
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -16,25 +15,26 @@ import (
 // Canonical is v as canonical JSON: keys sorted, numbers and strings in one
 // spelling, no white space (RFC 8785). Values that JSON cannot hold are an error.
 func Canonical(v any) ([]byte, error) {
-	var r room
-	return r.canonical(v)
+	b, err := newRoom().canonical(v)
+	return bytes.Clone(b), err // with no room to spare: it may be kept
 }
 
 // room is where values are put in order, one after another.
-type room struct{ out, was []byte }
+type room struct {
+	out, was []byte
+	names    []string // of the maps that are being written
+}
+
+func newRoom() *room { return &room{out: make([]byte, 0, 512), names: make([]string, 0, 16)} }
 
 // canonical lends v as canonical JSON until it is called again.
 func (r *room) canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
+	out, err := r.append(r.out[:0], v, 0)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	c := canonical{raw: raw, out: slices.Grow(r.out[:0], len(raw)), was: r.was}
-	if err := c.value(); err != nil {
-		return nil, err
-	}
-	r.out, r.was = c.out, c.was
-	return c.out, nil
+	r.out = out
+	return out, nil
 }
 
 // reference is one value's canonical form, by the library.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -17,7 +18,21 @@ func anyJSON() *rapid.Generator[any] {
 	leaf := rapid.OneOf(
 		rapid.Just[any](nil), rapid.Map(rapid.Bool(), func(v bool) any { return v }), rapid.Map(text, func(v string) any { return v }),
 		rapid.Map(rapid.Int64(), func(v int64) any { return v }), rapid.Map(rapid.Int64Range(-20, 20), func(v int64) any { return v }),
-		rapid.Map(rapid.Float64Range(-1e300, 1e300), func(v float64) any { return v }),
+		rapid.Map(rapid.Float64Range(-1e300, 1e300), func(v float64) any { return v }), rapid.Map(rapid.Float64Range(-1e22, 1e22), func(v float64) any { return v }),
+		rapid.Map(rapid.Float64Range(-1e-5, 1e-5), func(v float64) any { return v }),
+		rapid.Map(rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 1e-6, 9.99e-7, 1e20, 1e21, 0.1, 1.0, 9007199254740993}), func(v float64) any { return v }),
+		rapid.Map(rapid.MapOf(text, rapid.Float64Range(-9, 9)), func(v map[string]float64) any { return v }),
+		rapid.Map(rapid.MapOf(text, text), func(v map[string]string) any {
+			if len(v) == 0 {
+				return map[string]Digest(nil)
+			}
+			named := map[string]Digest{}
+			for name, d := range v {
+				named[name] = Digest(d)
+			}
+			return named
+		}),
+		rapid.SampledFrom([]any{[]string(nil), []string{}, []any(nil), map[string]any(nil), Digest("<é>"), "\x80", "\xc3("}), rapid.Map(rapid.SliceOf(text), func(v []string) any { return v }),
 		rapid.Map(rapid.SampledFrom([]string{"-0", "1.0", "1e3", "1E400", "9007199254740993", "999999999999999", "1000000000000000", "-1", "0.1"}), func(v string) any { return json.RawMessage(v) }),
 	)
 	var of func(depth int) *rapid.Generator[any]
@@ -52,6 +67,25 @@ func TestCanonicalIsWhatTheReferenceSays(t *testing.T) {
 			t.Fatalf("%s\ngot  %s, %v\nwant %s, %v", raw, got, err, want, wantErr)
 		}
 	})
+}
+
+func TestWhatHoldsItselfHasNoCanonicalForm(t *testing.T) {
+	ring := map[string]any{}
+	ring["again"] = []any{ring}
+	if b, err := Canonical(ring); err == nil {
+		t.Errorf("%d bytes", len(b))
+	}
+	deep := any("end")
+	for range 3 * deepest {
+		deep = []any{deep}
+	}
+	raw, err := json.Marshal(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Canonical(deep); err != nil || !bytes.Equal(got, raw) {
+		t.Errorf("%s, %v", got, err)
+	}
 }
 
 func FuzzCanonical(f *testing.F) {

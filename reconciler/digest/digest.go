@@ -80,7 +80,7 @@ func pour(dst io.Writer, src io.Reader, room []byte) (int64, error) {
 
 // JSON names v by its canonical JSON.
 func JSON(v any) (Digest, error) {
-	b, err := Canonical(v)
+	b, err := newRoom().canonical(v)
 	if err != nil {
 		return "", err
 	}
@@ -91,7 +91,7 @@ func JSON(v any) (Digest, error) {
 func List[T any](list []T) (Digest, error) {
 	h := sha256.New()
 	h.Write([]byte{'['})
-	var r room
+	r := newRoom()
 	for i := range list {
 		b, err := r.canonical(&list[i])
 		if err != nil {
