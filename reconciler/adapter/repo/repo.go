@@ -109,6 +109,14 @@ func (r *Repo) Close() error {
 	return r.root.Close()
 }
 
+// rest lets go of what is known of where packs have their objects, a hundred bytes of memory each: who has compared a checkout asks
+// for few of them from then on, and mostly for none. Where one is asked for, it is found out anew.
+func (r *Repo) rest() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.store.Reindex()
+}
+
 // Dir is the top of the checkout, or of the repository itself where it is bare.
 func (r *Repo) Dir() string {
 	if r.place.Work == "" {

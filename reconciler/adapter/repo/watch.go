@@ -112,6 +112,7 @@ func (w *watched) miss(name string) {
 // same compares with a revision. Names in a folder that the revision has not are
 // passed over: whatever is made of one, it is opened first.
 func (w *watched) same(ctx context.Context, sha string) (bool, error) {
+	defer w.repo.rest()
 	at, err := w.repo.Open(ctx, sha)
 	if err != nil {
 		return false, err
