@@ -31,6 +31,7 @@ CYCLONEDX     := v1.9.0
 HELM          := v3.21.0
 PROMETHEUS    := v0.316.0
 ALERTMANAGER  := v0.35.0
+TRAEFIK       := v3.6.12
 
 # What a program says that it is: a tag, or the commit since it; "-dirty" where the work tree differs.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -165,7 +166,7 @@ test-prometheus: tools $(addprefix $(TOOLS)/bin/,prometheus promtool alertmanage
 	cd .ci/dashboards && GOWORK=off GOFLAGS=-mod=readonly $(GO) run . -check $(CURDIR)/templates/monitoring/grafana/dashboards/vishwa
 	VISHWA_PROMETHEUS=1 $(GO) test -count=1 -timeout 20m -run 'Prometheus|Promtool' ./reconciler/controller ./cmd/vishwa
 
-test-docker: debian-docker $(TOOLS)/bin/minio ## what drives Docker, on a real engine of the tests' own (as root: it makes namespaces)
+test-docker: debian-docker $(addprefix $(TOOLS)/bin/,minio traefik) ## what drives Docker, on a real engine of the tests' own, with Traefik (as root: it makes namespaces)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 10m -run '^TestDocker' $(ENGINES)
 
 bench-docker: debian-docker ## a run through Docker, beside docker run (as root)
@@ -418,6 +419,18 @@ $(TOOLS)/bin/alertmanager:
 	for page in elm mantine; do mkdir -p $(TOOLS)/src/alertmanager/ui/app/dist/$$page && echo '<html></html>' > $(TOOLS)/src/alertmanager/ui/app/dist/$$page/index.html; done
 	cd $(TOOLS)/src/alertmanager && GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./cmd/alertmanager
 	rm -rf $(TOOLS)/src/alertmanager $(TOOLS)/src/alertmanager.json
+
+# Its module replaces others: it is built in a copy of its folder. Without the makers of DNS records and without Amazon's containers,
+# which are most of what there is to build; its pages are not in the module.
+$(TOOLS)/bin/traefik:
+	rm -rf $(TOOLS)/src/traefik && mkdir -p $(TOOLS)/src $(TOOLS)/bin
+	$(GO) mod download -json github.com/traefik/traefik/v3@$(TRAEFIK) > $(TOOLS)/src/traefik.json
+	cp -r "$$(sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p' $(TOOLS)/src/traefik.json)" $(TOOLS)/src/traefik && chmod -R u+w $(TOOLS)/src/traefik
+	cd $(TOOLS)/src/traefik/pkg && sed -i '/lego\/v4\/providers\/dns"$$/d; s/dns\.NewDNSChallengeProviderByName(.*)/challenge.Provider(nil), errors.New("built without DNS")/' provider/acme/provider.go && \
+	  sed -i '/conf\.Ecs != nil/,/}/d' provider/aggregator/aggregator.go && sed -i '/provider\/ecs"$$/d; /\*ecs\.Provider/d' config/static/static_config.go
+	cd $(TOOLS)/src/traefik && CGO_ENABLED=0 GOGC=400 GOFLAGS=-mod=readonly GOWORK=off $(GO) build -trimpath -buildvcs=false \
+	  -ldflags='-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$(TRAEFIK:v%=%)' -o $@ ./cmd/traefik
+	rm -rf $(TOOLS)/src/traefik $(TOOLS)/src/traefik.json
 
 # The jars of a broker, in versions that .ci/servers/kafka/pom.xml names.
 $(TOOLS)/kafka/lib: .ci/servers/kafka/pom.xml

@@ -336,6 +336,8 @@ type DockerTarget struct {
 	ContainerPort int `json:"containerPort,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" part:"key"`
 	// Resources is what the container is given at most.
 	Resources ContainerResources `json:"resources,omitzero" part:"key"`
+	// Traefik has Traefik, which looks at this machine's engine, send requests for a host to the public port, by labels of the container. It asks for port.
+	Traefik *Traefik `json:"traefik,omitempty" part:"key"`
 	Hosted
 }
 

@@ -207,6 +207,7 @@ func (t *DockerTarget) check(c *checker, d *document, field string) {
 	address(d, field+".host", t.Host, "unix", "tcp", "ssh")
 	cores(d, field+".resources.cpu", t.Resources.CPU)
 	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
+	t.Traefik.check(d, field, t)
 	if d.has(field+".env.requirements") && !d.has(field+".package") {
 		d.problem(field+".env.requirements", "is not installed into a container; have the packages in the image, and remove it")
 	}

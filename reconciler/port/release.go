@@ -118,6 +118,8 @@ type DockerRelease struct {
 	ContainerPort int    `json:"containerPort"`  // where it listens, inside
 	CPU           string `json:"cpu,omitempty"`
 	Memory        string `json:"memory,omitempty"`
+	// Traefik is what Traefik is told by labels; nil is nothing. It asks for Port.
+	Traefik *schemas.Traefik `json:"traefik,omitempty"`
 }
 
 // KubernetesRelease is pods of a cluster.

@@ -150,7 +150,7 @@ func servedBy(r *port.Release, j *job, by *schemas.Target) {
 	w, hosted, _ := by.Hosted()
 	here := port.Hosted{Command: w.Run, Code: j.node.Code, Pass: w.Env.Pass, Port: hosted.Port, MaxBody: int64(hosted.MaxBody) << 20, MinReady: hosted.MinReady.Or(port.MinReady)}
 	if t := by.Docker; t != nil {
-		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory}
+		r.Docker = &port.DockerRelease{Hosted: here, Host: t.Host, Image: t.Image, ContainerPort: cmp.Or(t.ContainerPort, 8080), CPU: t.Resources.CPU, Memory: t.Resources.Memory, Traefik: t.Traefik}
 		return
 	}
 	r.Local = &port.LocalRelease{Hosted: here, Lock: j.node.Lock}

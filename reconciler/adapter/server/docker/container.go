@@ -158,6 +158,7 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 		Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}}, // the host asks
 		ExposedPorts: network.PortSet{listens: {}},
 	}
+	maps.Copy(config.Labels, c.at.Labels)
 	most, memory := int64(processes), c.at.Memory
 	host := &container.HostConfig{
 		CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, ReadonlyRootfs: true, IpcMode: "private",

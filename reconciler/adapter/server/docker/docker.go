@@ -53,6 +53,8 @@ type settled struct {
 	Millicores    int64  `json:"millicores,omitempty"`
 	Memory        int64  `json:"memory,omitempty"`    // bytes
 	Contained     bool   `json:"contained,omitempty"` // the image has the code and the model
+	// Labels are for who finds it by them.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
@@ -72,6 +74,13 @@ func (s *starter) Settle(r port.Release) (json.RawMessage, error) {
 	}
 	defer engine.Close()
 	out := settled{Engine: engine.Host, Certs: engine.Certs, Keys: engine.Keys, Image: dockerengine.PlainImage(d.Image), ContainerPort: uint16(d.ContainerPort), Contained: r.Contained}
+	if d.Traefik != nil {
+		if !out.here() {
+			return nil, fault.WithHint(fault.New(fault.Invalid, "Traefik is to send to the public port, which is on this machine, and the engine %s is on another", engine.Host),
+				"remove spec.target.docker.traefik, or have a Traefik of this machine send to the port by its own file")
+		}
+		out.Labels = byTraefik(r.Name, *d.Traefik, d.Port)
+	}
 	out.Millicores, _ = schemas.Millicores(d.CPU)
 	out.Memory, _ = schemas.Bytes(d.Memory)
 	return json.Marshal(out)

@@ -1,0 +1,44 @@
+// Labels that Traefik finds a deployment by. They lead to the public port, and not to the container: which release has the requests, and from
+// when on, is the serving host's to say.
+
+package docker
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/schemas"
+)
+
+// byTraefik are the labels of a container of name, whose public port is that. While one release takes the place of another, containers of both are
+// there: those that say the same are one way in, and those that do not have names of their own, as Traefik would follow neither of two that
+// say different things under one name.
+func byTraefik(name string, of schemas.Traefik, port int) map[string]string {
+	said, err := json.Marshal([]any{of, port})
+	if err != nil {
+		panic("docker: what is said to Traefik is no JSON: " + err.Error())
+	}
+	own := name + "-" + digest.Of(said).Hex()[:10]
+	rule := "Host(`" + of.Host + "`)"
+	if of.Path != "" && of.Path != "/" {
+		rule += " && PathPrefix(`" + of.Path + "`)"
+	}
+	router, service := "traefik.http.routers."+own+".", "traefik.http.services."+own+"."
+	out := map[string]string{
+		"traefik.enable":   "true",
+		router + "rule":    rule,
+		router + "service": own,
+
+		service + "loadbalancer.server.url": fmt.Sprintf("http://127.0.0.1:%d", port),
+	}
+	for key, value := range map[string]string{
+		"entrypoints": strings.Join(of.EntryPoints, ","), "middlewares": strings.Join(of.Middlewares, ","), "tls.certresolver": of.CertResolver,
+	} {
+		if value != "" {
+			out[router+key] = value
+		}
+	}
+	return out
+}
