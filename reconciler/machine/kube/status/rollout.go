@@ -111,8 +111,19 @@ func (r Rollout) why() (is obstacle) {
 		}
 		return is
 	}
+	var ended obstacle // of pods that their nodes ended, whose places others took
 	for _, p := range r.Pods {
 		if p.Deleted != nil {
+			continue
+		}
+		if said, limit := p.tooMuch(); limit {
+			was := r.evicted(p, said)
+			if was.over {
+				return was
+			}
+			if r.lately(p) {
+				ended = was
+			}
 			continue
 		}
 		if ready, yes := p.Status.Conditions.Get("Ready"); yes {
@@ -125,7 +136,10 @@ func (r Rollout) why() (is obstacle) {
 			return is
 		}
 	}
-	if is.reason == "" {
+	switch {
+	case ended.reason != "" && is.cause == "":
+		return ended
+	case is.reason == "":
 		is.reason = "its pods are being made"
 	}
 	is.over = false
@@ -143,9 +157,6 @@ func (r Rollout) unready(p Pod) obstacle {
 			cause = ""
 		}
 		return obstacle{reason, cause, never && r.Now.Sub(p.Created) > r.Room}
-	}
-	if said, limit := p.tooMuch(); limit {
-		return r.evicted(p, said)
 	}
 	for _, c := range p.states() {
 		last := c.State.Terminated
@@ -180,20 +191,26 @@ func (r Rollout) unready(p Pod) obstacle {
 }
 
 // evicted is a pod that its node ended because of what it took. Another is made in its place, which does not help where that has happened
-// again and again.
+// again and again to each of those that are to serve: one node that runs short ends all that it has, once.
 func (r Rollout) evicted(p Pod, said port.TaskStatus) obstacle {
 	const often = 3
-	times := 0
+	times, want := 0, 1
+	if n := r.Deployment.Spec.Replicas; n != nil {
+		want = max(1, *n)
+	}
 	for _, other := range r.Pods {
-		if _, limit := other.tooMuch(); limit && r.Now.Sub(other.Created) < time.Hour { // they stay there for long
+		if _, limit := other.tooMuch(); limit && r.lately(other) { // they stay there for long
 			times++
 		}
 	}
+	over := times >= often*want
 	if said.Cause == port.OutOfMemory {
-		return obstacle{said.Reason, NoMemory, times >= often}
+		return obstacle{said.Reason, NoMemory, over}
 	}
-	return obstacle{"its node ended its pod, which took more disk than there is for it: " + p.Status.Message, NoDisk, times >= often}
+	return obstacle{"its node ended its pod, which took more disk than there is for it: " + p.Status.Message, NoDisk, over}
 }
+
+func (r Rollout) lately(p Pod) bool { return r.Now.Sub(p.Created) < time.Hour }
 
 // held is why a container of a pod does not begin.
 func (r Rollout) held(p Pod, c containerState) obstacle {
