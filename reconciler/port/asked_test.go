@@ -15,6 +15,7 @@ func TestOfflineFoldersAndSocketsOfThisMachineAreAllThereIs(t *testing.T) {
 	for address, near := range map[string]bool{
 		"/srv/remote": true, "../other": true, "./a:b": true, "file:///srv/remote": true, "unix:///var/run/docker.sock": true,
 		"s3://bucket/key": false, "oci://127.0.0.1:5000/team/a": false, "https://user:hunter2@example.com/x?token=hunter2": false, "git@example.com:team/data.git": false,
+		"https://example.com?token=hunter2": false, "https://example.com#hunter2": false, "hunter2@example.com:team/data.git": false,
 		"ssh://git@example.com/team/data.git": false, "kafka://broker:9092": false, "http://127.0.0.1:9090": false,
 	} {
 		for what, err := range map[string]error{"ask": (Env{Offline: true}).MayAsk(address), "use": (Env{Offline: true}).MayUse(address), "send": (Env{Offline: true}).MaySend("TOKEN", address)} {

@@ -71,9 +71,12 @@ func (e Env) MayAsk(address string) error {
 	case named && (scheme == "file" || scheme == "unix"), !named && (!short || strings.Contains(host, "/")):
 		return nil
 	case named:
-		host, _, _ = strings.Cut(rest, "/")
-		host = host[strings.LastIndexByte(host, '@')+1:]
+		host = rest
+		if i := strings.IndexAny(host, "/?#"); i >= 0 {
+			host = host[:i]
+		}
 	}
+	host = host[strings.LastIndexByte(host, '@')+1:] // a user may be a token
 	return fault.WithHint(fault.New(fault.Transient, "%w", Unasked{host + " was not asked: --offline asks nobody"}), "run the command without --offline")
 }
 
