@@ -108,6 +108,11 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 	if err != nil {
 		return err
 	}
+	forTraefik, err := c.at.forTraefik(image)
+	if err != nil {
+		return err
+	}
+	maps.Copy(config.Labels, forTraefik)
 	for _, at := range own { // what the image has there, to read as all of it
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: at, ReadOnly: true})
 	}
@@ -158,7 +163,6 @@ func (c *serving) container(user int, start port.Start) (*container.Config, *con
 		Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}}, // the host asks
 		ExposedPorts: network.PortSet{listens: {}},
 	}
-	maps.Copy(config.Labels, c.at.Labels)
 	most, memory := int64(processes), c.at.Memory
 	host := &container.HostConfig{
 		CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, ReadonlyRootfs: true, IpcMode: "private",

@@ -6,9 +6,15 @@ package docker
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/moby/moby/client"
+
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -41,4 +47,27 @@ func byTraefik(name string, of schemas.Traefik, port int) map[string]string {
 		}
 	}
 	return out
+}
+
+// forTraefik are the labels of a container of an image, which has the image's own as well: those of whoever made it would have requests go to the
+// container itself, past the serving host, for whatever host they name.
+func (at settled) forTraefik(image client.ImageInspectResult) (map[string]string, error) {
+	out := maps.Clone(at.Labels)
+	if len(out) == 0 {
+		out = map[string]string{"traefik.enable": "false"}
+	}
+	if image.Config == nil {
+		return out, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(image.Config.Labels)) {
+		switch low := strings.ToLower(name); { // Traefik reads them so
+		case !strings.HasPrefix(low, "traefik."):
+		case len(at.Labels) > 0:
+			return nil, fault.WithHint(fault.New(fault.Invalid, "image %s has the label %s, by which Traefik would send requests past the serving host", at.Image, harmless.Line(name)),
+				"name an image without labels of Traefik's, or remove spec.target.docker.traefik and have Traefik send to the port by its own file")
+		case low == "traefik.enable":
+			out[name] = "false"
+		}
+	}
+	return out, nil
 }

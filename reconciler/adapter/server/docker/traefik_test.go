@@ -91,3 +91,23 @@ func TestTraefikIsNotSentToAnotherMachine(t *testing.T) {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }
+
+// TestAnImageLeadsTraefikNowhere: its labels are the container's too, and would have requests go past the serving host.
+func TestAnImageLeadsTraefikNowhere(t *testing.T) {
+	s, e := onDouble(t)
+	e.ImageConfig = dockertest.Object{"Labels": dockertest.Object{"Traefik.Enable": "true", "traefik.enable": "true", "traefik.http.routers.x.rule": "Host(`bank.example.com`)", "maintainer": "x"}}
+	s.apply(s.release("one", "1"))
+	labels, _ := the(t, e, "one").Config["Labels"].(dockertest.Object)
+	if labels["traefik.enable"] != "false" || labels["Traefik.Enable"] != "false" || labels["maintainer"] != "x" {
+		t.Errorf("its labels are %v", labels)
+	}
+	_, err := s.server.Apply(t.Context(), s.labeled("2", schemas.Traefik{Host: "one.example.com"}))
+	if err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "has the label Traefik.Enable, by which") || !strings.Contains(fault.HintOf(err), "image without") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+	e.ImageConfig = nil
+	s.apply(s.release("three", "1"))
+	if labels, _ := the(t, e, "three").Config["Labels"].(dockertest.Object); labels["traefik.enable"] != "false" {
+		t.Errorf("its labels are %v", labels)
+	}
+}
