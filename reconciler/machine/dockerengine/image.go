@@ -24,7 +24,14 @@ import (
 // Pull has the engine fetch an image, with the credentials that its users have on this machine. One
 // that cannot be had is Invalid, by an Unfit.
 func Pull(ctx context.Context, api *client.Client, env port.Env, image string) error {
-	auth, err := credential(ctx, env, image)
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return badImage("%q cannot name an image: %s", image, err)
+	}
+	if err := env.MayAsk(placeOf(named)); err != nil { // the engine is on this machine, and would ask a registry that is not
+		return fmt.Errorf("fetch image %s: %w", image, err)
+	}
+	auth, err := credential(ctx, env, named)
 	if err != nil {
 		return err
 	}
@@ -54,12 +61,8 @@ func Pull(ctx context.Context, api *client.Client, env port.Env, image string) e
 
 // credential is what Docker's configuration has for the image's registry, as the engine takes
 // it; empty is none.
-func credential(ctx context.Context, env port.Env, image string) (string, error) {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return "", badImage("%q cannot name an image: %s", image, err)
-	}
-	if env.MayUse("oci://"+reference.Domain(named)+"/"+reference.Path(named)) != nil {
+func credential(ctx context.Context, env port.Env, named reference.Named) (string, error) {
+	if env.MayUse(placeOf(named)) != nil {
 		return "", nil // what everybody may fetch takes none
 	}
 	dir, _ := env.Lookup("DOCKER_CONFIG")
@@ -88,6 +91,10 @@ func credential(ctx context.Context, env port.Env, image string) (string, error)
 		return "", fault.New(fault.Internal, "encode credentials: %w", err)
 	}
 	return base64.URLEncoding.EncodeToString(raw), nil
+}
+
+func placeOf(named reference.Named) string {
+	return "oci://" + reference.Domain(named) + "/" + reference.Path(named)
 }
 
 // PlainImage is image by its whole name and its digest alone: an engine keeps what it fetched
