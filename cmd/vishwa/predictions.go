@@ -119,14 +119,18 @@ func (a *cli) query(cmd *cobra.Command, w window) (q predictionlog.Query, err er
 // The caller calls done.
 func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predictionlog.Query) (objects port.Objects, _ predictionlog.Query, done func(), err error) {
 	if w.path != "" {
+		env, err := a.env()
+		if err != nil {
+			return nil, q, nil, err
+		}
 		at := w.path
 		if strings.HasPrefix(at, "kafka://") {
-			return a.topicLog(cmd, w, q)
+			return a.topicLog(cmd, env, w, q)
 		}
 		if !strings.Contains(at, "://") {
 			at = a.path(at)
 		}
-		objects, err = server.OpenLog(at, a.lookup)
+		objects, err = server.OpenLog(at, env)
 		return objects, q, func() {}, err
 	}
 	name := args[0]
@@ -155,7 +159,7 @@ func (a *cli) predictionLog(cmd *cobra.Command, args []string, w window, q predi
 }
 
 // topicLog opens what a topic holds now.
-func (a *cli) topicLog(cmd *cobra.Command, w window, q predictionlog.Query) (port.Objects, predictionlog.Query, func(), error) {
+func (a *cli) topicLog(cmd *cobra.Command, env port.Env, w window, q predictionlog.Query) (port.Objects, predictionlog.Query, func(), error) {
 	if w.follow {
 		return nil, q, nil, usage(cmd, errors.New("--follow: a topic is read as far as it goes now; leave it out"))
 	}
@@ -164,11 +168,11 @@ func (a *cli) topicLog(cmd *cobra.Command, w window, q predictionlog.Query) (por
 		return nil, q, nil, fault.WithHint(fault.New(fault.Transient, "read the topic: %w", err), "make room in the folder for temporary files (TMPDIR), or name a shorter time: --since")
 	}
 	remove := func() { os.RemoveAll(dir) }
-	if err := app.FetchTopic(cmd.Context(), port.Env{Lookup: a.lookup, Now: a.now}, w.path, dir, q.From, q.To); err != nil {
+	if err := app.FetchTopic(cmd.Context(), env, w.path, dir, q.From, q.To); err != nil {
 		remove()
 		return nil, q, nil, err
 	}
-	objects, err := server.OpenLog(dir, a.lookup)
+	objects, err := server.OpenLog(dir, env)
 	if err != nil {
 		remove()
 	}
@@ -188,7 +192,11 @@ func (a *cli) logOf(ctx context.Context, s *station, ref schemas.Ref, from time.
 	if !serves {
 		return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing: a log of predictions is of a deployment", ref), "vishwa status lists the deployments")
 	}
-	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), server.Access{Lookup: a.lookup, From: from})
+	env, err := a.env()
+	if err != nil {
+		return nil, "", err
+	}
+	return server.OpenPredictions(s.Paths.Serving(), ref.Name, logs.Logs(), server.Access{Env: env, From: from})
 }
 
 func (a *cli) showPredictions(ctx context.Context, objects port.Objects, q predictionlog.Query, w window) error {

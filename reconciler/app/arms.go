@@ -111,7 +111,7 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	r := l.recall(d.Metadata.Name, name)
 	further := r.Topic
 	// The place is reached as what serves reaches it to write there.
-	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Lookup: l.env.Lookup, May: l.env.MayUse, Send: l.env.MaySend, From: t.Since,
+	objects, prefix, err := server.OpenPredictions(l.serving, d.Metadata.Name, spec.Logs(), server.Access{Env: l.env, From: t.Since,
 		Further: &stream.Look{At: &further, Rows: mostLogged, Within: lookFor}})
 	if err != nil {
 		return rollout.Evidence{}, err

@@ -39,7 +39,7 @@ func Bench(h *Repository, env port.Env, allow []string) *measure.Bench {
 		Reconciler: h.Reconciler, Known: nulls.known, Keep: nulls.keep, References: shelf(4<<30, 1<<30, "references"), Program: nulls.program,
 		Log: func(ctx context.Context, d schemas.Declaration, from, now time.Time) (table.Reader, func() error, error) {
 			objects, prefix, err := server.OpenPredictions(h.Paths.Serving(), d.Metadata.Name, d.Spec.(schemas.Logged).Logs(),
-				server.Access{Lookup: env.Lookup, Guarded: true, Allow: allow, May: env.MayUse, Send: env.MaySend, From: from})
+				server.Access{Env: env, Guarded: true, Allow: allow, From: from})
 			if err != nil {
 				return nil, nil, err
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -87,7 +88,7 @@ func TestALogsEndpointIsReachedAsAWebServerIs(t *testing.T) {
 		return "x", strings.HasSuffix(name, "_KEY") || strings.HasSuffix(name, "_KEY_ID")
 	}
 	for _, allow := range [][]string{nil, {"127.0.0.1"}} {
-		objects, prefix, err := server.OpenPredictions(t.TempDir(), "one", at, server.Access{Lookup: lookup, Guarded: true, Allow: allow})
+		objects, prefix, err := server.OpenPredictions(t.TempDir(), "one", at, server.Access{Env: port.Env{Lookup: lookup}, Guarded: true, Allow: allow})
 		if err == nil {
 			r := predictionlog.Read(t.Context(), objects, predictionlog.Query{Prefix: prefix})
 			_, err = r.Next()

@@ -90,7 +90,7 @@ func (n *neighbours) attacks(ctx context.Context, t *testing.T) map[string]func(
 	}
 	logs := func(l schemas.PredictionLog) func() error {
 		return func() error {
-			b, prefix, err := server.OpenPredictions(t.TempDir(), "one", &l, server.Access{Lookup: n.env.Lookup, May: n.env.MayUse, Send: n.env.MaySend})
+			b, prefix, err := server.OpenPredictions(t.TempDir(), "one", &l, server.Access{Env: n.env})
 			if err == nil {
 				_, err = b.Stat(ctx, prefix+"x")
 			}

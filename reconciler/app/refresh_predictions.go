@@ -47,7 +47,7 @@ func (o RefreshOptions) openIn(ctx context.Context, tree fs.FS, src schemas.Data
 			return nil, "", fault.WithHint(fault.New(fault.Invalid, "%s serves nothing", ref), "name a deployment")
 		}
 		return server.OpenPredictions(o.Serving, ref.Name, logs.Logs(),
-			server.Access{Lookup: o.Env.Lookup, Guarded: true, Allow: o.Allow, May: o.Env.MayUse, Send: o.Env.MaySend, From: from})
+			server.Access{Env: o.Env, Guarded: true, Allow: o.Allow, From: from})
 	}
 	options.Dataset = func(ref schemas.Ref) (port.Source, schemas.Format, error) {
 		spec, err := find(ref)

@@ -47,6 +47,9 @@ func (w Wary) Open(ctx context.Context, config *dvc.Config, name string, env por
 	if err != nil {
 		return nil, err
 	}
+	if err := env.MayAsk(rc.URL); err != nil {
+		return nil, err
+	}
 	if !o.Anonymous {
 		if err := env.MayUse(schemas.S3{URL: rc.URL, Endpoint: o.Endpoint}.Address()); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -257,5 +258,17 @@ func TestAPullRequestReadsNoBucketWithOurCredentials(t *testing.T) {
 		if err != nil || o.Anonymous != c.anonymous {
 			t.Errorf("%s: anonymous %v, %v", name, o.Anonymous, err)
 		}
+	}
+}
+
+// TestOfflineARemoteThatNeedsNoCredentialsIsNotAsked: of another repository, as of one that was reviewed.
+func TestOfflineARemoteThatNeedsNoCredentialsIsNotAsked(t *testing.T) {
+	config := remoteOf(t, "url = s3://bucket/p", "endpointurl = https://s3.example.com")
+	if _, err := (Wary{}).Open(t.Context(), config, "", port.Env{Lookup: bold}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Wary{}.Open(t.Context(), config, "", port.Env{Lookup: bold, Offline: true})
+	if !errors.As(err, new(port.Unasked)) || !strings.Contains(fault.HintOf(err), "--offline") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }

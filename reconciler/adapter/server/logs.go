@@ -154,10 +154,10 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 	if l.PredictionLog.Personal == "hash" {
 		out.Policy.Hash = predictionlog.Hash(out.Secret)
 	}
-	by := Access{Lookup: func(name string) (string, bool) {
+	by := Access{Env: port.Env{Lookup: func(name string) (string, bool) {
 		v := sandbox.Variable(env, name)
 		return v, v != ""
-	}}
+	}}}
 	switch {
 	case l.Dir != "":
 		var err error
@@ -184,44 +184,33 @@ func (s *service) logOptions(o order, env []string) (predictionlog.Options, erro
 
 // Access is how a log is reached.
 type Access struct {
-	Lookup func(string) (string, bool) // for AWS_*, and what the declaration of a topic names
+	Env port.Env // has AWS_*, and what the declaration of a topic names
 	// Guarded has what a declaration names as an endpoint, or as brokers, reached as a web server is: where it is
 	// public, or where Allow names it.
 	Guarded bool
 	Allow   []string
-	// May and Send refuse a place, and to send a variable's value to an address; nil refuses none.
-	May  func(place string) error
-	Send func(name, address string) error
 	// From is the time before which nobody will read, where the place can tell.
 	From time.Time
 	// Further has a topic read behind a position; nil: from From.
 	Further *stream.Look
 }
 
-// let asks May.
-func (a Access) let(place string) error {
-	if a.May == nil {
-		return nil
-	}
-	return a.May(place)
-}
-
 // predictionBucket is the bucket of a log, below its prefix.
 func predictionBucket(at *schemas.S3, by Access) (port.Bucket, error) {
-	if err := by.let(at.Address()); err != nil {
+	if err := by.Env.MayUse(at.Address()); err != nil {
 		return nil, err
 	}
 	name, prefix, _ := strings.Cut(strings.TrimPrefix(at.URL, "s3://"), "/")
 	return bucket.S3(bucket.S3Options{Bucket: name, Prefix: strings.Trim(prefix, "/"), Endpoint: at.Endpoint, Region: at.Region,
-		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: by.Lookup,
+		Profile: at.Profile, PathStyle: at.PathStyle, Lookup: by.Env.Lookup,
 		Guarded: by.Guarded && at.Endpoint != "", Allow: by.Allow})
 }
 
 // OpenLog is a log at a path that somebody names: a folder, or s3://bucket/prefix.
-func OpenLog(path string, lookup func(string) (string, bool)) (port.Objects, error) {
+func OpenLog(path string, env port.Env) (port.Objects, error) {
 	if strings.HasPrefix(path, "s3://") {
-		endpoint, _ := lookup("AWS_ENDPOINT_URL")
-		return predictionBucket(&schemas.S3{URL: path, Endpoint: endpoint}, Access{Lookup: lookup})
+		endpoint, _ := env.Lookup("AWS_ENDPOINT_URL")
+		return predictionBucket(&schemas.S3{URL: path, Endpoint: endpoint}, Access{Env: env})
 	}
 	if st, err := os.Stat(path); err != nil || !st.IsDir() {
 		return nil, fault.WithHint(fault.New(fault.Missing, "open the log: %s is not a folder", path), "name the folder that holds its files")
@@ -256,7 +245,7 @@ func OpenPredictions(dir, name string, l *schemas.PredictionLog, by Access) (por
 		}
 		return stream.From(at, name, by.From), "", nil
 	case l != nil && l.Dir != "":
-		if err := by.let(l.Dir); err != nil {
+		if err := by.Env.MayUse(l.Dir); err != nil {
 			return nil, "", err
 		}
 		at, err := logFolder(dir, l.Dir, name, wall.Policy{})

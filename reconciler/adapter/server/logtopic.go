@@ -15,21 +15,18 @@ import (
 func predictionTopic(at *schemas.LogTopic, by Access) (topic.Options, error) {
 	out := topic.Options{Brokers: at.Brokers, Topic: at.Topic, Unguarded: !by.Guarded, Allow: by.Allow}
 	for _, address := range at.Addresses() {
-		if err := by.let(address); err != nil {
+		if err := by.Env.MayUse(address); err != nil {
 			return out, err
 		}
 	}
 	values := map[string]string{}
 	for _, name := range at.Variables() {
 		for _, b := range at.Brokers {
-			if by.Send == nil {
-				break
-			}
-			if err := by.Send(name, "kafka://"+b); err != nil {
+			if err := by.Env.MaySend(name, "kafka://"+b); err != nil {
 				return out, err
 			}
 		}
-		v, ok := by.Lookup(name)
+		v, ok := by.Env.Lookup(name)
 		if !ok || v == "" {
 			return out, fault.WithHint(fault.New(fault.Denied, "the topic of the log: the variable %s is not set", name), "set it, for whoever runs vishwa apply or the controller")
 		}

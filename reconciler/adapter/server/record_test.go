@@ -196,7 +196,7 @@ func TestALogIsSentToATopic(t *testing.T) {
 	}
 	secret := declared
 	secret.Kafka = &schemas.LogTopic{Brokers: c.ListenAddrs(), Topic: "asked", SASL: &schemas.KafkaSASL{Mechanism: "scram-sha-512", User: "VISHWA_SOURCE_NOBODY", Password: "VISHWA_SOURCE_NOTHING"}}
-	if _, _, err := OpenPredictions(s.dir, "one", &secret, Access{Lookup: func(string) (string, bool) { return "", false }}); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOBODY is not set") {
+	if _, _, err := OpenPredictions(s.dir, "one", &secret, Access{Env: port.Env{Lookup: func(string) (string, bool) { return "", false }}}); err == nil || !strings.Contains(err.Error(), "VISHWA_SOURCE_NOBODY is not set") {
 		t.Error(err)
 	}
 }

@@ -138,7 +138,7 @@ func (s *local) mayLog(o order) error {
 	case l.S3 != nil:
 		return s.cfg.Env.MayUse(l.S3.Address())
 	case l.Kafka != nil:
-		_, err := predictionTopic(l.Kafka, Access{Lookup: s.cfg.Env.Lookup, May: s.cfg.Env.MayUse, Send: s.cfg.Env.MaySend})
+		_, err := predictionTopic(l.Kafka, Access{Env: s.cfg.Env})
 		return err
 	}
 	return nil
