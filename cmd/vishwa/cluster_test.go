@@ -97,12 +97,18 @@ func readModel(store, uri string) ([]byte, error) {
 // gateway has the requests of a cluster's ways in, each hundred of them divided as its routes say: those of Seldon's by their path, and
 // those of HTTPRoutes by their host.
 func gateway(c *kubetest.Cluster, store string) http.Handler {
+	mesh := c.Mesh(func(service string) string { return service })
+	to := func(host string) *httputil.ReverseProxy {
+		return httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
+	}
 	var asked atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int(asked.Add(1)-1) * 37
-		service := c.RouteTo(r.Host, n)
 		if parts := strings.SplitN(r.URL.Path, "/", 5); len(parts) == 5 && parts[1] == "seldon" && parts[2] == kubetest.Namespace {
-			service, r.URL.Path = c.Predictor(parts[3], n), "/"+parts[4]
+			ingress := to(c.Predictor(parts[3], n))
+			ingress.Transport, r.URL.Path = mesh, "/"+parts[4]
+			ingress.ServeHTTP(w, r)
+			return
 		}
 		if parts := strings.Split(r.URL.Path, "/"); len(parts) == 5 && parts[1] == "v2" && parts[2] == "models" {
 			uri, _ := c.Routed(parts[3], n)
@@ -114,12 +120,12 @@ func gateway(c *kubetest.Cluster, store string) http.Handler {
 			_, _ = w.Write(raw)
 			return
 		}
-		at, ok := c.Endpoint(service)
+		at, ok := c.RouteTo(r.Host, n)
 		if !ok {
 			http.Error(w, "no pod", http.StatusBadGateway)
 			return
 		}
-		httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: at}).ServeHTTP(w, r)
+		to(at).ServeHTTP(w, r)
 	})
 }
 

@@ -3,9 +3,7 @@
 package kubernetes
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,15 +27,11 @@ func (s *stage) revises(name, version string, how ...string) port.Release {
 // onKnative is a stage whose requests Knative divides.
 func onKnative(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	s := onDouble(t, options...)
-	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, _, _ := strings.Cut(addr, ".")
-		name, _ := strings.CutSuffix(host, predictor)
-		at, ok := s.double.Endpoint(s.double.Revision(name, int(s.asked.Add(1)-1)*37))
-		if !ok {
-			return nil, fmt.Errorf("no revision of %s has a pod", name)
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, at)
-	}}}
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: s.double.Mesh(func(host string) string {
+		name, _, _ := strings.Cut(host, ".")
+		name, _ = strings.CutSuffix(name, predictor)
+		return s.double.Revision(name, int(s.asked.Add(1)-1)*37)
+	})}
 	return s
 }
 

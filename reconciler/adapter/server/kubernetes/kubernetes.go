@@ -23,7 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// Options are what a server is made of. All but May and the last two are needed.
+// Options are what a server is made of. All but May and the last four are needed.
 type Options struct {
 	Env      port.Env
 	Store    port.Store
@@ -46,6 +46,8 @@ type Options struct {
 	status.Patience
 	Pace   time.Duration // of looking at a rollout; zero is what a cluster bears
 	Steady time.Duration // that a pod has to go on being ready before it counts; zero is a second, below it none
+	Drain  time.Duration // that requests may still go where they went, once it is said that they go elsewhere; zero is 5 s
+	Reach  time.Duration // that a Gateway may take to say that it carries a route; zero is a minute
 }
 
 // Rights is the file that gives an account what is asked for, and Watching the one for what others apply.
@@ -71,6 +73,7 @@ var (
 // New serves on clusters, for all of their targets. Nothing is asked of any yet.
 func New(o Options) port.Server {
 	o.Image, o.Room, o.Start = cmp.Or(o.Image, 2*time.Minute), cmp.Or(o.Room, 15*time.Second), cmp.Or(o.Start, time.Minute)
+	o.Drain = cmp.Or(o.Drain, drain*time.Second)
 	o.Steady = max(0, cmp.Or(o.Steady, time.Second))
 	if o.Env.Log == nil {
 		o.Env.Log = slog.New(slog.DiscardHandler)
@@ -293,6 +296,9 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 		return port.Live{}, err
 	}
 	if err := s.route(ctx, w); err != nil {
+		return port.Live{}, err
+	}
+	if err := s.comes(ctx, w, old); err != nil {
 		return port.Live{}, err
 	}
 	h := w.hand()

@@ -149,6 +149,9 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if err := s.route(ctx, &w); err != nil {
 		return port.Live{}, err
 	}
+	if err := s.comes(ctx, &w, nil); err != nil {
+		return port.Live{}, err
+	}
 	return s.observe(ctx, name, rec)
 }
 

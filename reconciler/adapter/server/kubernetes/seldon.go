@@ -282,10 +282,7 @@ func (s *server) routes(ctx context.Context, c *kube.Client, routed func(context
 
 // drained waits until requests of a moment ago are over.
 func (s *server) drained(ctx context.Context) error {
-	if s.o.Steady <= 0 {
-		return nil
-	}
-	return pauseFor(ctx, drain*time.Second)
+	return pauseFor(ctx, s.o.Drain)
 }
 
 func pauseFor(ctx context.Context, d time.Duration) error {

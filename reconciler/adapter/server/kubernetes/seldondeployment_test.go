@@ -3,11 +3,9 @@
 package kubernetes
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,14 +40,7 @@ func onCore1(t *testing.T, options ...func(*kubetest.Options)) *stage {
 
 // byIngress has requests go by Seldon's ingress.
 func (s *stage) byIngress() {
-	s.client = &http.Client{Timeout: 10 * time.Second, Transport: ingress1{s, &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		host, _, _ := strings.Cut(addr, ":")
-		at, ok := s.double.Endpoint(host)
-		if !ok {
-			return nil, fmt.Errorf("service %s has no pod", host)
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, at)
-	}}}}
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: ingress1{s, s.double.Mesh(func(service string) string { return service })}}
 }
 
 // ingress1 has the prefix of a SeldonDeployment lead to one of its predictors.

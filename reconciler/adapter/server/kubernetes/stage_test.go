@@ -116,12 +116,13 @@ type stage struct {
 	image  string
 	worker string
 	words  func(version, how string) []string
-	asked  atomic.Int64 // by who divides requests
+	route  schemas.Route // of what is routed
+	asked  atomic.Int64  // by who divides requests
 }
 
 func newStage(t *testing.T, kubeconfig string, at schemas.Cluster) *stage {
 	t.Helper()
-	s := &stage{t: t, dir: t.TempDir(), at: at}
+	s := &stage{t: t, dir: t.TempDir(), at: at, route: schemas.Route{Gateway: "public", Host: "one.example.com"}}
 	kept, err := store.Dir(filepath.Join(s.dir, "store"))
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func onDouble(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	s = newStage(t, c.Kubeconfig(), schemas.Cluster{Namespace: kubetest.Namespace})
 	s.double, s.image, s.worker = c, image, worker
 	s.o.Patience = status.Patience{Image: time.Second, Room: time.Second, Start: time.Second}
-	s.o.Pace, s.o.Steady = 30*time.Millisecond, -1
+	s.o.Pace, s.o.Steady, s.o.Drain = 30*time.Millisecond, -1, 150*time.Millisecond
 	s.server = New(s.o)
 	s.words = func(version, how string) []string { return append([]string{"serve", version}, strings.Fields(how)...) }
 	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

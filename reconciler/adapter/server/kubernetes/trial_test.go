@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,14 +17,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 // routed is a release behind a route.
 func (s *stage) routed(version string, how ...string) port.Release {
 	s.t.Helper()
 	r := s.release("one", version, how...)
-	r.Kubernetes.Route = &schemas.Route{Gateway: "public", Host: "one.example.com"}
+	r.Kubernetes.Route = &s.route
 	return r
 }
 
@@ -33,10 +33,9 @@ func (s *stage) by(n int) map[string]int {
 	out := map[string]int{}
 	at := 0
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		service := s.double.RouteTo("one.example.com", at*37)
-		addr, ok := s.double.Endpoint(service)
+		addr, ok := s.double.RouteTo("one.example.com", at*37)
 		if !ok {
-			return nil, fmt.Errorf("service %q has no pod", service)
+			return nil, errors.New("no pod takes it")
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}}}
@@ -168,10 +167,15 @@ func (s *server) tried(t *testing.T, name string) string {
 	return rec.Tried.Unit
 }
 
-// TestATrialWithoutAGatewayIsNoTrial: a route that nobody takes divides nothing, and says so.
-func TestATrialWithoutAGatewayIsNoTrial(t *testing.T) {
+// TestARouteThatNobodyTakesIsSaidSo: what is behind it is not told as served, and a trial by it is none.
+func TestARouteThatNobodyTakesIsSaidSo(t *testing.T) {
 	t.Parallel()
 	s := onDouble(t, func(*kubetest.Options) {})
+	s.o.Reach = time.Second
+	s.server = New(s.o)
+	s.route.Gateway = "none"
+	s.refused(s.routed("1"), fault.Transient, "no Gateway says anything of it", "kubectl describe httproute")
+	s.route.Gateway = "public"
 	s.apply(s.routed("1"))
 	end := s.double.Halt("gateway")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

@@ -4,9 +4,13 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
+	"reflect"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
@@ -104,8 +108,35 @@ func backendsOf(route map[string]any) (out []backend) {
 	return out
 }
 
-// accepted returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
+// accepted returns when a route is carried, and whoever carries it has had the time to do as it says: Traefik says so of a route some
+// seconds before its requests go there.
 func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]any) error {
+	if err := s.carried(ctx, c, route); err != nil {
+		return err
+	}
+	return s.drained(ctx)
+}
+
+// comes returns when the requests that come by a route of w's go to w; was is what stood there before.
+func (s *server) comes(ctx context.Context, w *work, was *standing) error {
+	o := w.find(kube.HTTPRoutes)
+	if o == nil {
+		return nil
+	}
+	var route map[string]any
+	if err := w.kube.Get(ctx, o.Resource, o.Name, &route); err != nil {
+		return err
+	}
+	if was != nil && was.Place.is(w.Place) {
+		if had := was.find(kube.HTTPRoutes); had != nil && reflect.DeepEqual(had.Body, o.Body) { // its requests go where they went, to its Service
+			return s.carried(ctx, w.kube, route)
+		}
+	}
+	return s.accepted(ctx, w.kube, route)
+}
+
+// carried returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
+func (s *server) carried(ctx context.Context, c *kube.Client, route map[string]any) error {
 	type told struct {
 		Meta   status.Meta `json:"metadata"`
 		Status struct {
@@ -121,7 +152,8 @@ func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]
 		} `json:"status"`
 	}
 	of := owned.As[told](route)
-	for limit := s.o.Env.Now().Add(reachWithin); ; {
+	within := cmp.Or(s.o.Reach, reachWithin)
+	for limit := s.o.Env.Now().Add(within); ; {
 		var now told
 		err := c.Get(ctx, kube.HTTPRoutes, of.Meta.Name, &now)
 		why := "no Gateway says anything of it"
@@ -136,7 +168,7 @@ func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]
 				case cond.Generation < of.Meta.Generation:
 					why = "its Gateway has not seen it yet"
 				case cond.Status != "True":
-					why = cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message
+					why = harmless.Line(strings.TrimSpace(cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message))
 				default:
 					yes++
 				}
@@ -150,9 +182,9 @@ func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]
 		case err != nil && (fault.Of(err) != fault.Transient || late):
 			return err
 		case err == nil && why == "":
-			return s.drained(ctx)
+			return nil
 		case late:
-			return fault.WithHint(fault.New(fault.Transient, "HTTPRoute %s does not divide the requests as it says after %s: %s", of.Meta.Name, reachWithin, why), "see that the Gateway's controller runs, and that the Gateway lets this namespace attach routes: kubectl describe httproute")
+			return fault.WithHint(fault.New(fault.Transient, "no request comes by HTTPRoute %s as it says, after %s: %s", of.Meta.Name, within, why), "see that the Gateway's controller runs, and that the Gateway lets this namespace attach routes: kubectl describe httproute")
 		}
 		if err := owned.Pause(ctx); err != nil {
 			return err

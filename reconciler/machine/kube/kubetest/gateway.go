@@ -1,14 +1,27 @@
-// A Gateway's controller, as far as HTTPRoutes go: each is told as accepted, and whether what it sends to is there.
+// A Gateway's controller, as far as HTTPRoutes go, and what carries its requests. It does as Traefik 3.6 is seen to: a route of a Gateway that
+// is not there it leaves without a word; of another it says that it takes it before it does; and it sends to the addresses of pods, which
+// it follows late.
 
 package kubetest
 
-import "time"
+import (
+	"math/rand/v2"
+	"reflect"
+	"time"
+)
+
+// gateways are those that there are.
+var gateways = map[string]bool{"public": true, "kserve": true}
+
+// late is how long after a change requests still go as before it.
+const late = 60 * time.Millisecond
 
 // routes has each HTTPRoute's status say how it stands.
 func (c *Cluster) routes() {
 	if c.stopped["gateway"] {
 		return
 	}
+	var carried []way
 	for _, key := range c.store.keys("httproutes") {
 		o := c.store.objects[key]
 		resolved, reason := "True", "ResolvedRefs"
@@ -25,16 +38,48 @@ func (c *Cluster) routes() {
 		spec, _ := o["spec"].(object)
 		refs, _ := spec["parentRefs"].([]any)
 		for _, ref := range refs {
+			parent, _ := ref.(object)
+			if name, _ := parent["name"].(string); !gateways[name] {
+				continue
+			}
 			parents = append(parents, object{"parentRef": ref, "controllerName": "tests.example/gateway",
 				"conditions": []any{told("Accepted", "True", "Accepted"), told("ResolvedRefs", resolved, reason)}})
 		}
+		if len(parents) == 0 {
+			continue
+		}
 		c.store.putStatus(key, plain(object{"parents": parents}))
+		if names, _ := spec["hostnames"].([]any); len(names) > 0 {
+			host, _ := names[0].(string)
+			w := way{host: host, backends: backends(o)}
+			for i, b := range w.backends {
+				w.backends[i].pods = c.endpointsOf(b.name)
+			}
+			carried = append(carried, w)
+		}
 	}
+	if !reflect.DeepEqual(carried, c.ways) {
+		c.ways = carried
+		c.coming = append(c.coming, coming{time.Now().Add(late), carried})
+	}
+}
+
+// way is where the requests for a host go.
+type way struct {
+	host     string
+	backends []backend
+}
+
+// coming is where requests go from a moment on.
+type coming struct {
+	from time.Time
+	ways []way
 }
 
 type backend struct {
 	name   string
 	weight int
+	pods   []string // their addresses
 }
 
 // backends are the Services that an HTTPRoute sends to.
@@ -57,26 +102,30 @@ func backends(o object) (out []backend) {
 	return out
 }
 
-// RouteTo is the Service that the n-th request for a host goes to, by the weights of its HTTPRoute; "" where nothing takes it.
-func (c *Cluster) RouteTo(host string, n int) (service string) {
+// RouteTo is the address of the pod that the n-th request for a host goes to, by the weights of its HTTPRoute; false where nothing takes it.
+func (c *Cluster) RouteTo(host string, n int) (addr string, ok bool) {
 	c.locked(func() {
-		for _, key := range c.store.keys("httproutes") {
-			o := c.store.objects[key]
-			spec, _ := o["spec"].(object)
-			if names, _ := spec["hostnames"].([]any); len(names) == 0 || names[0] != host {
+		for len(c.coming) > 0 && !time.Now().Before(c.coming[0].from) {
+			c.carries, c.coming = c.coming[0].ways, c.coming[1:]
+		}
+		for _, w := range c.carries {
+			if w.host != host {
 				continue
 			}
-			all, sum := backends(o), 0
+			all, sum := w.backends, 0
 			for _, b := range all {
 				sum += b.weight
 			}
 			for at := n % max(sum, 1); len(all) > 0; all = all[1:] {
-				if at -= all[0].weight; at < 0 {
-					service = all[0].name
-					return
+				if at -= all[0].weight; at >= 0 {
+					continue
 				}
+				if ok = len(all[0].pods) > 0; ok {
+					addr = all[0].pods[rand.N(len(all[0].pods))]
+				}
+				return
 			}
 		}
 	})
-	return service
+	return addr, ok
 }

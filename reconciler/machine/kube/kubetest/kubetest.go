@@ -63,6 +63,9 @@ type Cluster struct {
 	nodes kubelet
 
 	stopped  map[string]bool // controllers
+	ways     []way           // of requests, as its Gateway knows them
+	coming   []coming        // from when on they go so
+	carries  []way           // and how they go now
 	ksvcs    map[string]*knativeService
 	cordoned bool
 	quota    string // of the namespace, where its quota of pods is used up

@@ -132,7 +132,7 @@ func (c *Cluster) predictors(d *seldonDeployment, said object) (failed string) {
 		told[at] = object{"replicas": is.Status.Replicas, "availableReplicas": is.Status.AvailableReplicas}
 		ready = ready && c.deploymentReady(at)
 		if !p.Shadow {
-			routes = append(routes, backend{d.Name + "-" + p.Name, int(p.Traffic)})
+			routes = append(routes, backend{name: d.Name + "-" + p.Name, weight: int(p.Traffic)})
 		}
 	}
 	if len(routes) == 1 {
@@ -221,7 +221,7 @@ func (c *Cluster) Predictor(name string, n int) (service string) {
 		var all []backend
 		sum := 0
 		for _, to := range as[routes](o).Spec.HTTP[0].Route {
-			all, sum = append(all, backend{to.To.Host, to.Weight}), sum+to.Weight
+			all, sum = append(all, backend{name: to.To.Host, weight: to.Weight}), sum+to.Weight
 		}
 		for at := n % max(sum, 1); len(all) > 0; all = all[1:] {
 			if at -= all[0].weight; at < 0 {
