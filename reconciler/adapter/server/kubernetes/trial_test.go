@@ -177,6 +177,10 @@ func TestARouteThatNobodyTakesIsSaidSo(t *testing.T) {
 	s.refused(s.routed("1"), fault.Transient, "no Gateway says anything of it", "kubectl describe httproute")
 	s.route.Gateway = "public"
 	s.apply(s.routed("1"))
+	s.route.Gateway = "none" // what the other said of it stays in its status
+	s.refused(s.routed("2"), fault.Transient, "no Gateway says anything of it", "kubectl describe httproute")
+	s.route.Gateway = "public"
+	s.apply(s.routed("1"))
 	end := s.double.Halt("gateway")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()

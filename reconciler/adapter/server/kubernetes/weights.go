@@ -135,48 +135,80 @@ func (s *server) comes(ctx context.Context, w *work, was *standing) error {
 	return s.accepted(ctx, w.kube, route)
 }
 
-// carried returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
-func (s *server) carried(ctx context.Context, c *kube.Client, route map[string]any) error {
-	type told struct {
-		Meta   status.Meta `json:"metadata"`
-		Status struct {
-			Parents []struct {
-				Conditions []struct {
-					Type       string `json:"type"`
-					Status     string `json:"status"`
-					Reason     string `json:"reason"`
-					Message    string `json:"message"`
-					Generation int64  `json:"observedGeneration"`
-				} `json:"conditions"`
-			} `json:"parents"`
-		} `json:"status"`
+// gatewayRef names a Gateway, as a route does.
+type gatewayRef struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+}
+
+// in has the Gateway of a route that names no namespace be in the route's.
+func (g gatewayRef) in(namespace string) gatewayRef {
+	g.Namespace = cmp.Or(g.Namespace, namespace)
+	return g
+}
+
+// routeTold is what is said of a route.
+type routeTold struct {
+	Meta status.Meta `json:"metadata"`
+	Spec struct {
+		Parents []gatewayRef `json:"parentRefs"`
+	} `json:"spec"`
+	Status struct {
+		Parents []struct {
+			Of         gatewayRef `json:"parentRef"`
+			Conditions []struct {
+				Type       string `json:"type"`
+				Status     string `json:"status"`
+				Reason     string `json:"reason"`
+				Message    string `json:"message"`
+				Generation int64  `json:"observedGeneration"`
+			} `json:"conditions"`
+		} `json:"parents"`
+	} `json:"status"`
+}
+
+// why a route of a namespace is not carried as it is in this generation; "" where it is.
+func (r routeTold) why(generation int64, namespace string) (why string) {
+	why = "no Gateway says anything of it"
+	asked := map[gatewayRef]bool{}
+	for _, p := range r.Spec.Parents {
+		asked[p.in(namespace)] = true
 	}
-	of := owned.As[told](route)
-	within := cmp.Or(s.o.Reach, reachWithin)
-	for limit := s.o.Env.Now().Add(within); ; {
-		var now told
-		err := c.Get(ctx, kube.HTTPRoutes, of.Meta.Name, &now)
-		why := "no Gateway says anything of it"
-		for i, p := range now.Status.Parents {
-			if i == 0 {
-				why = ""
-			}
-			yes := 0
-			for _, cond := range p.Conditions {
-				switch {
-				case cond.Type != "Accepted" && cond.Type != "ResolvedRefs":
-				case cond.Generation < of.Meta.Generation:
-					why = "its Gateway has not seen it yet"
-				case cond.Status != "True":
-					why = harmless.Line(strings.TrimSpace(cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message))
-				default:
-					yes++
-				}
-			}
-			if yes == 0 && why == "" {
-				why = "its Gateway does not say that it takes it"
+	first := true
+	for _, p := range r.Status.Parents {
+		switch {
+		case !asked[p.Of.in(namespace)]: // what a Gateway of before said stays there
+			continue
+		case first:
+			first, why = false, ""
+		}
+		yes := 0
+		for _, cond := range p.Conditions {
+			switch {
+			case cond.Type != "Accepted" && cond.Type != "ResolvedRefs":
+			case cond.Generation < generation:
+				why = "its Gateway has not seen it yet"
+			case cond.Status != "True":
+				why = harmless.Line(strings.TrimSpace(cond.Type + " is " + cond.Status + ": " + cond.Reason + " " + cond.Message))
+			default:
+				yes++
 			}
 		}
+		if yes == 0 && why == "" {
+			why = "its Gateway does not say that it takes it"
+		}
+	}
+	return why
+}
+
+// carried returns when each Gateway of a route says of this very state of it that it takes its requests, and that all that it sends to is there.
+func (s *server) carried(ctx context.Context, c *kube.Client, route map[string]any) error {
+	of := owned.As[routeTold](route)
+	within := cmp.Or(s.o.Reach, reachWithin)
+	for limit := s.o.Env.Now().Add(within); ; {
+		var now routeTold
+		err := c.Get(ctx, kube.HTTPRoutes, of.Meta.Name, &now)
+		why := now.why(of.Meta.Generation, c.Namespace)
 		late := s.o.Env.Now().After(limit)
 		switch {
 		case err != nil && (fault.Of(err) != fault.Transient || late):
