@@ -96,20 +96,23 @@ func (k *Kubernetes) install(c controller) error {
 	if err != nil {
 		return err
 	}
-	// The types that a manifest brings are there a moment after it.
-	late := time.Now().Add(30 * time.Second)
-	for {
-		if err = k.try(text, "apply", "--server-side", "--force-conflicts", "-f", "-"); err == nil {
-			break
-		}
-		if time.Now().After(late) || !strings.Contains(err.Error(), "no matches for kind") {
-			return err
-		}
+	if err := k.apply(text); err != nil {
+		return err
 	}
 	if err := k.try("", "wait", "-n", c.namespace, "--for=condition=Available", "deployment", "--all", "--timeout=180s"); err != nil {
 		return err
 	}
 	return k.answers(c)
+}
+
+// apply applies a manifest. The types that it brings, or that came a moment ago, are there a moment later.
+func (k *Kubernetes) apply(manifest string) error {
+	for late := time.Now().Add(30 * time.Second); ; {
+		err := k.try(manifest, "apply", "--server-side", "--force-conflicts", "-f", "-")
+		if err == nil || time.Now().After(late) || !strings.Contains(err.Error(), "no matches for kind") {
+			return err
+		}
+	}
 }
 
 // answers waits until a controller's webhooks do.
