@@ -33,7 +33,6 @@ var long = map[string]string{
 	"reconciler/app.Repository.wire":                           "the table that wires tools to ports",
 	"reconciler/app/review.pullRequest.merged":                 "one case a way in which a merged change stands",
 	"reconciler/data.looking.folder":                           "one case a kind of file",
-	"reconciler/engine/ledger.Facts.Encode":                    "one row a field, in the order of the format",
 	"reconciler/engine/ledger.Decode":                          "one row a field, in the order of the format",
 	"reconciler/format/whylogs.header.column":                  "one row a field of the format",
 	"reconciler/machine/kube/kubetest.Cluster.begin":           "one pod from beginning to end, as the kubelet has it",

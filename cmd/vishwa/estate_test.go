@@ -230,7 +230,7 @@ func fact(n *graph.Node, r port.Recipe, made map[string]*ledger.Entry) (ledger.E
 		return port.Artifact{Name: name, Digest: digest.Of([]byte(string(key) + name)), Size: 4096}
 	}
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	e := ledger.Entry{Ref: n.Ref, Key: key, Plan: digest.Of([]byte("plan")), Verdict: "allow", Reason: "never made", Recipe: &r}
+	e := ledger.Entry{Ref: n.Ref, Key: key, Plan: digest.Of([]byte("plan")), Verdict: "allow", Reason: "never made", MadeBy: &r}
 	switch n.Ref.Kind {
 	case "dataset":
 		e.Action, e.Outputs = ledger.Pin, map[string]port.Artifact{"data": n.Data}

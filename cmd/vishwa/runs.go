@@ -50,8 +50,8 @@ type shownRun struct {
 
 func runOf(e *ledger.Entry) shownRun {
 	r := shownRun{Seq: e.Seq, Ref: e.Ref, Key: string(e.Key), Time: e.Time.UTC(), Revision: e.Revision, For: e.PullRequest.String(), Metrics: e.Metrics}
-	if e.Recipe != nil {
-		r.Params = e.Recipe.Params
+	if made := e.Recipe(); made != nil {
+		r.Params = made.Params
 	}
 	if s := e.Stopped(); s != nil {
 		r.Stopped = s.String()

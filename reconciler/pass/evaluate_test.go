@@ -77,7 +77,7 @@ func TestBothModelsAreScoredOnTheSameRowsOnce(t *testing.T) {
 	if s == nil || s.Champion != first || s.ChampionMetrics["auc"] != 0.8 || round(s.Metrics["auc"]) != 0.85 || s.Seq == 0 || s.ChampionSeq == 0 {
 		t.Errorf("both on the recent rows: %+v", s)
 	}
-	if e := w.list[s.Seq]; e.Action != ledger.Evaluate || e.PullRequest == nil || e.Run == nil || e.Recipe.Inputs["model"] != w.facts.Latest[ref("model/m")].Model.Artifact.Digest {
+	if e := w.list[s.Seq]; e.Action != ledger.Evaluate || e.PullRequest == nil || e.Run == nil || e.Recipe().Inputs["model"] != w.facts.Latest[ref("model/m")].Model.Artifact.Digest {
 		t.Errorf("recorded as %+v", e)
 	}
 	h.commit(w, two, work)

@@ -104,8 +104,8 @@ func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	}
 	r.Model, r.Metrics = e.Outputs["model"].Digest, e.Metrics
 	r.Live = b.Live != "" && r.Model == b.Live
-	if e.Recipe != nil {
-		r.Params = e.Recipe.Params
+	if made := e.Recipe(); made != nil {
+		r.Params = made.Params
 	}
 	if s := e.Stopped(); s != nil {
 		r.Stopped = s.String()

@@ -221,9 +221,9 @@ func packageThen(in *Intent, facts *ledger.Facts, e *ledger.Entry) *ledger.Entry
 	if !ok || spec.Serves().Package == (schemas.Ref{}) {
 		return nil
 	}
-	if e.Recipe != nil { // of one model there may be several, with other code
+	if r := e.Recipe(); r != nil { // of one model there may be several, with other code
 		for p := range facts.Packages(spec.Serves().Package) {
-			if p.Key == e.Recipe.Inputs["package"] {
+			if p.Key == r.Inputs["package"] {
 				return p
 			}
 		}

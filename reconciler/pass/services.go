@@ -213,7 +213,7 @@ func (d *stepServices) readModel(ctx context.Context, art port.Artifact) ([]poli
 
 // provenance says how the candidate came to be, for the model's attestation.
 func (d *stepServices) provenance(candidate *graph.Node, trained *ledger.Entry) attest.Provenance {
-	r := trained.Recipe
+	r := trained.Recipe()
 	p := attest.Provenance{
 		Controller: d.Actor.Name, Version: d.Version, Key: trained.Key, Repository: d.Remote, Revision: trained.Revision,
 		Ref: candidate.Ref.Whole().String(), Candidate: candidate.Ref.Output, Params: r.Params,

@@ -150,7 +150,7 @@ func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastruct
 		return port.Infrastructure{Name: ref.Name, Source: module, Vars: spec.Vars, State: spec.State, Pass: spec.Pass, Network: spec.Network.Hosts()}, err
 	}
 	last := w.Facts.Latest[ref]
-	if last == nil || last.Recipe == nil {
+	if last == nil || !last.HasRecipe() {
 		return port.Infrastructure{}, fault.WithHint(fault.New(fault.Missing, "%s: the ledger does not say how it was provisioned", ref), "see vishwa log; what was made by hand is taken away by hand, with terraform destroy")
 	}
 	is := ref.Kind.Traits()
@@ -158,7 +158,7 @@ func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastruct
 		return port.Infrastructure{}, fault.New(fault.Internal, "%s is nothing that is provisioned", ref)
 	}
 	spec := is.New()
-	if err := json.Unmarshal(last.Recipe.Spec, spec); err != nil {
+	if err := json.Unmarshal(last.Recipe().Spec, spec); err != nil {
 		return port.Infrastructure{}, fault.New(fault.Corrupt, "%s: read its recorded spec: %w", ref, err)
 	}
 	tree, err := w.trees(ctx, last.Revision)

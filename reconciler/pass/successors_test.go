@@ -30,7 +30,7 @@ func moving(t *testing.T, n int) (*stepServices, plan.Plan) {
 	facts := &ledger.Facts{Latest: map[schemas.Ref]*ledger.Entry{}}
 	for _, node := range declare(0).Graph.Nodes {
 		if node.Ref.Kind == "deployment" && node.Ref.Name != "s" {
-			facts.Latest[node.Ref] = &ledger.Entry{Action: ledger.Deploy, Ref: node.Ref, Recipe: &node.Recipe}
+			facts.Latest[node.Ref] = &ledger.Entry{Action: ledger.Deploy, Ref: node.Ref, MadeBy: &node.Recipe}
 		}
 	}
 	in, p := declare(1), plan.Plan{}

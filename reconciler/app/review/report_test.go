@@ -27,9 +27,9 @@ func TestRunsTellWhatKeptThemApartOrWhyTheyWereNotBegun(t *testing.T) {
 		t.Helper()
 		facts := &ledger.Facts{}
 		for i, e := range append([]ledger.Entry{{Action: ledger.Genesis}}, entries...) {
-			e.Seq, e.Prev, e.Actor, e.Ref, e.Recipe = facts.Count, facts.Head, "controller:main", ref, recipe
+			e.Seq, e.Prev, e.Actor, e.Ref, e.MadeBy = facts.Count, facts.Head, "controller:main", ref, recipe
 			if i == 0 {
-				e.Ref, e.Recipe = schemas.Ref{}, nil
+				e.Ref, e.MadeBy = schemas.Ref{}, nil
 			}
 			if err := facts.Fold(e, digest.Of([]byte{byte(i)})); err != nil {
 				t.Fatal(err)

@@ -22,7 +22,7 @@ func TestWhoWritesToTheBranchOfAGuardedReleaseAsksWhomThatAsks(t *testing.T) {
 		t.Fatal(err)
 	}
 	facts := &ledger.Facts{Latest: map[schemas.Ref]*ledger.Entry{one: {
-		Ref: one, Action: ledger.Deploy, Release: &ledger.Release{Environment: "production"}, Recipe: &port.Recipe{Spec: spec},
+		Ref: one, Action: ledger.Deploy, Release: &ledger.Release{Environment: "production"}, MadeBy: &port.Recipe{Spec: spec},
 	}}}
 	for branch, asks := range map[string]bool{"environments/production": true, "Environments/Production": true, "environments/staging": false, "": false} {
 		got := entered(Change{Ref: two, To: "staging", Branch: branch}, facts)

@@ -274,11 +274,11 @@ func delivered(e *ledger.Entry) string { return said(e, Branch) }
 // said is what of says of a release on the ledger.
 func said(e *ledger.Entry, of func(schemas.Serves) string) string {
 	is := e.Ref.Kind.Traits()
-	if e.Recipe == nil || !is.Serves {
+	if !e.HasRecipe() || !is.Serves {
 		return ""
 	}
 	spec := is.New()
-	if d, ok := spec.(schemas.Serves); ok && json.Unmarshal(e.Recipe.Spec, spec) == nil {
+	if d, ok := spec.(schemas.Serves); ok && json.Unmarshal(e.Recipe().Spec, spec) == nil {
 		return of(d)
 	}
 	return ""

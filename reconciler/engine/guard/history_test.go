@@ -254,7 +254,7 @@ func (h *history) change(name string, d schemas.Deployment, declared bool) {
 		if err != nil {
 			panic(err)
 		}
-		e.Action, e.Key, e.Recipe, e.Release = ledger.Deploy, key(name, d), &port.Recipe{Spec: text}, &ledger.Release{Environment: d.Environment}
+		e.Action, e.Key, e.MadeBy, e.Release = ledger.Deploy, key(name, d), &port.Recipe{Spec: text}, &ledger.Release{Environment: d.Environment}
 		h.place[d.Environment], h.at["place "+d.Environment] = n, seq
 		h.serves[name] = d
 	}
@@ -327,7 +327,7 @@ func TestNothingChangesInAGuardedEnvironmentWithoutTheWordOfOthers(t *testing.T)
 				for name, d := range h.serves {
 					text, _ := digest.Canonical(d)
 					h.append(ledger.Entry{Action: ledger.Deploy, Ref: schemas.Ref{Kind: "deployment", Name: name}, Key: key(name, d), Revision: h.head().Revision,
-						Recipe: &port.Recipe{Spec: text}, Release: &ledger.Release{Environment: d.Environment}})
+						MadeBy: &port.Recipe{Spec: text}, Release: &ledger.Release{Environment: d.Environment}})
 					break
 				}
 			},

@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 9\n"
+const magic = "vishwa facts 10\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -36,42 +36,7 @@ var layout = func() uint64 {
 // Encode writes f. Equal facts have equal bytes.
 func (f *Facts) Encode() ([]byte, error) {
 	w := &encoder{seen: map[string]uint64{}, maps: map[writtenMap]uint64{}}
-	index := map[*Entry]uint64{}
-	var list []*Entry
-	note := func(e *Entry) {
-		if _, ok := index[e]; !ok {
-			index[e] = 0
-			list = append(list, e)
-		}
-	}
-	for _, e := range f.ByKey {
-		note(e)
-	}
-	for _, e := range f.Latest {
-		note(e)
-	}
-	for _, t := range f.Failed {
-		note(t.Last)
-	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
-		for _, e := range m {
-			note(e)
-		}
-	}
-	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
-		for _, e := range m {
-			note(e)
-		}
-	}
-	for _, list := range f.Others {
-		for _, e := range list {
-			note(e)
-		}
-	}
-	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
-		note(e)
-	}
-	slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	index, list := map[*Entry]uint64{}, f.entries()
 	w.int(f.Count)
 	w.string(string(f.Head))
 	w.string(f.Started)
@@ -128,6 +93,46 @@ func (f *Facts) Encode() ([]byte, error) {
 		}
 	}
 	return w.bytes(), nil
+}
+
+// entries are all that f refers to, each once, in their order.
+func (f *Facts) entries() (list []*Entry) {
+	known := map[*Entry]bool{}
+	note := func(e *Entry) {
+		if !known[e] {
+			known[e] = true
+			list = append(list, e)
+		}
+	}
+	for _, e := range f.ByKey {
+		note(e)
+	}
+	for _, e := range f.Latest {
+		note(e)
+	}
+	for _, t := range f.Failed {
+		note(t.Last)
+	}
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
+		for _, e := range m {
+			note(e)
+		}
+	}
+	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+		for _, e := range m {
+			note(e)
+		}
+	}
+	for _, list := range f.Others {
+		for _, e := range list {
+			note(e)
+		}
+	}
+	for _, e := range slices.Concat(f.Approvals, f.Stuck) {
+		note(e)
+	}
+	slices.SortFunc(list, func(a, b *Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return list
 }
 
 // Decode reads what Encode wrote. Bytes of another layout, and damaged ones, are
@@ -214,24 +219,16 @@ func (r *decoder) names(n int64) [][32]byte {
 	return out
 }
 
-// bytes puts header, table of strings and values together.
+// bytes puts header, what values name, and values together.
 func (w *encoder) bytes() []byte {
-	var body []byte
-	body = binary.AppendUvarint(body, uint64(len(w.table)))
-	for _, s := range w.table {
-		body = binary.AppendUvarint(body, uint64(len(s)))
-	}
-	for _, s := range w.table {
-		body = append(body, s...)
-	}
-	body = append(body, w.out...)
+	body := append(w.tables(), w.out...)
 	out := append([]byte(magic), make([]byte, 12)...)
 	binary.BigEndian.PutUint64(out[len(magic):], layout)
 	binary.BigEndian.PutUint32(out[len(magic)+8:], crc32.Checksum(body, castagnoli))
 	return append(out, body...)
 }
 
-// open checks the header and reads the table of strings.
+// open checks the header and reads what values name.
 func open(b []byte) (*decoder, error) {
 	if len(b) < len(magic)+12 || !bytes.HasPrefix(b, []byte(magic)) {
 		return nil, fmt.Errorf("they are not facts")
@@ -243,28 +240,7 @@ func open(b []byte) (*decoder, error) {
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(b[len(magic)+8:]) {
 		return nil, fmt.Errorf("their checksum is wrong")
 	}
-	r := &decoder{rest: body}
-	sizes := make([]uint64, r.length())
-	var total uint64
-	for i := range sizes {
-		sizes[i] = r.uint()
-		if sizes[i] > uint64(len(body)) {
-			r.fail("a string is too long")
-			break
-		}
-		total += sizes[i]
-	}
-	if r.err == nil && total > uint64(len(r.rest)) {
-		r.fail("they are cut short")
-	}
-	if r.err != nil {
-		return nil, r.err
-	}
-	all := string(r.rest[:total])
-	r.rest = r.rest[total:]
-	r.table = make([]string, len(sizes))
-	for i, n := range sizes {
-		r.table[i], all = all[:n], all[n:]
-	}
-	return r, nil
+	r := &decoder{keptFacts: &keptFacts{}, rest: body}
+	r.keep()
+	return r, r.err
 }

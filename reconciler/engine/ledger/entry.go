@@ -105,7 +105,7 @@ type Entry struct {
 	// not at all. 0: after whatever there is; First: where there is none. It is no part of what is signed.
 	Follows int64 `json:"-"`
 
-	Recipe  *port.Recipe             `json:"recipe,omitempty"`
+	MadeBy  *port.Recipe             `json:"recipe,omitempty"`  // as an entry is written; nil in facts that were kept: read it by Recipe
 	Outputs map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
 	// Asked is what a run of a search says: the parameters of each trial of its round.
 	Asked map[string]map[string]any `json:"asked,omitempty"`
@@ -126,6 +126,8 @@ type Entry struct {
 	Watched   *Watched           `json:"watched,omitempty"`   // observe, of a monitor
 	Duplicate bool               `json:"duplicate,omitempty"` // another entry under the same key came first
 	Again     bool               `json:"again,omitempty"`     // what the first entry under the key made will not do: this one takes its place
+
+	kept keptRecipe // in place of MadeBy
 }
 
 // PullRequest says for which pull request something was done: its code was not reviewed

@@ -12,10 +12,10 @@ import (
 
 // KeyOf is the key that e was tried for, also where it does not count against the key.
 func KeyOf(e Entry) digest.Digest {
-	if e.Key != "" || e.Recipe == nil {
+	if e.Key != "" || !e.HasRecipe() {
 		return e.Key
 	}
-	key, err := e.Recipe.Key()
+	key, err := e.Recipe().Key()
 	if err != nil {
 		return ""
 	}

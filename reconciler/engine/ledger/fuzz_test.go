@@ -1,9 +1,15 @@
 package ledger
 
 import (
+	"encoding/json"
 	"hash/crc32"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // FuzzParse: what is read as an entry is written again as the very same bytes.
@@ -52,28 +58,54 @@ func FuzzTrailers(f *testing.F) {
 	})
 }
 
-// FuzzDecode: facts with a right checksum and wrong content are an error, never a panic.
-func FuzzDecode(f *testing.F) {
-	rep, err := Verify(each(chain(f, []Entry{genesis, {Action: Train, Actor: "x", Key: key(1)}, {Action: Fail, Actor: "x", Key: key(2)}})), signers, nil)
+// kept are facts that were kept, with recipes, and how they are read again where their content is another one, with a right checksum:
+// wrong content is an error at once, never a panic, nor a recipe that cannot be read later.
+func kept(t testing.TB) (content []byte, again func(testing.TB, []byte)) {
+	made := &port.Recipe{Schema: "1", Kind: "training", Command: []string{"python", "a.py"}, Code: map[string]digest.Digest{"a.py": key(3)},
+		Params: map[string]any{"a": 0.5, "b": []any{"x", nil}, "c": "d"}, Stop: &schemas.EarlyStop{}, Spec: json.RawMessage(`{"z":1}`)}
+	rep, err := Verify(each(chain(t, []Entry{genesis, {Action: Train, Actor: "x", Key: key(1), MadeBy: made}, {Action: Fail, Actor: "x", Key: key(2), MadeBy: made}})), signers, nil)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	good, err := rep.Facts.Encode()
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
 	const head = len(magic) + 12
-	f.Add(good[head:])
-	f.Fuzz(func(t *testing.T, body []byte) {
-		b := append(append([]byte(nil), good[:head]...), body...)
-		sum := crc32.Checksum(body, castagnoli)
+	return good[head:], func(t testing.TB, content []byte) {
+		b := append(append([]byte(nil), good[:head]...), content...)
+		sum := crc32.Checksum(content, castagnoli)
 		b[head-4], b[head-3], b[head-2], b[head-1] = byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum)
 		got, err := Decode(b)
 		if err != nil {
 			return
 		}
+		for _, e := range got.entries() {
+			if e.HasRecipe() {
+				r := e.kept.open()
+				if r.value(reflect.ValueOf(&port.Recipe{}).Elem()); r.err != nil || len(r.rest) > 0 {
+					t.Fatalf("the recipe of entry %d cannot be read: %v, %d bytes are left", e.Seq, r.err, len(r.rest))
+				}
+			}
+		}
 		if _, err := got.Encode(); err != nil {
 			t.Fatal(err)
 		}
-	})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	content, again := kept(f)
+	f.Add(content)
+	f.Fuzz(func(t *testing.T, content []byte) { again(t, content) })
+}
+
+func TestFactsOfWhichAByteIsAnotherAreReadOrCorrupt(t *testing.T) {
+	content, again := kept(t)
+	for i, was := range content {
+		for _, content[i] = range []byte{0, 1, 0x7f, 0xff} {
+			again(t, content)
+		}
+		content[i] = was
+	}
 }

@@ -1,6 +1,6 @@
 // Layout walks the types of an entry to write and read their values: fields in
 // their order, strings by their place in one table, since digests and names repeat,
-// and a map that another value has too by its place among the maps.
+// and maps by their place in another one. Recipes stand by themselves.
 
 package ledger
 
@@ -11,8 +11,6 @@ import (
 	"io"
 	"math"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/schemas"
@@ -23,6 +21,9 @@ var timeType = reflect.TypeFor[time.Time]()
 // describe writes what tells one layout from another.
 func describe(w io.Writer, t reflect.Type) {
 	fmt.Fprintf(w, "%s %s;", t.Kind(), t)
+	if t == keptType {
+		return // that is where a recipe is, whose type another field has
+	}
 	switch t.Kind() {
 	case reflect.Struct:
 		for i := range t.NumField() {
@@ -40,16 +41,12 @@ func describe(w io.Writer, t reflect.Type) {
 }
 
 type encoder struct {
-	out   []byte
-	table []string
-	seen  map[string]uint64
-	maps  map[writtenMap]uint64
-}
-
-// writtenMap is a map as it is written, with all that is in it.
-type writtenMap struct {
-	of   reflect.Type
-	text string
+	out     []byte
+	table   []string
+	seen    map[string]uint64
+	maps    map[writtenMap]uint64
+	bodies  []string // of the maps
+	recipes []byte
 }
 
 func (w *encoder) uint(n uint64) { w.out = binary.AppendUvarint(w.out, n) }
@@ -127,10 +124,17 @@ func (w *encoder) fields(v reflect.Value) error {
 		w.string(v.Interface().(time.Time).Format(time.RFC3339Nano))
 		return nil
 	}
+	own := v.Type() == entryType
 	for i := range v.NumField() {
+		if own && (i == madeBy || i == keptBy) {
+			continue
+		}
 		if err := w.value(v.Field(i)); err != nil {
 			return fmt.Errorf("%s: %w", v.Type().Field(i).Name, err)
 		}
+	}
+	if own {
+		return w.recipe(v.Addr().Interface().(*Entry).Recipe())
 	}
 	return nil
 }
@@ -154,47 +158,15 @@ func (w *encoder) slice(v reflect.Value) error {
 	return nil
 }
 
-// What a map begins with: that there is none, that it is one that was written before, or how many pairs follow, beyond pairsFrom.
-const (
-	pairsNone = iota
-	pairsAgain
-	pairsFrom
-)
-
-// pairs writes a map. Runs of the same code have the same recipe but for a few words, and a model has what its training measured:
-// read again, entries share these maps, which nobody changes.
-func (w *encoder) pairs(v reflect.Value) error {
-	if v.IsNil() {
-		w.uint(pairsNone)
-		return nil
-	}
-	begin := len(w.out)
-	w.uint(uint64(v.Len()) + pairsFrom)
-	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-	for _, k := range keys {
-		w.string(k.String())
-		if err := w.value(v.MapIndex(k)); err != nil {
-			return err
-		}
-	}
-	written := writtenMap{v.Type(), string(w.out[begin:])}
-	if i, ok := w.maps[written]; ok {
-		w.out = w.out[:begin]
-		w.uint(pairsAgain)
-		w.uint(i)
-		return nil
-	}
-	w.maps[written] = uint64(len(w.maps))
-	return nil
-}
-
 // decoder reads; after the first error everything reads as zero.
 type decoder struct {
-	rest  []byte
-	table []string
-	maps  []reflect.Value // in the order in which they end
-	err   error
+	*keptFacts
+	rest    []byte
+	read    []reflect.Value // maps, where they were read; nil: none is shared
+	checked []reflect.Type  // what map each is, where it was passed over
+	below   int             // which of the maps may be asked for: one holds those alone that were written before it
+	taken   uint32          // of the recipes
+	err     error
 }
 
 func (r *decoder) fail(format string, args ...any) {
@@ -236,11 +208,12 @@ func (r *decoder) length() int {
 
 func (r *decoder) string() string {
 	i := r.uint()
-	if i >= uint64(len(r.table)) {
-		r.fail("string %d of %d", i, len(r.table))
+	if i >= uint64(len(r.texts.ends)) {
+		r.fail("string %d of %d", i, len(r.texts.ends))
 		return ""
 	}
-	return r.table[i]
+	from, to := r.texts.at(int(i))
+	return r.text[from:to]
 }
 
 func (r *decoder) ref() (ref schemas.Ref) {
@@ -308,8 +281,14 @@ func (r *decoder) fields(v reflect.Value) {
 		v.Set(reflect.ValueOf(t))
 		return
 	}
+	own := v.Type() == entryType
 	for i := range v.NumField() {
-		r.value(v.Field(i))
+		if !own || i != madeBy && i != keptBy {
+			r.value(v.Field(i))
+		}
+	}
+	if own {
+		v.Addr().Interface().(*Entry).kept = r.recipe()
 	}
 }
 
@@ -332,34 +311,4 @@ func (r *decoder) slice(v reflect.Value) {
 	for i := range v.Len() {
 		r.value(v.Index(i))
 	}
-}
-
-func (r *decoder) pairs(v reflect.Value) {
-	n := r.uint()
-	switch {
-	case n == pairsNone:
-		return
-	case n == pairsAgain:
-		if i := r.uint(); i < uint64(len(r.maps)) && r.maps[i].Type() == v.Type() {
-			v.Set(r.maps[i])
-		} else {
-			r.fail("map %d of %d is no %s", i, len(r.maps), v.Type())
-		}
-		return
-	case n-pairsFrom > uint64(len(r.rest)):
-		r.fail("a map is longer than they are")
-		return
-	}
-	n -= pairsFrom
-	t := v.Type()
-	m := reflect.MakeMapWithSize(t, int(n))
-	k, e := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-	for range n {
-		e.SetZero()
-		k.SetString(r.string())
-		r.value(e)
-		m.SetMapIndex(k, e)
-	}
-	r.maps = append(r.maps, m)
-	v.Set(m)
 }

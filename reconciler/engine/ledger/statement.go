@@ -27,12 +27,15 @@ const statementType = "https://in-toto.io/Statement/v1"
 // maxStatement bounds what Parse reads, and so what Statement makes, in bytes.
 const maxStatement = 32 << 20
 
-type statement struct {
+type statementOf[E any] struct {
 	Type          string    `json:"_type"`
 	Subject       []subject `json:"subject"`
 	PredicateType string    `json:"predicateType"`
-	Predicate     Entry     `json:"predicate"`
+	Predicate     E         `json:"predicate"`
 }
+
+// statement is what is read.
+type statement = statementOf[Entry]
 
 type subject struct {
 	Name   string            `json:"name"`
@@ -48,7 +51,8 @@ func Statement(e Entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := digest.Canonical(statement{statementType, about, PredicateType, e})
+	e.MadeBy = e.Recipe()
+	b, err := digest.Canonical(statementOf[entryJSON]{statementType, about, PredicateType, entryJSON(e)})
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "encode entry %d: %w", e.Seq, err)
 	}

@@ -63,7 +63,7 @@ func (x indexed) entry(e *ledger.Entry) Node {
 		x.model(&n, e)
 	case ledger.Provision:
 		n.addFact("tool", e.Stack.Tool)
-		n.From = append(n.From, x.code(e)...)
+		n.From = append(n.From, x.code(e.Recipe())...)
 	case ledger.Pin:
 		for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
 			a := e.Outputs[name]
@@ -142,10 +142,11 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 			n.From = append(n.From, Node{What: "model", Digest: e.Model.Artifact.Digest})
 		}
 	}
-	if e.Recipe == nil {
+	recipe := e.Recipe()
+	if recipe == nil {
 		return
 	}
-	for name := range e.Recipe.Inputs {
+	for name := range recipe.Inputs {
 		ref, err := schemas.ParseRef(name)
 		if err != nil {
 			continue
@@ -154,7 +155,7 @@ func (x indexed) deployment(n *Node, e *ledger.Entry) {
 			n.From = append(n.From, x.entry(s))
 		}
 	}
-	n.From = append(n.From, x.code(e)...)
+	n.From = append(n.From, x.code(recipe)...)
 }
 
 func (x indexed) model(n *Node, e *ledger.Entry) {
@@ -212,19 +213,20 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
 		n.addFact("wrote "+name, e.Outputs[name].Digest.Short())
 	}
-	if e.Recipe == nil {
+	recipe := e.Recipe()
+	if recipe == nil {
 		return
 	}
-	if len(e.Recipe.Params) > 0 {
+	if len(recipe.Params) > 0 {
 		p := Node{What: "params"}
-		for _, name := range slices.Sorted(maps.Keys(e.Recipe.Params)) {
-			p.addFact(name, fmt.Sprint(e.Recipe.Params[name]))
+		for _, name := range slices.Sorted(maps.Keys(recipe.Params)) {
+			p.addFact(name, fmt.Sprint(recipe.Params[name]))
 		}
 		n.From = append(n.From, p)
 	}
-	n.From = append(n.From, x.code(e)...)
-	for _, name := range slices.Sorted(maps.Keys(e.Recipe.Inputs)) {
-		d := e.Recipe.Inputs[name]
+	n.From = append(n.From, x.code(recipe)...)
+	for _, name := range slices.Sorted(maps.Keys(recipe.Inputs)) {
+		d := recipe.Inputs[name]
 		if made := x.named[d]; made != nil {
 			in := x.entry(made)
 			in.Facts = append([]Fact{{"as input", name}}, in.Facts...)
@@ -236,16 +238,16 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 	}
 }
 
-// code is what the command read besides its inputs.
-func (x indexed) code(e *ledger.Entry) (out []Node) {
-	if e.Recipe == nil {
+// code is what the command read besides its inputs; nil: that was not recorded.
+func (x indexed) code(r *port.Recipe) (out []Node) {
+	if r == nil {
 		return nil
 	}
-	for _, p := range slices.Sorted(maps.Keys(e.Recipe.Code)) {
-		out = append(out, Node{What: "code", Name: p, Digest: e.Recipe.Code[p]})
+	for _, p := range slices.Sorted(maps.Keys(r.Code)) {
+		out = append(out, Node{What: "code", Name: p, Digest: r.Code[p]})
 	}
-	if e.Recipe.Env != "" {
-		out = append(out, Node{What: "environment", Name: "lock file", Digest: e.Recipe.Env})
+	if r.Env != "" {
+		out = append(out, Node{What: "environment", Name: "lock file", Digest: r.Env})
 	}
 	return out
 }

@@ -48,14 +48,14 @@ func chain(t *testing.T) *ledger.Facts {
 	model := &ledger.Model{Candidate: ref("training/e:x"), Artifact: port.Artifact{Digest: d("model")}, Signature: d("oms"), Provenance: d("slsa")}
 	return fold(t,
 		ledger.Entry{Action: ledger.Pin, Ref: ref("dataset/d"), Key: d("kd"), Revision: "r1", Author: "Ada <ada@example.org>", Outputs: map[string]port.Artifact{"data": {Name: "d.csv", Digest: d("data"), Size: 7}}},
-		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/t"), Key: d("kt"), Outputs: art("features"), Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"d": d("data")}, Code: map[string]digest.Digest{"t.py": d("t.py")}}},
+		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/t"), Key: d("kt"), Outputs: art("features"), MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"d": d("data")}, Code: map[string]digest.Digest{"t.py": d("t.py")}}},
 		ledger.Entry{Action: ledger.Train, Ref: ref("training/e:x"), Key: d("ke"), Outputs: map[string]port.Artifact{"model": {Digest: d("model")}}, Metrics: map[string]float64{"auc": 0.9},
 			Run:    &ledger.Run{Runner: "gpu", Nodes: 2, Image: "base@sha256:00", Resources: schemas.Resources{GPU: 1}, Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v1"}},
-			Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"o": d("features")}, Params: map[string]any{"C": 1.0}, Env: d("lock")}},
+			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"o": d("features")}, Params: map[string]any{"C": 1.0}, Env: d("lock")}},
 		ledger.Entry{Action: ledger.Select, Ref: ref("model/m"), Key: d("km"), Model: model, Outputs: map[string]port.Artifact{"model": model.Artifact}},
 		ledger.Entry{Action: ledger.Provision, Ref: ref("infrastructure/i"), Key: d("ki"), Stack: &ledger.Stack{Tool: "terraform 1"}},
 		ledger.Entry{Action: ledger.Deploy, Ref: ref("deployment/s"), Key: d("ks"), Model: model, Approved: []string{"principal:bo"}, Release: &ledger.Release{Environment: "staging", Isolation: &port.Isolation{Level: "landlock", Landlock: 6, Network: "none"}},
-			Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"model": d("model"), "infrastructure/i": d("i")}, Code: map[string]digest.Digest{"s.py": d("s.py")}}},
+			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"model": d("model"), "infrastructure/i": d("i")}, Code: map[string]digest.Digest{"s.py": d("s.py")}}},
 	)
 }
 
@@ -147,8 +147,8 @@ func TestAnUnknownRefOffersTheNearest(t *testing.T) {
 // TestACircleIsCut: a ledger may claim that two runs were made from each other.
 func TestACircleIsCut(t *testing.T) {
 	f := fold(t,
-		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/a"), Key: d("ka"), Outputs: art("a"), Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"x": d("b")}}},
-		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/b"), Key: d("kb"), Outputs: art("b"), Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"x": d("a"), "y": d("b")}}})
+		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/a"), Key: d("ka"), Outputs: art("a"), MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"x": d("b")}}},
+		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/b"), Key: d("kb"), Outputs: art("b"), MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"x": d("a"), "y": d("b")}}})
 	n, err := Ref(f, ref("transform/a"))
 	if err != nil {
 		t.Fatal(err)

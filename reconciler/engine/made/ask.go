@@ -52,12 +52,13 @@ func listed(ask *graph.Ask, row func(schemas.Ref) ([]byte, error)) ([]byte, []sc
 
 // row is what is told of one trial; nil where it is not made.
 func row(ask *graph.Ask, ref schemas.Ref, e *ledger.Entry) ([]byte, error) {
-	if e == nil || e.Recipe == nil {
+	if e == nil || !e.HasRecipe() {
 		return nil, nil
 	}
 	t := told{Name: ref.Output, Params: map[string]any{}}
+	params := e.Recipe().Params
 	for name := range ask.Search.Space {
-		t.Params[name] = e.Recipe.Params[name]
+		t.Params[name] = params[name]
 	}
 	if v, there := e.Metrics[ask.Search.Metric]; there {
 		t.Value = &v

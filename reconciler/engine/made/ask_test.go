@@ -21,7 +21,7 @@ func searched(n int) (*graph.Ask, func(schemas.Ref) *ledger.Entry, map[schemas.R
 		ref := ask.Training
 		ref.Output = schemas.TrialName(i)
 		ask.Told = append(ask.Told, ref)
-		all[ref] = &ledger.Entry{Ref: ref, Recipe: &port.Recipe{Params: map[string]any{"rate": float64(i) / float64(n), "epochs": 3.0}}, Metrics: map[string]float64{"auc": 0.5, "seconds": float64(i)}}
+		all[ref] = &ledger.Entry{Ref: ref, MadeBy: &port.Recipe{Params: map[string]any{"rate": float64(i) / float64(n), "epochs": 3.0}}, Metrics: map[string]float64{"auc": 0.5, "seconds": float64(i)}}
 	}
 	return ask, func(ref schemas.Ref) *ledger.Entry { return all[ref] }, all
 }

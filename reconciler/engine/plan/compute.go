@@ -143,7 +143,7 @@ func (c *computing) step(n *graph.Node) Step {
 func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	last := c.seen.Facts.Latest[s.Ref]
 	before := c.seen.Before[s.Ref]
-	if before != nil && before.Recipe != nil {
+	if before != nil && before.HasRecipe() {
 		last = before
 	}
 	e := c.seen.Facts.ByKey[s.Key]
@@ -186,14 +186,14 @@ func (c *computing) nearest(ref schemas.Ref, last *ledger.Entry, now port.Recipe
 	if c.history == nil {
 		c.history = map[schemas.Ref][]*ledger.Entry{}
 		for e := range c.seen.Facts.Made() {
-			if e.Recipe != nil && e.Action != ledger.Evaluate {
+			if e.HasRecipe() && e.Action != ledger.Evaluate {
 				c.history[e.Ref] = append(c.history[e.Ref], e)
 			}
 		}
 	}
 	best, least := last, 1<<30
 	for _, e := range c.history[ref] {
-		if n := len(changes(*e.Recipe, now)); n < least || n == least && e.Seq > best.Seq {
+		if n := len(changes(*e.Recipe(), now)); n < least || n == least && e.Seq > best.Seq {
 			best, least = e, n
 		}
 	}
@@ -243,10 +243,10 @@ func Retries(d *schemas.Declaration) int {
 
 // changed is because, with the model named by its digest where that is what moved.
 func changed(last *ledger.Entry, now port.Recipe) string {
-	if last.Recipe == nil {
+	if !last.HasRecipe() {
 		return "declared anew"
 	}
-	was := *last.Recipe
+	was := *last.Recipe()
 	why := explainChange(was, now)
 	if a, b := was.Inputs["model"], now.Inputs["model"]; a != b && schemas.Declared(now.Kind).Serves && a != "" && b != "" {
 		why = strings.Replace(why, "input model changed", fmt.Sprintf("model %s -> %s", a.Short(), b.Short()), 1)
@@ -306,8 +306,8 @@ func (c *computing) standingOn(infra schemas.Ref) (out []schemas.Ref) {
 		if !ref.Kind.Traits().Serves {
 			continue
 		}
-		if e := c.seen.Facts.On(c.seen.Machine, ref); e != nil && e.Action == ledger.Deploy && e.Recipe != nil {
-			if _, on := e.Recipe.Inputs[infra.String()]; on {
+		if e := c.seen.Facts.On(c.seen.Machine, ref); e != nil && e.Action == ledger.Deploy && e.HasRecipe() {
+			if _, on := e.Recipe().Inputs[infra.String()]; on {
 				out = append(out, ref)
 			}
 		}

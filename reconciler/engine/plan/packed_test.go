@@ -58,8 +58,8 @@ func TestAPackageIsMadeWhereItIsNotAsRecorded(t *testing.T) {
 	if never.Do != Make || never.Pending || never.Key == "" || never.Why != "never packed" {
 		t.Fatalf("%+v", never)
 	}
-	old := ledger.Entry{Ref: at, Key: digest.Of([]byte("old")), Action: ledger.Pack, Package: &port.Packed{Digest: was}, Recipe: &port.Recipe{}}
-	packed := ledger.Entry{Ref: at, Key: never.Key, Action: ledger.Pack, Package: &port.Packed{Digest: now}, Recipe: &port.Recipe{}}
+	old := ledger.Entry{Ref: at, Key: digest.Of([]byte("old")), Action: ledger.Pack, Package: &port.Packed{Digest: was}, MadeBy: &port.Recipe{}}
+	packed := ledger.Entry{Ref: at, Key: never.Key, Action: ledger.Pack, Package: &port.Packed{Digest: now}, MadeBy: &port.Recipe{}}
 	retired := ledger.Entry{Ref: at, Key: never.Key, Action: ledger.Retire, Package: &port.Packed{Digest: now}}
 	state := func(s port.PackageState) map[schemas.Ref]port.PackageState {
 		return map[schemas.Ref]port.PackageState{at: s}

@@ -42,7 +42,7 @@ func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
 		return "never deployed before"
 	case s.Pending && !made:
 		return "never made before"
-	case s.Pending && last.Recipe != nil && len(changes(*last.Recipe, recipe)) == 0:
+	case s.Pending && last.HasRecipe() && len(changes(*last.Recipe(), recipe)) == 0:
 		return "made again with the same inputs"
 	case s.Pending:
 		return changed(last, recipe)

@@ -14,7 +14,7 @@ import (
 
 func TestWhatIsRecordedIsTrueLater(t *testing.T) {
 	training, deployment := schemas.Ref{Kind: "training", Name: "t"}, schemas.Ref{Kind: "deployment", Name: "d"}
-	was := &ledger.Entry{Action: ledger.Train, Recipe: &port.Recipe{Kind: "Training", Inputs: nil, Params: nil, Command: []string{"a"}}}
+	was := &ledger.Entry{Action: ledger.Train, MadeBy: &port.Recipe{Kind: "Training", Inputs: nil, Params: nil, Command: []string{"a"}}}
 	now := port.Recipe{Kind: "Training", Command: []string{"b"}}
 	for name, c := range map[string]struct {
 		step Step
@@ -23,7 +23,7 @@ func TestWhatIsRecordedIsTrueLater(t *testing.T) {
 	}{
 		"absent":          {Step{Ref: training, Do: Remake, Why: "made in entry 3 by controller:a; " + NotInStore + " (share it with spec.store)"}, was, "made again: this machine's store did not have it"},
 		"first, waited":   {Step{Ref: training, Do: Make, Pending: true, Why: "never made; waits for dataset/d"}, nil, "never made before"},
-		"waited":          {Step{Ref: training, Do: Remake, Pending: true, Why: "waits for dataset/d"}, was, explainChange(*was.Recipe, now)},
+		"waited":          {Step{Ref: training, Do: Remake, Pending: true, Why: "waits for dataset/d"}, was, explainChange(*was.Recipe(), now)},
 		"first served":    {Step{Ref: deployment, Do: Make, Pending: true, Why: "never made; waits for model/m"}, nil, "never deployed before"},
 		"down":            {Step{Ref: deployment, Do: Remake, Why: "is not served any more: killed"}, was, "was no longer served: killed"},
 		"unhealthy":       {Step{Ref: deployment, Do: Remake, Why: "is starting: slow"}, was, "was starting: slow"},

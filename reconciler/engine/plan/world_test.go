@@ -199,7 +199,7 @@ func (w *world) do(t failer, g graph.Graph, p Plan) {
 // change is what is done to the world outside.
 func (w *world) change(n *graph.Node, recipe port.Recipe, key digest.Digest) *ledger.Entry {
 	w.ran = append(w.ran, n.Ref)
-	e := ledger.Entry{Ref: n.Ref, Key: key, Recipe: &recipe, Actor: "controller:test"}
+	e := ledger.Entry{Ref: n.Ref, Key: key, MadeBy: &recipe, Actor: "controller:test"}
 	if n.Ref.Kind == "infrastructure" {
 		w.stands[n.Ref] = key
 		e.Action, e.Stack = ledger.Provision, &ledger.Stack{Tool: "test", Change: key}
@@ -220,7 +220,7 @@ func (w *world) make(n *graph.Node, recipe port.Recipe, key digest.Digest) *ledg
 	art := func(name string) port.Artifact {
 		return port.Artifact{Digest: digest.Of([]byte(n.Ref.String() + name + value)), Size: 1}
 	}
-	e := ledger.Entry{Ref: n.Ref, Key: key, Recipe: &recipe, Actor: "controller:test", Again: w.gone[key] != ""}
+	e := ledger.Entry{Ref: n.Ref, Key: key, MadeBy: &recipe, Actor: "controller:test", Again: w.gone[key] != ""}
 	delete(w.gone, key)
 	switch n.Ref.Kind {
 	case "dataset":

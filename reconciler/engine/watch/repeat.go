@@ -21,7 +21,7 @@ func Repeats(facts *ledger.Facts, training schemas.Ref) string {
 	newest := map[schemas.Ref]*ledger.Entry{}
 	all := map[schemas.Ref][]*ledger.Entry{}
 	for e := range facts.Made() {
-		if !e.Ran() || e.Ref.Whole() != training || e.Recipe == nil {
+		if !e.Ran() || e.Ref.Whole() != training || !e.HasRecipe() {
 			continue
 		}
 		all[e.Ref] = append(all[e.Ref], e)
@@ -59,7 +59,7 @@ func alike(e *ledger.Entry, all []*ledger.Entry) *ledger.Entry {
 
 // withoutRound names a run but for its round.
 func withoutRound(e *ledger.Entry) (digest.Digest, bool) {
-	r := *e.Recipe
+	r := *e.Recipe()
 	var spec map[string]json.RawMessage
 	if err := json.Unmarshal(r.Spec, &spec); err != nil {
 		return "", false

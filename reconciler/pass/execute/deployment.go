@@ -109,16 +109,17 @@ func contain(r *port.Release, by *schemas.Target, packed *ledger.Entry) error {
 	if !by.Contained() {
 		return nil
 	}
-	if packed.Package.Serving == nil || packed.Recipe == nil {
+	if packed.Package.Serving == nil || !packed.HasRecipe() {
 		return fault.WithHint(fault.New(fault.Missing, "%s: entry %d packed no image that serves", packed.Ref, packed.Seq), "release a model that was packed with one")
 	}
 	image := packed.Package.Repository + "@" + string(packed.Package.Serving.Digest)
-	r.Contained, r.Params = true, packed.Recipe.Params
+	recipe := packed.Recipe()
+	r.Contained, r.Params = true, recipe.Params
 	if r.Docker != nil {
-		r.Docker.Image, r.Docker.Command = image, packed.Recipe.Command
+		r.Docker.Image, r.Docker.Command = image, recipe.Command
 	}
 	if r.Kubernetes != nil {
-		r.Kubernetes.Image, r.Kubernetes.Run = image, packed.Recipe.Command
+		r.Kubernetes.Image, r.Kubernetes.Run = image, recipe.Command
 	}
 	return nil
 }

@@ -275,7 +275,7 @@ func (a *execution) noted(ctx context.Context, t *trying, phase rollout.Phase, a
 		e.Reason = t.Why
 	}
 	if e.Key = t.Move.Key; e.Key != t.Key {
-		e.Recipe = nil // it is that of what is declared
+		e.MadeBy = nil // it is that of what is declared
 	}
 	t.approvedAsBegun(&e)
 	e.Follows = after

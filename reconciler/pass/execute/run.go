@@ -291,7 +291,7 @@ func (a *execution) base(action ledger.Action, j *job) ledger.Entry {
 	if j.node != nil {
 		r := j.recipe
 		r.Params = maps.Clone(r.Params)
-		e.Recipe = &r
+		e.MadeBy = &r
 	}
 	return e
 }

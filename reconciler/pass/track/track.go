@@ -204,16 +204,16 @@ func (f *fold) projection() port.Projection {
 func (f *fold) data(shown map[digest.Digest]bool) (out []port.TrackerData) {
 	used := map[digest.Digest]bool{}
 	for _, r := range f.runs {
-		if (r.PullRequest == nil || shown[r.Key]) && r.Recipe != nil {
-			for _, d := range r.Recipe.Inputs {
+		if (r.PullRequest == nil || shown[r.Key]) && r.HasRecipe() {
+			for _, d := range r.Recipe().Inputs {
 				used[d] = true
 			}
 		}
 	}
 	for _, t := range slices.Backward(f.made) { // of what is used, what it was made of
 		for _, a := range t.Outputs {
-			if used[a.Digest] && t.Recipe != nil {
-				for _, d := range t.Recipe.Inputs {
+			if used[a.Digest] && t.HasRecipe() {
+				for _, d := range t.Recipe().Inputs {
 					used[d] = true
 				}
 			}
@@ -248,8 +248,8 @@ func (f *fold) madeBy(e *ledger.Entry) (found *ledger.Entry) {
 
 func (f *fold) tags(e *ledger.Entry) map[string]string {
 	out := map[string]string{port.TagRevision: e.Revision, port.TagRemote: f.Remote, port.TagAuthor: e.Author, port.TagReason: e.Reason, port.TagPull: e.PullRequest.String(), port.TagApproved: strings.Join(e.Approved, ", ")}
-	if e.Recipe != nil {
-		out[port.TagSource] = strings.Join(e.Recipe.Command, " ")
+	if r := e.Recipe(); r != nil {
+		out[port.TagSource] = strings.Join(r.Command, " ")
 	}
 	return out
 }
@@ -262,9 +262,9 @@ func (f *fold) run(e *ledger.Entry) port.TrackerRun {
 			r.Metrics[s.Metric] = *s.Best
 		}
 	}
-	if e.Recipe != nil {
-		r.Inputs = e.Recipe.Inputs
-		flat("", e.Recipe.Params, r.Params)
+	if recipe := e.Recipe(); recipe != nil {
+		r.Inputs = recipe.Inputs
+		flat("", recipe.Params, r.Params)
 	}
 	if e.Run == nil {
 		return r

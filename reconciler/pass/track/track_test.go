@@ -26,7 +26,7 @@ var (
 
 func train(key, makes string, by *ledger.PullRequest) ledger.Entry {
 	return ledger.Entry{Action: ledger.Train, Ref: candidate, Key: named(key), PullRequest: by, Metrics: map[string]float64{"auc": 1}, Outputs: map[string]port.Artifact{"model": {Digest: named(makes)}},
-		Recipe: &port.Recipe{Command: []string{"python", "src/train.py"}, Params: map[string]any{"net": map[string]any{"depth": 3}}}}
+		MadeBy: &port.Recipe{Command: []string{"python", "src/train.py"}, Params: map[string]any{"net": map[string]any{"depth": 3}}}}
 }
 
 func selects(key, makes string, by *ledger.PullRequest) ledger.Entry {
@@ -197,11 +197,11 @@ func TestDataIsShownOnceItCounts(t *testing.T) {
 	}
 	features := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
 		return ledger.Entry{Action: ledger.Transform, Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "features"}, Key: named(makes), PullRequest: by,
-			Recipe: &port.Recipe{Inputs: map[string]digest.Digest{"students": named(of)}}, Outputs: map[string]port.Artifact{"train": {Digest: named(makes)}}}
+			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"students": named(of)}}, Outputs: map[string]port.Artifact{"train": {Digest: named(makes)}}}
 	}
 	trains := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
 		e := train("run "+makes, makes, by)
-		e.Recipe.Inputs = map[string]digest.Digest{"train": named(of)}
+		e.MadeBy.Inputs = map[string]digest.Digest{"train": named(of)}
 		return e
 	}
 	all := []ledger.Entry{pin("first", nil), pin("proposed", pull), features("proposed", "rows", pull), trains("rows", "m2", pull), selects("s2", "m2", pull)}
