@@ -25,7 +25,7 @@ const (
 
 // Names as Kubernetes has them.
 var (
-	kubeName   = lazyregexp.New(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+	kubeName   = lazyregexp.New(`^[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?)*$`)
 	labelKey   = lazyregexp.New(`^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$`)
 	labelValue = lazyregexp.New(`^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$`)
 )
@@ -339,8 +339,16 @@ func plain(d *document, field, text string) bool {
 
 func named(d *document, field, name string) { label(d, field, name, kubeName) }
 
+// requested checks the host name that requests are for.
+func requested(d *document, field, host string) {
+	if host == "" && d.has(field) {
+		d.problem(field, "names no host; write the name that requests are sent to, as model.example.com")
+	}
+	named(d, field, host)
+}
+
 func label(d *document, field, text string, fits *lazyregexp.Regexp) {
-	if text != "" && !fits.MatchString(text) {
+	if text != "" && (len(text) > 253 || !fits.MatchString(text)) {
 		d.problem(field, "%s cannot be a name there; use letters, digits, hyphens and dots, as Kubernetes does", short(text))
 	}
 }

@@ -120,12 +120,12 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	if r := t.Route; r != nil {
 		named(d, field+".route.gateway", r.Gateway)
 		named(d, field+".route.namespace", r.Namespace)
-		named(d, field+".route.host", r.Host)
+		requested(d, field+".route.host", r.Host)
 		pathOfRequests(d, field+".route.path", r.Path)
 	}
 	if r := t.Ingress; r != nil {
 		named(d, field+".ingress.class", r.Class)
-		named(d, field+".ingress.host", r.Host)
+		requested(d, field+".ingress.host", r.Host)
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
 		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
