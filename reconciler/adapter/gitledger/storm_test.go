@@ -46,9 +46,8 @@ func landed(t testing.TB, l *Ledger) map[digest.Digest]int {
 }
 
 // TestStormLosesNothing: of 32 clones that append at the same time each entry lands
-// once, in one line, no ticket is left, and none waits for twenty times as long as all take that append one after another:
-// half a minute on a machine that does nothing else.
-// Where it does, that takes longer: so some append by themselves, before and after.
+// once, in one line, no ticket is left, and none waits for more than half a minute, nor for twenty times as long as all take that append
+// one after another: so some append by themselves, before and after.
 func TestStormLosesNothing(t *testing.T) {
 	writers, alone := 12, 4
 	if os.Getenv("VISHWA_REAL") != "" {
@@ -103,8 +102,8 @@ func TestStormLosesNothing(t *testing.T) {
 	slices.Sort(took)
 	longest, inTurn := took[len(took)-1], lone*time.Duration(writers)/time.Duration(2*alone)
 	t.Logf("%d appends: median %v, longest %v; one after another they take %v", len(took), took[len(took)/2], longest, inTurn)
-	if longest > 20*inTurn {
-		t.Errorf("an append took %v, and one after another all take %v", longest, inTurn)
+	if most := min(30*time.Second, 20*inTurn); longest > most {
+		t.Errorf("an append took %v, want less than %v; one after another all take %v", longest, most, inTurn)
 	}
 }
 
