@@ -5,7 +5,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"io"
 	"iter"
 	"reflect"
@@ -156,9 +155,6 @@ func (h *Repository) asksStore(o Options, place StoreRef) func(context.Context) 
 	})
 	return func(context.Context) error { return said() }
 }
-
-// wasUnasked tells whether err is of a place that nobody asked.
-func wasUnasked(err error) bool { return errors.As(err, new(port.Unasked)) }
 
 // askedBucket asks the place of a bucket where may lets it.
 type askedBucket struct {

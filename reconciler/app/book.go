@@ -56,7 +56,7 @@ func (h *Repository) open(book gitledger.Options, project *schemas.Project, plac
 		return nil, unmet("forge", "let the controller or vishwa ci act, which log in to the forge")
 	}
 	if c := project.Ledger.Checkpoints; c.Remote != "" {
-		if err := o.Env.MayUse(c.Remote); err != nil && !wasUnasked(err) { // offline the ledger asks none
+		if err := o.Env.MayUse(c.Remote); err != nil && !port.WasUnasked(err) { // offline the ledger asks none
 			return nil, err
 		}
 	}

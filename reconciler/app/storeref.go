@@ -101,7 +101,7 @@ func (p StoreRef) away() (*away, error) {
 			a.open = func(env port.Env) (port.Bucket, error) {
 				b, err := open(env)
 				switch {
-				case wasUnasked(err):
+				case port.WasUnasked(err):
 					return askedBucket{may: func(context.Context) error { return err }}, nil
 				case err == nil && p.may != nil:
 					return askedBucket{b, p.may}, nil

@@ -22,7 +22,7 @@ import (
 // Profile reads a profile; nil where the store has it no more.
 func Profile(ctx context.Context, store port.Store, name digest.Digest) (*table.Profile, error) {
 	in, err := store.Get(ctx, name)
-	if err != nil && (fault.Of(err) == fault.Missing || wasUnasked(err)) {
+	if err != nil && (fault.Of(err) == fault.Missing || port.WasUnasked(err)) {
 		return nil, nil
 	}
 	if err != nil {

@@ -56,7 +56,7 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 				continue // it is to be made
 			}
 			has, err := h.has(ctx, w.Facts.ByKey[steps[ref].Key])
-			if wasUnasked(err) {
+			if port.WasUnasked(err) {
 				continue // what was recorded is taken to be there
 			}
 			if err != nil {

@@ -4,7 +4,6 @@ package pass
 
 import (
 	"context"
-	"errors"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -28,9 +27,6 @@ type Place struct {
 	Declared        bool // by a pull request: whoever a package names is not asked
 	Acts            bool // the plan is to be carried out: whoever a package names is asked
 }
-
-// wasUnasked tells whether err is of a place that nobody asked.
-func wasUnasked(err error) bool { return errors.As(err, new(port.Unasked)) }
 
 // placeOf is where a step of p, which is made for w, is carried out; the zero Place is this machine.
 func (w *Snapshot) placeOf(p plan.Plan, ref schemas.Ref) (at Place) {
@@ -107,7 +103,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 // finding tells of ref, which is to be carried out at p, what keeps it from that.
 func (p Place) finding(ref schemas.Ref, err error) ledger.Finding {
 	f := ledger.Finding{Rule: "place/unready", Level: ledger.Warn, Ref: ref, Message: p.cannot() + " from here: " + err.Error(), Hint: fault.HintOf(err)}
-	if wasUnasked(err) {
+	if port.WasUnasked(err) {
 		f.Rule, f.Level, f.Message = "place/unasked", ledger.Note, "its registries were not asked: "+err.Error()
 	} else if fault.Of(err) == fault.Denied {
 		f.Rule, f.Level, f.Message = "place/denied", ledger.Denied, p.words()+": "+err.Error()

@@ -4,6 +4,7 @@
 package port
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -59,6 +60,9 @@ func (e Env) MaySend(name, address string) error {
 type Unasked struct{ Why string }
 
 func (u Unasked) Error() string { return u.Why }
+
+// WasUnasked tells whether err is of a place that nobody asked.
+func WasUnasked(err error) bool { return errors.As(err, new(Unasked)) }
 
 // MayAsk refuses to ask whoever is at an address, where nobody is to be asked: see Bounds for what addresses look like. Folders and
 // sockets of this machine are no one else's.
