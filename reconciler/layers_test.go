@@ -26,7 +26,7 @@ const module = "github.com/vishwaops/vishwa/"
 var floors = [][]string{
 	{"reconciler/lazyregexp"},
 	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural", "reconciler/calendar",
-		"reconciler/rootfs",                                   // releases and tests make images of it
+		"reconciler/freeport", "reconciler/rootfs", // releases and tests make images of it
 		"reconciler/format/yamlpos", "reconciler/format/lfs"}, // the kinds are read by them, and the other formats by the kinds
 	{"schemas", "examples"},
 	{"reconciler/format"},

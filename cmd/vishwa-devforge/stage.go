@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/examples/register"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // stage is what the demo plays on.
@@ -92,12 +92,8 @@ func (s *stage) begin(ctx context.Context) error {
 
 // control starts a controller and waits for it to answer.
 func (s *stage) control() (stop func(), err error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
-		return nil, err
-	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
 		return nil, err
 	}
 	if _, err := s.forge.Hook(demoRepo, "http://"+address+"/webhooks/github", demoSecret); err != nil {

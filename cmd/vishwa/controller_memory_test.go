@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/beside"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
@@ -127,13 +127,12 @@ func (s shell) repositories(program string, n int) (config string) {
 	s.run(work, program, "keys", "generate")
 	s.run(work, "git", "add", "-A")
 	s.run(work, "git", "commit", "-qm", "first")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	free.Close()
 	var c strings.Builder
-	c.WriteString("apiVersion: vishwa.dev/v1alpha1\nkind: Controller\nspec:\n  listen: " + free.Addr().String() + "\n  webhook: {off: true}\n  log: {format: text}\n  repositories:\n")
+	c.WriteString("apiVersion: vishwa.dev/v1alpha1\nkind: Controller\nspec:\n  listen: " + address + "\n  webhook: {off: true}\n  log: {format: text}\n  repositories:\n")
 	for i := range n {
 		at := filepath.Join(s.dir, fmt.Sprintf("r%d.git", i))
 		s.run(s.dir, "git", "clone", "-q", "--bare", work, at)

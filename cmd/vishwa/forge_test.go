@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -346,11 +345,8 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 // few looks of its own as may be: configure [NAME [LINES...]].
 func configure(ts *testscript.TestScript, _ bool, args []string) {
 	g := hub(ts)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	address := free.Addr().String()
-	ts.Check(free.Close())
-	_, err = g.Hook(theirs, "http://"+address+"/webhooks/github", password)
+	address := freeAddress(ts)
+	_, err := g.Hook(theirs, "http://"+address+"/webhooks/github", password)
 	ts.Check(err)
 	name := "controller.yaml"
 	if len(args) > 0 {

@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 func TestMain(m *testing.M) {
@@ -82,12 +82,9 @@ func freePort(ts *testscript.TestScript, neg bool, names []string) {
 		ts.Fatalf("usage: freeport NAME...")
 	}
 	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Find("127.0.0.1")
 		ts.Check(err)
-		defer l.Close() // once all are known, so that no two are one
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		ts.Check(err)
-		ts.Setenv(name, port)
+		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // realPrometheus tells whether the programs are there.
@@ -139,10 +139,9 @@ func beginPrometheus(ts *testscript.TestScript, dir string) {
 }
 
 func freeAddress(ts *testscript.TestScript) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := freeport.Address("127.0.0.1")
 	ts.Check(err)
-	defer l.Close()
-	return l.Addr().String()
+	return at
 }
 
 // launch starts a program that ends with the script.

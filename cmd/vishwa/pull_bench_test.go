@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/vishwaops/vishwa/cmd/vishwa-devforge/devforge"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
@@ -133,12 +133,10 @@ func commented(b *testing.B, f *devforge.Forge, sha string) bool {
 // controlled starts a controller that hears of pushes by webhook, and waits until it
 // has carried out the first one.
 func controlled(b *testing.B, f *devforge.Forge, bin string, env []string) (stop func()) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		b.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
 	if _, err := f.Hook(theirs, "http://"+address+"/webhooks/github", password); err != nil {
 		b.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -129,7 +130,7 @@ func TestAStaleSocketIsNoHost(t *testing.T) {
 
 func TestADeclaredPortIsKept(t *testing.T) {
 	s := newStage(t)
-	number, err := freePort()
+	number, err := freeport.Find("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}

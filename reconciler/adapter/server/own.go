@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -38,9 +39,9 @@ func (l launcher) begin(o order, env []string, log io.Writer) (port.Started, err
 		return nil, fault.WithHint(fault.New(fault.Invalid, "start %s: %q is not there or not executable", o.Name, o.Command[0]),
 			"name a program on PATH or of the requirements, or list its file under spec.target.local.code")
 	}
-	private, err := freePort()
+	private, err := freeport.Find("127.0.0.1")
 	if err != nil {
-		return nil, err
+		return nil, fault.New(fault.Transient, "start %s: %w", o.Name, err)
 	}
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -130,13 +131,4 @@ func (p *ownProcess) Stop(grace time.Duration) error {
 	case <-time.After(time.Second): // only what hangs in the kernel still holds the pipe
 	}
 	return err
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fault.New(fault.Transient, "find a private port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

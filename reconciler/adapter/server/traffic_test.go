@@ -207,7 +207,8 @@ func TestAReleaseWithoutRequestsAnswersWhoAsksForIt(t *testing.T) {
 		t.Errorf("before the switch, the new one is asked for, and %s answers", by)
 	}
 	s.ends[armCanary].Close()
-	if by := asked(armCanary); strings.Contains(by, armStable) || !strings.Contains(by, "not running") {
+	// A connection to it from before may be found closed only once the request is written: then it may have been carried out.
+	if by := asked(armCanary); strings.Contains(by, armStable) || !strings.Contains(by, "not running") && !strings.Contains(by, "ended before it answered") {
 		t.Errorf("another answers for one that is asked for: %q", by)
 	}
 	if got := s.counted(armCanary); got != "0 of 0" {

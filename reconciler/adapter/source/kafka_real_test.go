@@ -31,6 +31,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	logstream "github.com/vishwaops/vishwa/reconciler/machine/predictionlog/stream"
@@ -153,12 +154,11 @@ func (b *broker) stop() {
 
 func free(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return at
 }
 
 // certify makes the broker a certificate, and gives the file that holds it with its key.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
@@ -102,12 +102,10 @@ func TestMinIOKeepsTheLawsOfSources(t *testing.T) {
 func minIO(t *testing.T) (endpoint string) {
 	t.Helper()
 	tool, data := program(t, "minio", "VISHWA_REAL"), t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), tool, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", data)
 	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER=minioadmin", "MINIO_ROOT_PASSWORD=minioadmin", "MINIO_BROWSER=off", "HOME="+t.TempDir())
 	if err := errors.Join(os.Mkdir(filepath.Join(data, "laws"), 0o755), cmd.Start()); err != nil {

@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
@@ -47,12 +47,10 @@ func realAirflow(t *testing.T) string {
 	if venv == "" {
 		t.Skip("a real Airflow takes minutes to start: make test-airflow runs this")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	first, err := freeport.Find("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	home := t.TempDir()
 	dag, err := templates.AirflowDAG("vishwa")
 	if err == nil {

@@ -5,12 +5,12 @@ package docker
 import (
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -27,12 +27,11 @@ func (s *stage) labeled(version string, of schemas.Traefik) port.Release {
 // freePort is one that nobody listens at.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Find("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // told is what Traefik reads of the one container, but for the name that it is all said under.

@@ -11,18 +11,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // Start begins a real server of MLflow, of the environment venv, on this machine's own address. Its log has
 // a line a request. Without further arguments, artifacts go through it.
 func Start(t testing.TB, venv string, args ...string) (url, log string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
 	dir := t.TempDir()
 	log = filepath.Join(dir, "server.log")
 	out, err := os.Create(log)

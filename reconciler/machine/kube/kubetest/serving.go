@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // again is how long a container waits that ended, until it is begun again.
@@ -239,12 +240,10 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 			value = string(data[s.SecretKeyRef.Key])
 		}
 		if e.Name == "VISHWA_PORT" {
-			free, err := net.Listen("tcp", "127.0.0.1:0")
+			port, err := freeport.Find("127.0.0.1")
 			if err != nil {
 				c.fail(err, "find a port")
 			}
-			port := free.Addr().(*net.TCPAddr).Port
-			free.Close()
 			l.mu.Lock()
 			l.port = port
 			l.mu.Unlock()

@@ -5,13 +5,14 @@ package peers
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // MinIO starts a server for one test and tells where it is; minioadmin signs in with the
@@ -34,12 +35,10 @@ func MinIOAt(t testing.TB, host string) (endpoint string) {
 			t.Skip(way)
 		}
 	}
-	free, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	address, err := freeport.Address(host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	free.Close()
 	cmd := exec.CommandContext(t.Context(), program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", t.TempDir())
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

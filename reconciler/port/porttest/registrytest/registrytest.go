@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +23,8 @@ import (
 	double "github.com/google/go-containerregistry/pkg/registry"
 	godigest "github.com/opencontainers/go-digest"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 )
 
 // Memory is a registry that keeps everything in memory. Who deletes a manifest deletes its
@@ -98,13 +99,12 @@ func New(t testing.TB, user, password string) *Registry {
 		}
 		t.Skip(way)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Address("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	r := &Registry{Address: free.Addr().String(), Folder: filepath.Join(dir, "kept"), config: filepath.Join(dir, "config.yml"), program: program, t: t}
-	free.Close()
+	r := &Registry{Address: address, Folder: filepath.Join(dir, "kept"), config: filepath.Join(dir, "config.yml"), program: program, t: t}
 	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage:\n  filesystem: {rootdirectory: %s}\n  delete: {enabled: true}\nhttp: {addr: %q, secret: x}\n", r.Folder, r.Address)
 	if user != "" {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
