@@ -50,6 +50,9 @@ func (i *inside) enclose() (int, error) {
 	if err := unix.Mount("vishwa", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=4m,nr_inodes=4096"); err != nil {
 		return -1, fmt.Errorf("make root folder: %w", err)
 	}
+	if err := i.inMemory(base); err != nil { // first: what is given may lie in it
+		return -1, err
+	}
 	for _, p := range places {
 		if err := p.show(base, i.work.UID); err != nil {
 			return -1, fmt.Errorf("show %s: %w", p.path, err)
@@ -223,9 +226,9 @@ func (p *place) show(base string, uid int) error {
 	return unix.MoveMount(p.fd, "", unix.AT_FDCWD, to, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// furnish adds what is the world's own.
-func (i *inside) furnish(base string) error {
-	for _, dir := range []string{"/proc", "/dev/shm", "/tmp", "/var", "/run", "/etc"} {
+// inMemory adds the world's own /dev/shm, and its own /tmp where it is given none.
+func (i *inside) inMemory(base string) error {
+	for _, dir := range []string{"/dev/shm", "/tmp"} {
 		if err := os.MkdirAll(base+dir, 0o755); err != nil {
 			return err
 		}
@@ -241,6 +244,16 @@ func (i *inside) furnish(base string) error {
 	}
 	if err := unix.Mount("shm", base+"/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, shm); err != nil {
 		return fmt.Errorf("make /dev/shm: %w", err)
+	}
+	return nil
+}
+
+// furnish adds what is the world's own.
+func (i *inside) furnish(base string) error {
+	for _, dir := range []string{"/proc", "/var", "/run", "/etc"} {
+		if err := os.MkdirAll(base+dir, 0o755); err != nil {
+			return err
+		}
 	}
 	if err := unix.Mount("proc", base+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("make /proc: %w", err)

@@ -6,6 +6,7 @@ package wall_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,4 +147,29 @@ print(sorted(os.listdir(".")))
 			t.Errorf("%+v\n%s", got.end, got.out)
 		}
 	})
+}
+
+// TestAFolderOfSharedMemoryIsGivenAsAnyOther: a build machine keeps its work there for speed; what others keep there is not seen.
+func TestAFolderOfSharedMemoryIsGivenAsAnyOther(t *testing.T) {
+	shm, err := os.MkdirTemp("/dev/shm", "vishwa-")
+	if err != nil {
+		t.Skip("there is no /dev/shm")
+	}
+	t.Cleanup(func() { os.RemoveAll(shm) })
+	t.Setenv("TMPDIR", shm)
+	r := newRoom(t)
+	got := r.run(t, wall.Namespaces, `
+import os
+open("made", "w").write("x"); open("/tmp/scratch", "w").write("x"); open("/dev/shm/own", "w").write("x")
+print(os.path.exists(os.environ["SECRET"]), sorted(os.listdir("/dev/shm")))
+`)
+	if want := fmt.Sprintf("False ['own', '%s']\n", filepath.Base(shm)); got.out != want || !got.end.Success() {
+		t.Errorf("%+v\n%swant %s", got.end, got.out, want)
+	}
+	if _, err := os.Stat(filepath.Join(r.work, "made")); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat("/dev/shm/own"); err == nil {
+		t.Error("what it keeps in its own shared memory is the machine's")
+	}
 }
