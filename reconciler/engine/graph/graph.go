@@ -118,7 +118,7 @@ func (g Graph) Digest() digest.Digest {
 // Build makes the graph of decls, which Load has checked. What cannot be built is
 // a problem: a ref to nothing, or a cycle, shown as a path.
 func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
-	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}, nodes: make([]Node, 0, len(decls))}
+	b := builder{pins: pins, candidates: map[schemas.Ref][]schemas.Ref{}, code: map[string]Node{}}
 	g := Graph{}
 	var specs map[schemas.Ref]any
 	g.Project = schemas.ProjectOf(decls)
@@ -134,14 +134,18 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 		}
 		return specs
 	}
+	nodes := len(decls)
 	for i := range decls {
 		if t, ok := decls[i].Spec.(schemas.Varied); ok {
-			for name := range candidates(t) {
+			all := candidates(t)
+			nodes += len(all) - 1
+			for name := range all {
 				ref := decls[i].Ref()
 				b.candidates[ref] = append(b.candidates[ref], schemas.Ref{Kind: ref.Kind, Name: ref.Name, Output: name})
 			}
 		}
 	}
+	b.nodes = make([]Node, 0, nodes)
 	for i := range decls {
 		b.add(&decls[i])
 	}
@@ -149,12 +153,12 @@ func Build(decls []schemas.Declaration, pins Pins) (Graph, []schemas.Problem) {
 	if len(b.problems) > 0 {
 		return Graph{}, b.problems
 	}
-	nodes, problems := order(b.nodes)
-	g.Nodes, g.at = nodes, make(map[schemas.Ref]int, len(nodes))
-	for i := range nodes {
-		g.at[nodes[i].Ref] = i
+	at, problems := order(b.nodes)
+	if len(problems) > 0 {
+		return g, problems
 	}
-	return g, problems
+	g.Nodes, g.at = b.nodes, at
+	return g, nil
 }
 
 func candidates(t schemas.Varied) map[string]schemas.Candidate {
@@ -268,17 +272,19 @@ func merged(base, over map[string]any) map[string]any {
 	return out
 }
 
-// order sorts nodes so that each comes after what it needs; among those that
-// could come next, the first by ref does, so that the order is always the same.
-func order(nodes []Node) ([]Node, []schemas.Problem) {
-	slices.SortFunc(nodes, func(a, b Node) int { return a.Ref.Compare(b.Ref) })
-	at := make(map[schemas.Ref]int, len(nodes))
+// order puts nodes, in place, so that each comes after what it needs; among those that could come next, the first by ref does, so that
+// the order is always the same. It tells where each is. A node is large, and there are many: only their numbers are sorted.
+func order(nodes []Node) (map[schemas.Ref]int, []schemas.Problem) {
+	at, byRef := make(map[schemas.Ref]int, len(nodes)), make([]int, len(nodes))
 	for i := range nodes {
-		at[nodes[i].Ref] = i
+		at[nodes[i].Ref], byRef[i] = i, i
 	}
+	slices.SortFunc(byRef, func(a, b int) int { return nodes[a].Ref.Compare(nodes[b].Ref) })
 	var problems []schemas.Problem
-	for i := range nodes {
+	for _, i := range byRef {
 		n := &nodes[i]
+		asked := n.asked()
+		n.Needs = slices.Grow(n.Needs, len(n.Inputs)+len(asked))
 		for name, ref := range n.Inputs {
 			j, ok := at[ref]
 			if !ok {
@@ -290,20 +296,36 @@ func order(nodes []Node) ([]Node, []schemas.Problem) {
 			}
 			n.Needs = append(n.Needs, nodes[j].Ref)
 		}
-		n.Needs = append(n.Needs, n.asked()...)
+		n.Needs = append(n.Needs, asked...)
 		slices.SortFunc(n.Needs, schemas.Ref.Compare)
 		n.Needs = slices.Compact(n.Needs)
 	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	w := walk{nodes: nodes, at: at, state: make([]uint8, len(nodes)), out: make([]Node, 0, len(nodes))}
-	for i := range nodes {
+	w := walk{nodes: nodes, at: at, state: make([]uint8, len(nodes)), out: make([]int, 0, len(nodes))}
+	for _, i := range byRef {
 		if !w.visit(i) {
 			return nil, []schemas.Problem{{Pos: nodes[i].Decl.Pos, Message: "declarations need each other in a circle: " + w.circle() + "; cut one of the arrows"}}
 		}
 	}
-	return w.out, nil
+	arrange(nodes, w.out)
+	for i := range nodes {
+		at[nodes[i].Ref] = i
+	}
+	return at, nil
+}
+
+// arrange puts nodes in the order of their numbers, which it uses up.
+func arrange(nodes []Node, order []int) {
+	for i := range order {
+		first, to := nodes[i], i
+		for from := order[i]; from != i; from = order[to] {
+			nodes[to] = nodes[from]
+			order[to], to = to, from
+		}
+		nodes[to], order[to] = first, to
+	}
 }
 
 type walk struct {
@@ -311,10 +333,10 @@ type walk struct {
 	at    map[schemas.Ref]int
 	state []uint8 // 0 unseen, 1 under way, 2 done
 	trail []int   // those under way, and last the one that was met again
-	out   []Node
+	out   []int
 }
 
-// visit appends node i after its needs; it is false where they come round to it.
+// visit appends i after the needs of that node; it is false where they come round to it.
 func (w *walk) visit(i int) bool {
 	if w.state[i] == 2 {
 		return true
@@ -331,7 +353,7 @@ func (w *walk) visit(i int) bool {
 	}
 	w.state[i] = 2
 	w.trail = w.trail[:len(w.trail)-1]
-	w.out = append(w.out, w.nodes[i])
+	w.out = append(w.out, i)
 	return true
 }
 
