@@ -14,9 +14,53 @@ import (
 
 // Canonical is v as canonical JSON: keys sorted, numbers and strings in one
 // spelling, no white space (RFC 8785). Values that JSON cannot hold are an error.
-func Canonical(v any) ([]byte, error) {
-	b, err := newRoom().canonical(v)
+func Canonical(v any) ([]byte, error) { return new(Namer).Canonical(v) }
+
+// Namer names one value after another, and has the room for it made once: of that, one value takes more than what comes of it.
+// The zero value has none yet. It is for one goroutine at a time.
+type Namer struct{ room room }
+
+// Canonical is Canonical.
+func (n *Namer) Canonical(v any) ([]byte, error) {
+	b, err := n.room.canonical(v)
 	return bytes.Clone(b), err // with no room to spare: it may be kept
+}
+
+// JSON is JSON.
+func (n *Namer) JSON(v any) (Digest, error) {
+	b, err := n.room.canonical(v)
+	if err != nil {
+		return "", err
+	}
+	return Of(b), nil
+}
+
+// Member is one of an object.
+type Member struct {
+	Name  string
+	Value any
+}
+
+// Object names an object as JSON does, by its members in the order of their names, which are plain. Who knows them makes no map of them.
+func (n *Namer) Object(members []Member) (Digest, error) {
+	r := &n.room
+	r.made()
+	out := append(r.out[:0], '{')
+	for i, m := range members {
+		if !isText(m.Name) || i > 0 && members[i-1].Name >= m.Name {
+			return "", fmt.Errorf("%q is not plain, or not in its place", m.Name)
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), m.Name...), `":`...)
+		var err error
+		if out, err = r.append(out, m.Value, 1); err != nil {
+			return "", fmt.Errorf("encode %s: %w", m.Name, err)
+		}
+	}
+	r.out = append(out, '}')
+	return Of(r.out), nil
 }
 
 // room is where values are put in order, one after another.
@@ -25,10 +69,16 @@ type room struct {
 	names    []string // of the maps that are being written
 }
 
-func newRoom() *room { return &room{out: make([]byte, 0, 512), names: make([]string, 0, 16)} }
+// made has room for a value of the usual size.
+func (r *room) made() {
+	if r.out == nil {
+		r.out, r.names = make([]byte, 0, 512), make([]string, 0, 16)
+	}
+}
 
 // canonical lends v as canonical JSON until it is called again.
 func (r *room) canonical(v any) ([]byte, error) {
+	r.made()
 	out, err := r.append(r.out[:0], v, 0)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)

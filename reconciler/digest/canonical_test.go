@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -67,6 +69,31 @@ func TestCanonicalIsWhatTheReferenceSays(t *testing.T) {
 			t.Fatalf("%s\ngot  %s, %v\nwant %s, %v", raw, got, err, want, wantErr)
 		}
 	})
+}
+
+// One namer, and members that are known to be in order, name what a map does.
+func TestAnObjectIsNamedByItsMembers(t *testing.T) {
+	var n Namer
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.MapOf(rapid.StringMatching(`[a-z]{1,3}`), anyJSON()).Draw(t, "members")
+		var members []Member
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			members = append(members, Member{name, all[name]})
+		}
+		want, wantErr := JSON(all)
+		if len(all) == 0 {
+			want = Of([]byte("{}"))
+		}
+		got, err := n.Object(members)
+		if (err == nil) != (wantErr == nil) || err == nil && got != want {
+			t.Fatalf("got %s, %v; want %s, %v", got, err, want, wantErr)
+		}
+	})
+	for _, wrong := range [][]Member{{{"b", 1}, {"a", 1}}, {{"a", 1}, {"a", 1}}, {{"é", 1}}} {
+		if d, err := n.Object(wrong); err == nil {
+			t.Errorf("%v: %s", wrong, d)
+		}
+	}
 }
 
 func TestWhatHoldsItselfHasNoCanonicalForm(t *testing.T) {

@@ -79,19 +79,13 @@ func pour(dst io.Writer, src io.Reader, room []byte) (int64, error) {
 }
 
 // JSON names v by its canonical JSON.
-func JSON(v any) (Digest, error) {
-	b, err := newRoom().canonical(v)
-	if err != nil {
-		return "", err
-	}
-	return Of(b), nil
-}
+func JSON(v any) (Digest, error) { return new(Namer).JSON(v) }
 
 // List names a list as JSON does, by one of its values after another: the list is never written whole.
 func List[T any](list []T) (Digest, error) {
 	h := sha256.New()
 	h.Write([]byte{'['})
-	r := newRoom()
+	var r room
 	for i := range list {
 		b, err := r.canonical(&list[i])
 		if err != nil {

@@ -59,8 +59,8 @@ type row struct {
 	Inputs map[string]schemas.Ref `json:"inputs,omitempty"`
 }
 
-func (n *Node) row() row {
-	key, err := n.Recipe.Key()
+func (n *Node) row(by *digest.Namer) row {
+	key, err := n.Recipe.KeyBy(by)
 	if err != nil {
 		panic(err) // Build has already encoded it once
 	}
@@ -73,12 +73,13 @@ func (g Graph) Declares(ref schemas.Ref) digest.Digest {
 		return ""
 	}
 	var rows []row
+	var by digest.Namer
 	for todo, met := []schemas.Ref{ref}, map[schemas.Ref]bool{ref: true}; len(todo) > 0; {
 		n := g.Node(todo[0])
 		if todo = todo[1:]; n == nil {
 			continue
 		}
-		rows = append(rows, n.row())
+		rows = append(rows, n.row(&by))
 		for _, from := range n.Inputs {
 			if g.Node(from) == nil {
 				from = from.Whole() // an output of it
@@ -104,13 +105,14 @@ func nameOf(rows []row) digest.Digest {
 // Digest names everything that is declared: each ref with its recipe.
 func (g Graph) Digest() digest.Digest {
 	rows := make([]row, 0, len(g.Nodes)+1)
-	project, err := digest.JSON(g.Project) // how all of it is reconciled
+	var by digest.Namer
+	project, err := by.JSON(g.Project) // how all of it is reconciled
 	if err != nil {
 		panic(err)
 	}
 	rows = append(rows, row{Ref: schemas.ProjectRef, Recipe: project})
 	for i := range g.Nodes {
-		rows = append(rows, g.Nodes[i].row())
+		rows = append(rows, g.Nodes[i].row(&by))
 	}
 	return nameOf(rows)
 }
@@ -175,7 +177,8 @@ type builder struct {
 	specs      func() map[schemas.Ref]any // of all that is declared, made when it is asked for
 	nodes      []Node
 	problems   []schemas.Problem
-	weight     int             // of the recipes so far
+	weight     int // of the recipes so far
+	by         digest.Namer
 	code       map[string]Node // paths of code and lock -> a node with what they hold: many name the same
 }
 
@@ -188,7 +191,7 @@ func (b *builder) add(d *schemas.Declaration) {
 
 // node is what all the nodes of d have in common; so many will be made of it.
 func (b *builder) node(d *schemas.Declaration, spec any, nodes int) Node {
-	rest, err := remainder(spec)
+	rest, err := remainder(spec, &b.by)
 	if err != nil {
 		b.problems = append(b.problems, schemas.Problem{Pos: d.Pos, Field: "spec", Message: err.Error() + "; write it as plain JSON values"})
 	}

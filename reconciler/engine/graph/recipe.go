@@ -13,7 +13,7 @@ import (
 )
 
 // remainder is spec as canonical JSON with the fields alone that a key takes from there.
-func remainder(spec any) (json.RawMessage, error) {
+func remainder(spec any, by *digest.Namer) (json.RawMessage, error) {
 	raw, err := json.Marshal(spec)
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
@@ -23,7 +23,7 @@ func remainder(spec any) (json.RawMessage, error) {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
 	prune(fields, schemas.Inner(reflect.TypeOf(spec)))
-	return digest.Canonical(fields)
+	return by.Canonical(fields)
 }
 
 // prune leaves in fields, a struct t, what is part of a key. It tells whether t has

@@ -82,7 +82,8 @@ type computing struct {
 	want    graph.Graph
 	seen    Observed
 	known   made.Known
-	keys    map[schemas.Ref]digest.Digest   // of the steps so far
+	keys    map[schemas.Ref]digest.Digest // of the steps so far
+	by      digest.Namer
 	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
 }
 
@@ -119,7 +120,7 @@ func (c *computing) step(n *graph.Node) Step {
 		withImage(n, &s)
 		return s
 	}
-	key, err := recipe.Key()
+	key, err := recipe.KeyBy(&c.by)
 	if err != nil {
 		panic(err) // Build encoded it already
 	}
