@@ -8,6 +8,8 @@ import (
 	"runtime/metrics"
 	"sync/atomic"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 const heapMetric = "/memory/classes/heap/objects:bytes"
@@ -19,7 +21,7 @@ func (e *Engine) guard(ctx context.Context) (guarded context.Context, over func(
 	limit := heap() + e.opts.Memory
 	var tripped atomic.Bool
 	done := make(chan struct{})
-	go func() {
+	fault.Go(func() {
 		defer close(done)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
@@ -34,7 +36,10 @@ func (e *Engine) guard(ctx context.Context) (guarded context.Context, over func(
 				}
 			}
 		}
-	}()
+	}, func(error) { // nothing is judged unguarded
+		tripped.Store(true)
+		cancel()
+	})
 	return guarded, tripped.Load, func() { cancel(); <-done }
 }
 

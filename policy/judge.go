@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Rules of findings that come from judging itself.
@@ -63,9 +63,9 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	defer stop()
 	found := make([][]ledger.Finding, len(steps))
 	var next atomic.Int64
-	var workers sync.WaitGroup
+	var workers routine.Set
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
-		workers.Go(func() {
+		workers.Start(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				found[i] = asked[string(steps[i].Ref.Kind)].decide(guarded, steps[i], &ev, shared, e.opts.Timeout)
 			}

@@ -194,7 +194,7 @@ func (e *Engine) ready(ctx context.Context, kinds []string) (map[string]*questio
 // await waits for what compiles rules, or until ctx ends: their compiler cannot be told to stop.
 func await(ctx context.Context, compiled func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- compiled() }()
+	fault.Go(func() { done <- compiled() }, func(err error) { done <- err })
 	select {
 	case err := <-done:
 		return err

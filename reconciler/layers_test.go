@@ -28,6 +28,7 @@ var floors = [][]string{
 	{"reconciler/digest", "reconciler/fault", "reconciler/failpoint", "reconciler/harmless", "reconciler/plural", "reconciler/calendar",
 		"reconciler/freeport", "reconciler/rootfs", // releases and tests make images of it
 		"reconciler/format/yamlpos", "reconciler/format/lfs"}, // the kinds are read by them, and the other formats by the kinds
+	{"reconciler/routine"},
 	{"schemas", "examples"},
 	{"reconciler/format"},
 	{"reconciler/port"},

@@ -32,7 +32,7 @@ func TestWhatIsNotWatchedSharesNothing(t *testing.T) {
 		shared := variables(all[pkg])
 		for path, f := range all[pkg] {
 			for _, i := range f.Imports {
-				if slices.Contains([]string{`"sync"`, `"sync/atomic"`, `"golang.org/x/sync/errgroup"`}, i.Path.Value) {
+				if slices.Contains([]string{`"sync"`, `"sync/atomic"`, `"golang.org/x/sync/errgroup"`, `"` + module + `reconciler/routine"`}, i.Path.Value) {
 					t.Errorf("%s imports %s, and is not watched for races", path, i.Path.Value)
 				}
 			}
@@ -56,6 +56,7 @@ func f(own map[string]int) {
 	go func() { *(&other) = 3 }()
 }
 func g() { kept["a"]++ }
+func h() { fault.Go(g, nil) }
 `,
 	} {
 		f, err := parser.ParseFile(positions, name, text, 0)
@@ -64,7 +65,7 @@ func g() { kept["a"]++ }
 		}
 		files[name] = f
 	}
-	if got, want := sharing(files["b.go"], variables(files)), []string{"changes other", "begins a goroutine", "changes kept"}; !slices.Equal(got, want) {
+	if got, want := sharing(files["b.go"], variables(files)), []string{"changes other", "begins a goroutine", "changes kept", "begins a goroutine"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -107,6 +108,10 @@ func sharing(f *ast.File, shared map[string]bool) (found []string) {
 		switch n := n.(type) {
 		case *ast.GoStmt:
 			found = append(found, "begins a goroutine")
+		case *ast.CallExpr:
+			if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Go" {
+				found = append(found, "begins a goroutine")
+			}
 		case *ast.AssignStmt:
 			for _, e := range n.Lhs {
 				changed(e)

@@ -11,10 +11,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Load reads vishwa.yaml at the root of fsys and the files that its Project
@@ -123,12 +123,12 @@ func (l *loader) readAll(ctx context.Context, files []string) {
 	}
 	results := make([]result, len(files))
 	var next atomic.Int64
-	var workers sync.WaitGroup
+	var workers routine.Set
 	for _, f := range files {
 		l.repo.entryAt(f) // remembers, which workers may not
 	}
 	for range min(len(files), runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
+		workers.Start(func() {
 			for i := next.Add(1) - 1; int(i) < len(files) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				results[i].docs, results[i].problem = l.repo.documents(ctx, files[i])
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -188,23 +189,24 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 		return nil, err
 	}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var all routine.Set
 	var out []controller.Deployment
 	slots := make(chan struct{}, 4)
 	survey := wrap.Survey(server)
 	whole := ctx
 	for ref, st := range deployed {
-		all.Go(func() {
+		all.Start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(whole, observeWithin)
 			defer cancel()
 			if r, can := server.(port.Renewer); can && !st.suspended {
-				if err := r.Renew(ctx, ref.Name); err != nil {
+				if err := fault.Guard(func() error { return r.Renew(ctx, ref.Name) }); err != nil {
 					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
 				}
 			}
-			live, err := survey.Observe(ctx, ref.Name)
+			var live port.Live
+			err := fault.Guard(func() (err error) { live, err = survey.Observe(ctx, ref.Name); return err })
 			d := controller.Deployment{Ref: ref, Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
 			switch {
 			case err != nil: // one that cannot be asked hides no other

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/track"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -27,7 +28,7 @@ type trackings struct {
 	read   map[string]*track.Reading
 	closed chan struct{} // nothing is begun, or tried again
 	pause  time.Duration
-	all    sync.WaitGroup
+	all    routine.Set
 }
 
 func newTrackings() *trackings {
@@ -54,7 +55,7 @@ func (t *trackings) begin(branch string, do func(*track.Reading) (again bool)) {
 	}
 	t.busy[branch] = true
 	landed, read := t.landed[branch], t.read[branch]
-	t.all.Go(func() {
+	t.all.Start(func() {
 		for more := true; more; more = t.end(branch) {
 			t.tried(landed, func() bool { return do(read) })
 		}
@@ -107,7 +108,7 @@ func (t *trackings) close() {
 	}
 	t.mu.Unlock()
 	ended := make(chan struct{})
-	go func() { defer close(ended); t.all.Wait() }()
+	fault.Go(func() { defer close(ended); t.all.Wait() }, func(error) {}) // what they do is guarded
 	select {
 	case <-ended:
 	case <-time.After(trackWait):
@@ -121,7 +122,13 @@ func (s *ManagedRepository) showTrackers(ctx context.Context, branch string) {
 	s.mu.Unlock()
 	if any {
 		ctx = context.WithoutCancel(ctx)
-		s.tracking.begin(branch, func(read *track.Reading) bool { return s.showBranch(ctx, branch, read) })
+		s.tracking.begin(branch, func(read *track.Reading) (more bool) {
+			err := fault.Guard(func() error { more = s.showBranch(ctx, branch, read); return nil })
+			if err != nil { // what a tracker answered
+				routine.Logged(s.o.Env.Log.With("branch", branch), "the showing of what landed")(err)
+			}
+			return more
+		})
 	}
 }
 

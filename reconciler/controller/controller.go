@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"runtime/debug"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +69,7 @@ type Controller struct {
 	visits   context.Context // of looks at what strangers ask for: they are never waited for
 	handBack context.CancelFunc
 	ending   atomic.Bool
+	fallen   chan error // why it ends by itself
 }
 
 // New puts a controller together. It does nothing before Run.
@@ -78,6 +77,7 @@ func New(o Options) *Controller {
 	c := &Controller{
 		config: o.Config.Filled(), open: o.Open, now: o.Now, rand: o.Rand, lookup: o.Lookup,
 		log: o.Log, metrics: o.Metrics, version: o.Version, roll: o.Roll, told: o.Listening, observed: o.Observed,
+		fallen: make(chan error, 1),
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -154,18 +154,24 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.log.Info("controller begins", slog.Group("", at...), "repositories", len(c.workers), "version", c.version)
 	c.openKeys(ctx) // before anything else takes memory: each takes 64 MiB for a moment
 	ended := c.begin(ctx)
-	go c.watchKeys(ctx)
+	fault.Go(func() { c.watchKeys(ctx) }, c.fall)
 	var sharing sync.WaitGroup
+	beside := func(f func(context.Context)) {
+		sharing.Add(1)
+		fault.Go(func() { defer sharing.Done(); f(ctx) }, c.fall)
+	}
 	if c.peers != nil {
-		sharing.Go(func() { c.peers.run(ctx) })
+		beside(c.peers.run)
 	}
 	if c.roll != nil {
-		sharing.Go(func() { c.shareOut(ctx) })
+		beside(c.shareOut)
 	}
 	select {
 	case <-ctx.Done():
 	case err = <-served.failed(ctx):
 		c.log.Error("the listener ended", "error", err)
+	case err = <-c.fallen:
+		c.log.Error("a part of the controller ended by a panic, so it ends", "error", err, "stack", fault.Stack(err))
 	}
 	c.ending.Store(true)
 	stop()
@@ -197,12 +203,21 @@ func (c *Controller) begin(ctx context.Context) *tally {
 		if !w.resting {
 			w.load()
 		}
-		go func() {
+		fault.Go(func() {
 			defer t.done()
 			w.run(ctx)
-		}()
+		}, c.fall)
 	}
 	return t
+}
+
+// fall has the controller end in order, by the fault of a part without which it would go on and not do what it is for. Passes, looks and
+// hooks, which read what others wrote, are guarded each by itself.
+func (c *Controller) fall(err error) {
+	select {
+	case c.fallen <- err:
+	default: // it ends already
+	}
 }
 
 // end waits for the workers as the configuration says, and tells how many it gave up.
@@ -309,8 +324,8 @@ func (c *Controller) spread(d time.Duration) time.Duration {
 func guarded[T any](log *slog.Logger, f func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("panic", "panic", p, "stack", strings.TrimSpace(string(debug.Stack())))
 			err = fault.WithHint(fault.Panicked(p), "report it with the log")
+			log.Error("panic", "error", err, "stack", fault.Stack(err))
 		}
 	}()
 	return f()

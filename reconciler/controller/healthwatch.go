@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -219,13 +220,13 @@ func (w *worker) revive(ctx context.Context, server Server, todo []healthAction)
 	defer cancel()
 	asks = map[string]bool{}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var all routine.Set
 	slots := make(chan struct{}, 4)
 	for _, c := range todo {
 		if !c.revive {
 			continue
 		}
-		all.Go(func() {
+		all.Start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			_, err := guarded(w.log, func() (struct{}, error) { return struct{}{}, server.Revive(ctx, c.Ref) })

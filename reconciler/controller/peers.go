@@ -12,8 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -62,15 +64,17 @@ func (p *peers) hand(h handed) {
 
 // run hands on until ctx ends.
 func (p *peers) run(ctx context.Context) {
-	var all sync.WaitGroup
+	var all routine.Set
 	for range handsAtOnce {
-		all.Go(func() {
+		all.Start(func() {
 			for {
 				select {
 				case <-ctx.Done():
 					return
 				case h := <-p.queue:
-					p.spread(ctx, h)
+					if err := fault.Guard(func() error { p.spread(ctx, h); return nil }); err != nil {
+						routine.Logged(p.log, "the handing on of a webhook")(err)
+					}
 				}
 			}
 		})

@@ -85,11 +85,11 @@ func (c *Controller) serve(listener net.Listener, routes func(*http.ServeMux, *c
 			return ctx
 		},
 	}}
-	go func() {
+	fault.Go(func() {
 		if err := s.server.Serve(guardedListener{listener, crowd}); err != http.ErrServerClosed {
 			s.failed <- fault.New(fault.Internal, "serve: %w", err)
 		}
-	}()
+	}, func(err error) { s.failed <- err })
 	return s
 }
 
@@ -182,13 +182,13 @@ func (c *Controller) serveAll(all []entrance) (out listening) {
 func (l listening) failed(ctx context.Context) <-chan error {
 	first := make(chan error, len(l))
 	for _, s := range l {
-		go func() {
+		fault.Go(func() {
 			select {
 			case err := <-s.failed:
 				first <- err
 			case <-ctx.Done():
 			}
-		}()
+		}, func(error) {}) // it only hands on
 	}
 	return first
 }

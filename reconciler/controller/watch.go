@@ -17,6 +17,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -52,7 +54,7 @@ func (c *Controller) startWatch(ctx context.Context) *watch {
 		return w
 	}
 	w.notify = notify
-	go w.run(ctx)
+	fault.Go(func() { w.run(ctx) }, routine.Logged(w.log, "the watch of local repositories, which are looked at by the poll from now on,"))
 	return w
 }
 

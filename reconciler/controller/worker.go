@@ -198,13 +198,13 @@ func (w *worker) queueTriggers(m triggers) {
 // beside runs f beside the worker; what it returns is called by the worker.
 func (w *worker) beside(f func() func()) {
 	w.active++
-	go func() {
+	fault.Go(func() {
 		note := f()
 		w.done <- func() {
 			w.active--
 			note()
 		}
-	}()
+	}, func(err error) { w.done <- func() { w.active--; w.c.fall(err) } })
 }
 
 func (w *worker) open(ctx context.Context) {

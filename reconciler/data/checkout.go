@@ -14,12 +14,11 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // CheckedOut is what a checkout did to one output.
@@ -298,10 +297,10 @@ func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc
 			last = d
 		}
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	var next atomic.Int64
 	for range min(len(todo), w.workers()) {
-		g.Go(func() error {
+		g.Start(func() error {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(todo) {

@@ -18,8 +18,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/data/transfer"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -28,6 +26,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Fetcher brings data into Store.
@@ -279,10 +278,10 @@ func (b *bringing) all(ctx context.Context, t dvc.Tree) (digest.Manifest, error)
 	out := make(digest.Manifest, len(t))
 	var mu sync.Mutex
 	done := map[dvc.OID]digest.File{}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	g.SetLimit(16)
 	for i, f := range t {
-		g.Go(func() error {
+		g.Start(func() error {
 			mu.Lock()
 			got, had := done[f.OID]
 			mu.Unlock()

@@ -72,7 +72,7 @@ func (w *Workspace) stands(ctx context.Context, o Output) (Status, error) {
 		return s, err
 	}
 	known := make(chan *dvccache.Memory, 1)
-	go func() { known <- dvccache.LoadMemory(w.memoryFile(o.Path)) }()
+	fault.Go(func() { known <- dvccache.LoadMemory(w.memoryFile(o.Path)) }, func(error) { known <- dvccache.NewMemory(0) })
 	files, err := lookPast(ctx, abs, ignore, w.workers())
 	memory := <-known
 	if err != nil {

@@ -14,12 +14,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // taking reads files and has the cache keep them, several side by side.
@@ -49,11 +49,11 @@ const atOnce = 8 << 30
 
 // some takes in the files between two places of their list.
 func (j *taking) some(ctx context.Context, files []found, from, to int) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	var next atomic.Int64
 	next.Store(int64(from))
 	for range min(to-from, max(2, runtime.NumCPU())) {
-		g.Go(func() error {
+		g.Start(func() error {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= to {

@@ -15,11 +15,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // patience is how long a writer of an output waits for another.
@@ -63,7 +63,7 @@ func looked(ctx context.Context, abs string, l *looking, jobs int) ([]found, err
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	l.end = cancel
-	g := &errgroup.Group{}
+	g := &routine.Group{}
 	g.SetLimit(jobs)
 	l.folder(ctx, g, abs, "")
 	_ = g.Wait()
@@ -92,7 +92,7 @@ type looking struct {
 }
 
 // folder looks into one folder. Its folders are other jobs where a job is free.
-func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string) {
+func (l *looking) folder(ctx context.Context, g *routine.Group, abs, rel string) {
 	look := func() error {
 		if ctx.Err() != nil {
 			return nil
@@ -146,12 +146,12 @@ func (l *looking) folder(ctx context.Context, g *errgroup.Group, abs, rel string
 		return nil
 	}
 	work := func() error {
-		if err := look(); err != nil {
+		if err := fault.Guard(look); err != nil {
 			l.end(err)
 		}
 		return nil
 	}
-	if !g.TryGo(work) {
+	if !g.TryStart(work) {
 		_ = work() // which waits for no job: all of them may be here
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -23,7 +25,7 @@ var observers = map[schemas.Kind]func(context.Context, *Snapshot, Observers, sch
 // observeAll asks every server and every stack, side by side.
 func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var all routine.Set
 	var errs []error
 	slots := make(chan struct{}, 4)
 	eyes.survey = wrap.Survey(eyes.Server)
@@ -32,10 +34,11 @@ func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 		if observe == nil {
 			continue
 		}
-		all.Go(func() {
+		all.Start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			note, err := observe(ctx, w, eyes, ref)
+			var note func()
+			err := fault.Guard(func() (err error) { note, err = observe(ctx, w, eyes, ref); return err })
 			mu.Lock()
 			defer mu.Unlock()
 			if note != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/price"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -125,10 +126,10 @@ func (h *Reconciler) Preview(ctx context.Context) (*Snapshot, error) {
 		err   error
 	}
 	book := make(chan folded, 1)
-	go func() {
+	fault.Go(func() {
 		facts, err := h.Ledger.Facts(ctx)
 		book <- folded{facts, err}
-	}()
+	}, func(err error) { book <- folded{err: err} })
 	in, same, err := h.readWorktree(ctx, rev)
 	f := <-book
 	if err != nil {

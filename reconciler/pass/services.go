@@ -160,7 +160,8 @@ func (d *stepServices) scan(ctx context.Context, art port.Artifact) ([]policy.Fi
 		own := false
 		wait := d.scanning.DoChan(string(art.Digest), func() (any, error) {
 			own = true
-			files, err := d.readModel(ctx, art)
+			var files []policy.File
+			err := fault.Guard(func() (err error) { files, err = d.readModel(ctx, art); return err })
 			if err == nil {
 				d.scanned.Store(art.Digest, files)
 			}

@@ -121,14 +121,14 @@ type prepared struct {
 func readAhead(ctx context.Context, tree fs.FS) <-chan prepared {
 	done := make(chan prepared, 1)
 	tree = endingTree(ctx, tree)
-	go func() {
+	fault.Go(func() {
 		var p prepared
 		if project, _, err := Settings(tree); err == nil {
 			p.paths = project.Policy.Paths
 		}
 		p.engine, p.err = policy.New(tree, p.paths, policy.Options{})
 		done <- p
-	}()
+	}, func(err error) { done <- prepared{err: err} })
 	return done
 }
 

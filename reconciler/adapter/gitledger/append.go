@@ -164,7 +164,7 @@ func (l *Ledger) attempt(ctx context.Context, e ledger.Entry, q *pushQueue, loca
 	// at them nobody sees them. Adopt asks again, and reports what went wrong.
 	failpoint.At(failpoint.Written)
 	stored := make(chan error, 1)
-	go func() { stored <- next.batch.Save() }()
+	fault.Go(func() { stored <- next.batch.Save() }, func(err error) { stored <- err })
 	err = down.push(ctx, next.commit, next.batch, q.served()...)
 	<-stored
 	if errors.Is(err, gitremote.ErrRefused) { // by the remote's own word: nothing was taken in

@@ -86,19 +86,20 @@ func ahead(records iter.Seq2[ledger.Record, error]) iter.Seq2[ledger.Record, err
 				return false
 			}
 		}
-		go func() {
+		fault.Go(func() {
 			defer close(results)
-			defer func() {
-				if p := recover(); p != nil { // as an error of the pass that reads, which alone it is to end
-					give(result{err: fault.Panicked(p)})
+			err := fault.Guard(func() error {
+				for r, err := range records {
+					if !give(result{Record: r, err: err}) {
+						break
+					}
 				}
-			}()
-			for r, err := range records {
-				if !give(result{Record: r, err: err}) {
-					return
-				}
+				return nil
+			})
+			if err != nil {
+				give(result{err: err})
 			}
-		}()
+		}, func(error) {}) // what reads them is guarded
 		defer func() {
 			enough()
 			for range results { // until nothing is read any more

@@ -116,12 +116,14 @@ func followed[T any](ctx context.Context, b *board, r kube.Resource, s kube.Sele
 			}
 		}
 	}
-	go kube.Follow(ctx, b.c.Client, r, s, kube.Follower[T]{
-		All:    func(objects []T) { heard(nil, func() { all(objects) }) },
-		Change: func(object T, gone bool) { heard(nil, func() { change(object, gone) }) },
-		Lost:   func(err error) { heard(err, b.wakeAll) },
-		Back:   func() { heard(nil, func() {}) },
-	})
+	fault.Go(func() {
+		kube.Follow(ctx, b.c.Client, r, s, kube.Follower[T]{
+			All:    func(objects []T) { heard(nil, func() { all(objects) }) },
+			Change: func(object T, gone bool) { heard(nil, func() { change(object, gone) }) },
+			Lost:   func(err error) { heard(err, b.wakeAll) },
+			Back:   func() { heard(nil, func() {}) },
+		})
+	}, func(err error) { heard(err, b.wakeAll) })
 }
 
 // broken is why the board is not to be relied on, or nil.

@@ -72,10 +72,10 @@ func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Co
 	failpoint.At(failpoint.Leased)
 	held, lose := context.WithCancelCause(ctx)
 	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
+	fault.Go(func() {
 		defer close(done)
 		l.renew(held, stop, lose)
-	}()
+	}, lose) // what is not renewed is not held for long
 	return held, func() {
 		close(stop)
 		<-done

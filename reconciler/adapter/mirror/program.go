@@ -158,10 +158,10 @@ func handed(user, password string) (*os.File, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "hand the credentials to git: %w", err)
 	}
-	go func() {
+	fault.Go(func() {
+		defer w.Close()
 		_, _ = fmt.Fprintf(w, "username=%s\npassword=%s\n", user, password) // ends too where nobody reads it
-		_ = w.Close()
-	}()
+	}, func(error) {}) // git says that it was given none
 	return r, nil
 }
 

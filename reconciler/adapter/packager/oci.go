@@ -12,7 +12,6 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -22,6 +21,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -153,10 +153,10 @@ func (s *sending) kept(ctx context.Context, f digest.File) (io.ReadCloser, error
 func (s *sending) all(ctx context.Context, layers []modelpack.Layer) (port.Packed, error) {
 	sent := make([]modelpack.Sent, len(s.parts))
 	out := port.Packed{Repository: s.pkg.At.Repository, Layers: make([]port.PackageLayer, len(s.parts))}
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	for i, l := range s.parts {
-		g.Go(func() (err error) {
+		g.Start(func() (err error) {
 			out.Layers[i], err = s.layer(within, l)
 			sent[i] = modelpack.Sent{Digest: out.Layers[i].Digest, Size: out.Layers[i].Size}
 			return err
@@ -324,7 +324,7 @@ func OwnTag(d digest.Digest) string { return schemas.OwnTag + d.Hex()[:16] }
 // inspect tells what of a package is not there.
 func inspect(ctx context.Context, to *registry.Artifacts, p port.Packed) (lacks string, err error) {
 	var mu sync.Mutex
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	note := func(format string, args ...any) {
 		mu.Lock()
@@ -338,7 +338,7 @@ func inspect(ctx context.Context, to *registry.Artifacts, p port.Packed) (lacks 
 		manifests = append(manifests, e.Attached...)
 	}
 	for _, d := range manifests {
-		g.Go(func() error {
+		g.Start(func() error {
 			got, err := to.Resolve(within, string(d))
 			switch {
 			case err != nil && fault.Of(err) == fault.Missing:
@@ -352,7 +352,7 @@ func inspect(ctx context.Context, to *registry.Artifacts, p port.Packed) (lacks 
 		})
 	}
 	for _, l := range p.Layers {
-		g.Go(func() error {
+		g.Start(func() error {
 			there, err := to.HasBlob(within, godigest.Digest(l.Digest), l.Size)
 			if err == nil && !there {
 				note("the registry does not have its layer %s", l.Digest.Short())

@@ -12,13 +12,13 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/modelpack"
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -108,10 +108,10 @@ func (p *packer) Unpack(ctx context.Context, at port.Registry, found port.Packag
 	if err != nil {
 		return err
 	}
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	for _, l := range found.Layers {
-		g.Go(func() error { return unpack(within, from, l, put) })
+		g.Start(func() error { return unpack(within, from, l, put) })
 	}
 	err = g.Wait()
 	if err != nil && ctx.Err() != nil {

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/imagelayer"
@@ -19,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/registry"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Allowed tells whether the owner of this machine lets the base of pkg's image be read. Nobody is asked.
@@ -36,16 +35,16 @@ func Allowed(env port.Env, pkg port.Package) error {
 func Ready(ctx context.Context, env port.Env, all []port.Package) []error {
 	a := &asking{packer: &packer{env: env}, bases: map[asked]func() (registry.Base, error){}, targets: map[asked]func() error{}, hosts: map[string]chan struct{}{}}
 	errs := make([]error, len(all))
-	var side errgroup.Group
+	var side routine.Set
 	for i, pkg := range all {
-		side.Go(func() error {
-			if errs[i] = a.ready(ctx, pkg); errs[i] != nil && ctx.Err() != nil {
+		side.Start(func() {
+			errs[i] = fault.Guard(func() error { return a.ready(ctx, pkg) })
+			if errs[i] != nil && ctx.Err() != nil {
 				errs[i] = fault.New(fault.Cancelled, "ask the registries of package %s: %w", pkg.Name, ctx.Err())
 			}
-			return nil
 		})
 	}
-	_ = side.Wait() // each has its own
+	side.Wait()
 	return errs
 }
 

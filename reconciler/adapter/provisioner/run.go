@@ -35,12 +35,12 @@ func (w *work) run(ctx context.Context, do func(context.Context) error) error {
 	inner, interrupt := context.WithCancel(context.WithoutCancel(ctx))
 	defer interrupt()
 	ended := make(chan error, 1)
-	go func() {
+	fault.Go(func() {
 		// The kernel kills the program when the thread that began it ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		ended <- do(inner)
-	}()
+	}, func(err error) { ended <- err })
 	select {
 	case err := <-ended:
 		return err

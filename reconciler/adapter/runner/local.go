@@ -177,7 +177,7 @@ func (l local) begin(dir string, job port.Job) error {
 	if err := cmd.Start(); err != nil {
 		return fault.WithHint(fmt.Errorf("start supervisor: %w", err), "Check that the vishwa program is still where it was when this command began")
 	}
-	go func() { _ = cmd.Wait() }() // leaves no zombie; how it ended is read from the attempt
+	fault.Go(func() { _ = cmd.Wait() }, func(error) {}) // leaves no zombie; how it ended is read from the attempt
 	return attempt.Forget(dir)
 }
 

@@ -11,8 +11,6 @@ import (
 	"math"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
@@ -20,6 +18,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // conclude is the end of an attempt whose task has ended, or is gone.
@@ -165,10 +164,10 @@ func (r *remote) ingest(ctx context.Context, a attempt.Attempt, l launch, made, 
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	g.SetLimit(side)
 	for d := range needed {
-		g.Go(func() error {
+		g.Start(func() error {
 			if has, err := r.Store.Has(ctx, d); err != nil || has {
 				return err
 			}

@@ -7,8 +7,10 @@ import (
 	"context"
 	"os"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // hand makes s answer at the port from now on.
@@ -38,10 +40,11 @@ func (s *service) succeed(ctx context.Context, o order, env []string, from *serv
 		from.endTurn()
 		return live, err
 	}
-	go func() { // whoever asks for from again waits until it has ended
+	// Whoever asks for from again waits until it has ended.
+	fault.Go(func() {
 		defer from.endTurn()
 		from.cede()
-	}()
+	}, routine.Logged(from.log, "the end of what was handed over"))
 	return live, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // linger is how long a host that serves nothing waits for something to serve.
@@ -89,7 +90,7 @@ func Host(ctx context.Context, dir, keyFile string, env port.Env, begin map[stri
 		Handler: h.known(h.routes()), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return asking },
 	}
-	go control.Serve(listen)
+	fault.Go(func() { control.Serve(listen) }, routine.Logged(h.log, "the serving of orders"))
 	h.log.Info("serving", "pid", os.Getpid())
 	h.wait(ctx)
 	giveUp() // changes that are under way, so that what they replace is what stays
@@ -316,12 +317,18 @@ func (h *host) leave(must bool) bool {
 // halt lets everything that is under way finish, all names at once. What is
 // recorded stays, to be brought back.
 func (h *host) halt() {
-	var all sync.WaitGroup
+	var all routine.Set
 	for _, s := range h.services {
-		all.Go(func() {
-			if s.takeTurn(context.Background()) == nil {
-				u, pub := s.current()
-				s.halt(u, pub)
+		all.Start(func() {
+			err := fault.Guard(func() error {
+				if s.takeTurn(context.Background()) == nil {
+					u, pub := s.current()
+					s.halt(u, pub)
+				}
+				return nil
+			})
+			if err != nil {
+				routine.Logged(s.log, "the end of a service")(err)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // manyFailures in a row make a release that is starting one that is failing.
@@ -51,11 +52,20 @@ func (s *service) newInstance(o order, env []string) *instance {
 	}
 }
 
-// keep serves until ctx is done, then lets what is under way finish. first is the
+// kept begins keep.
+func (u *instance) kept(ctx context.Context, first *process) {
+	fault.Go(func() {
+		defer close(u.done)
+		u.keep(ctx, first)
+	}, func(err error) {
+		routine.Logged(u.log, "the keeping of a release")(err)
+		u.fail(err.Error())
+	})
+}
+
+// keep serves until ctx is done, then lets what is under way finish. p is the
 // process that already answers, nil where there is none yet.
-func (u *instance) keep(ctx context.Context, first *process) {
-	defer close(u.done)
-	p := first
+func (u *instance) keep(ctx context.Context, p *process) {
 	for ctx.Err() == nil {
 		var asked *again
 		if p != nil {
@@ -88,7 +98,8 @@ func (u *instance) begin(ctx context.Context) (*process, error) {
 	u.mu.Lock()
 	env := u.env
 	u.mu.Unlock()
-	p, err := u.launcher.launch(ctx, u.order, env)
+	var p *process
+	err := fault.Guard(func() (err error) { p, err = u.launcher.launch(ctx, u.order, env); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			u.fail(err.Error())

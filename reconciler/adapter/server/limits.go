@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // Limits of a public port; a zero field has its default.
@@ -113,10 +115,10 @@ func (c *capped) Accept() (net.Conn, error) {
 		}
 		select {
 		case c.farewell <- struct{}{}:
-			go func() {
+			fault.Go(func() {
 				defer func() { <-c.farewell }()
 				turnAway(conn)
-			}()
+			}, func(error) { conn.Close() })
 		default:
 			conn.Close()
 		}

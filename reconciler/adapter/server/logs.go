@@ -131,7 +131,7 @@ func (s *service) logAnyhow(o order) {
 // closeLog ends a log beside what goes on; endLogs waits for it.
 func (s *service) closeLog(l *predictionlog.Log) {
 	if l != nil {
-		s.writing.Go(l.Close)
+		s.writing.Start(l.Close)
 	}
 }
 

@@ -66,11 +66,11 @@ func (l launcher) begin(o order, env []string, log io.Writer) (port.Started, err
 		}
 		return nil, fault.WithHint(fault.New(kind, "start %s: %w", o.Name, err), "%s", wayOr(err, "correct spec.target.local.run"))
 	}
-	go func() {
+	fault.Go(func() {
 		defer close(p.read)
 		defer out.Close()
 		io.Copy(log, out)
-	}()
+	}, func(err error) { fmt.Fprintln(log, "vishwa: copy what the release says:", err) })
 	return p, nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 )
@@ -67,7 +68,7 @@ func newBackend(addr string, key, model digest.Digest, dial egress.Dial) *backen
 // drain waits for the requests under way, no longer than bound.
 func (b *backend) drain(bound time.Duration) {
 	done := make(chan struct{})
-	go func() { b.busy.Wait(); close(done) }()
+	fault.Go(func() { b.busy.Wait(); close(done) }, func(error) {}) // whoever waits has a bound
 	select {
 	case <-done:
 	case <-time.After(bound):

@@ -73,7 +73,7 @@ func (p *public) serve() {
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.owner.Load().proxy.ServeHTTP(w, r) }), ReadHeaderTimeout: headerWithin, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers send is no trouble of ours
 	}
-	go p.server.Serve(p.listen)
+	fault.Go(func() { p.server.Serve(p.listen) }, func(error) { p.listen.Close() })
 }
 
 // close stops accepting, waits up to bound for what is under way, and frees the port.

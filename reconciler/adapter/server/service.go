@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // service holds one name. turn is held by whoever changes it; mu guards the fields.
@@ -35,7 +36,7 @@ type service struct {
 	second  *instance      // the newest baseline that was dropped; whoever has the turn changes it
 	ends    sync.WaitGroup // units that are on their way out
 	logs    *atomic.Pointer[predictionlog.Log]
-	writing sync.WaitGroup // logs that write what they have
+	writing routine.Set // logs that write what they have
 
 	mu      sync.Mutex
 	unit    *instance
@@ -173,7 +174,7 @@ func (s *service) change(ctx context.Context, o order, env []string, from *servi
 		s.leave[old.order.Folder] = true
 		s.mu.Unlock()
 		s.ends.Add(1)
-		go s.bury(old, o.Pace.Drain, before, fresh)
+		fault.Go(func() { s.bury(old, o.Pace.Drain, before, fresh) }, routine.Logged(s.log, "the end of a release"))
 	}
 	return s.logged(u.live(ctx)), nil
 }
@@ -202,7 +203,7 @@ func (s *service) adopt(u *instance, first *process, pub *public) {
 	ctx, stop := context.WithCancel(context.Background()) // ends by finish, not with the request that began it
 	u.stop = stop
 	s.become(u, pub)
-	go u.keep(ctx, first)
+	u.kept(ctx, first)
 }
 
 // bury ends a unit that has lost the traffic, and its port where that changed.

@@ -12,11 +12,11 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -215,13 +215,12 @@ func (t *twin) answered(complete bool, h http.Header, v *visit, rec *record) {
 		return
 	}
 	h = h.Clone()
-	go func() {
+	fault.Go(func() {
 		defer t.m.under.leave(t.who)
-		defer t.survive()
 		rec.settle(t.body)
 		rec.end(h)
 		t.send(rec)
-	}()
+	}, t.survive)
 }
 
 // takes tells whether there is room for one more request of who. Programs of this machine are not told from one another: where nobody is
@@ -237,14 +236,12 @@ func (m *mirror) takes(who string) bool {
 }
 
 // survive keeps a fault of what is done with an answer that nobody gets from those who do get one: it ends nothing, and is said.
-func (t *twin) survive() {
-	if wrong := recover(); wrong != nil {
-		t.m.count(func(p *port.Pairs) {
-			p.Pairs++
-			p.Unread++
-		})
-		t.log.Error("a pair of answers could not be compared: report it", "path", t.out.URL.Path, "error", wrong, "stack", string(debug.Stack()))
-	}
+func (t *twin) survive(err error) {
+	t.m.count(func(p *port.Pairs) {
+		p.Pairs++
+		p.Unread++
+	})
+	t.log.Error("a pair of answers could not be compared: report it", "path", t.out.URL.Path, "error", err, "stack", fault.Stack(err))
 }
 
 // send sends the request again, and compares.

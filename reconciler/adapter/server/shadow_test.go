@@ -382,10 +382,12 @@ func TestAFaultOfAComparisonEndsNothing(t *testing.T) {
 	var said strings.Builder
 	m := s.gate.mirrors()
 	broken := &twin{m: m, log: slog.New(slog.NewTextHandler(&said, nil)), out: httptest.NewRequest(http.MethodPost, "/predict", nil)} // it is sent to nobody
-	func() {
-		defer broken.survive()
-		broken.send(nil)
-	}()
+	over := make(chan struct{})
+	fault.Go(func() { broken.send(nil) }, func(err error) {
+		defer close(over)
+		broken.survive(err)
+	})
+	<-over
 	if p := m.seen(); p.Unread != 1 || !strings.Contains(said.String(), "/predict") {
 		t.Errorf("%+v, %s", p, said.String())
 	}

@@ -94,7 +94,7 @@ func (s *local) beginOnce(ctx context.Context) error {
 		return fault.WithHint(fault.New(fault.Internal, "start serving host: %w", err), "check that %s is the vishwa program and executable", s.cfg.Env.Self)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }() // collects it, where it ends before the caller does
+	fault.Go(func() { ended <- cmd.Wait() }, func(err error) { ended <- err }) // collects it, where it ends before the caller does
 	return s.answering(ctx, ended)
 }
 

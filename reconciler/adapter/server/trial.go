@@ -11,6 +11,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // trial is a release under trial. Who has the service's turn changes it.
@@ -134,14 +135,14 @@ func (s *service) keepBoth(t *trial, canary, baseline *process) {
 	}{{t.canary, canary}, {t.baseline, baseline}} {
 		ctx, stop := context.WithCancel(context.Background()) // ends by finish
 		k.u.stop = stop
-		go k.u.keep(ctx, k.first)
+		k.u.kept(ctx, k.first)
 	}
 	s.mu.Lock()
 	s.tried = t
 	s.mu.Unlock()
 	s.gate.split(t.parts())
 	s.gate.shadow(t.shadow, t.canary)
-	go s.note(t)
+	fault.Go(func() { s.note(t) }, routine.Logged(s.log, "the counting of what is tried"))
 }
 
 // parts are those of the requests that each has: of more than half that go to the canary, its baseline has what is left.
@@ -240,11 +241,11 @@ func (s *service) join(d demand) error {
 	s.log.Info("promoted", "release", t.canary.order.Key.Short())
 	s.ends.Add(1)
 	s.ending.Add(1)
-	go func() {
+	fault.Go(func() {
 		defer s.ending.Add(-1)
 		t.baseline.finish() // its files are those of the release that ends
 		s.bury(u, 0, pub, false)
-	}()
+	}, routine.Logged(s.log, "the end of a release"))
 	return nil
 }
 
@@ -274,7 +275,7 @@ func (s *service) drop() {
 	s.log.Info("ends a trial", "release", t.canary.order.Key.Short())
 	s.ends.Add(1)
 	s.ending.Add(1)
-	go func() {
+	fault.Go(func() {
 		defer s.ends.Done()
 		defer s.ending.Add(-1)
 		t.finish()
@@ -282,7 +283,7 @@ func (s *service) drop() {
 		s.mu.Lock()
 		delete(s.leave, t.canary.order.Folder)
 		s.mu.Unlock()
-	}()
+	}, routine.Logged(s.log, "the end of a trial"))
 }
 
 // stop ends its record: from here on nothing of it is written.

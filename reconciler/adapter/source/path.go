@@ -15,13 +15,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/download"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // inTree is a file or folder of the repository.
@@ -95,13 +94,13 @@ func (s *inTree) below(ctx context.Context) ([]port.SourceFile, error) {
 
 // name takes the size and the digest of each file.
 func (s *inTree) name(ctx context.Context, files []port.SourceFile, folder bool) error {
-	g, inner := errgroup.WithContext(ctx)
+	g, inner := routine.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range files {
 		if inner.Err() != nil {
 			break
 		}
-		g.Go(func() error {
+		g.Start(func() error {
 			p := s.at(files[i].Path, folder)
 			f, err := s.o.Tree.Open(p)
 			if err != nil {

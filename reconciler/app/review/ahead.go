@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -18,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // ahead makes what can be made before the merge, and plans again. What the tracked
@@ -160,9 +160,9 @@ func (v *pullRequest) run(ctx context.Context, h *Session, p *pass.Proposal) ([]
 	}
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var glances sync.WaitGroup
+	var glances routine.Set
 	done := make(chan struct{})
-	glances.Go(func() { v.poll(running, done, stop, seen) })
+	glances.Start(func() { v.poll(running, done, stop, seen) })
 	outcomes := h.Make(running, p)
 	close(done)
 	glances.Wait()

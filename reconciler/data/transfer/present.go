@@ -11,11 +11,10 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -105,10 +104,10 @@ func (r *Remote) listed(ctx context.Context, oids []dvc.OID) (map[dvc.OID]int64,
 	}
 	there := make(map[dvc.OID]int64, len(oids))
 	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	g.SetLimit(r.jobs())
 	for prefix, want := range wanted {
-		g.Go(func() error {
+		g.Start(func() error {
 			for o, err := range r.Bucket.List(ctx, r.fan(prefix)) {
 				if err != nil {
 					return err

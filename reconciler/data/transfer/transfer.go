@@ -11,12 +11,11 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Remote is a DVC remote: objects by their names in a bucket.
@@ -66,10 +65,10 @@ func (r *Remote) jobs() int {
 
 // each does f for every oid, some side by side, and ends at the first error.
 func (r *Remote) each(ctx context.Context, oids []dvc.OID, f func(ctx context.Context, oid dvc.OID) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	next := atomic.Int64{}
 	for range min(r.jobs(), len(oids)) {
-		g.Go(func() error {
+		g.Start(func() error {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(oids) {

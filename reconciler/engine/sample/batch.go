@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 )
 
@@ -87,7 +88,8 @@ func (f *filling) begin() error {
 	}
 	f.batch, f.taken = f.taken, f.batch
 	f.done = make(chan error, 1)
-	go func() { f.done <- f.hand(&f.taken) }()
+	done := f.done
+	fault.Go(func() { done <- f.hand(&f.taken) }, func(err error) { done <- err })
 	return nil
 }
 

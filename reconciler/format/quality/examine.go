@@ -12,11 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -186,9 +185,9 @@ func (e *examination) scan(ctx context.Context, r table.Reader, again bool) erro
 // side reads the parts of a file side by side.
 func (e *examination) side(ctx context.Context, readers []table.Reader) error {
 	checks, profiles := make([]*table.Checker, len(readers)), make([]*table.Profiler, len(readers))
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	for i, r := range readers {
-		g.Go(func() (err error) {
+		g.Start(func() (err error) {
 			if checks[i], err = table.NewChecker(e.spec, e.now); err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // chunk is large enough that hand-over costs nothing beside hashing, and small
@@ -39,14 +40,14 @@ func Copy(ctx context.Context, dst io.Writer, src io.Reader) (digest.Digest, int
 
 	h := sha256.New()
 	full, done := make(chan *[]byte, depth), make(chan struct{})
-	go func() {
+	fault.Go(func() {
 		defer close(done)
 		for b := range full {
 			h.Write(*b)
 			*b = (*b)[:cap(*b)]
 			chunks.Put(b)
 		}
-	}()
+	}, func(error) {}) // the sum is not that of what was copied
 	var size int64
 	for {
 		*b = (*b)[:n]

@@ -13,11 +13,10 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // PutFile keeps the regular file at path. A symbolic link or a special file is
@@ -94,11 +93,11 @@ const (
 // Spread does something for each file of m: for those up to a MiB some at a time, as each waits for the disk, or for a store that is far
 // away, longer than it is read; for larger ones one after another, as several would take several times the memory.
 func Spread(ctx context.Context, m digest.Manifest, do func(ctx context.Context, i int) error) error {
-	g, some := errgroup.WithContext(ctx)
+	g, some := routine.WithContext(ctx)
 	g.SetLimit(sideBySide)
 	for i, f := range m {
 		if f.Size <= smallFile && some.Err() == nil {
-			g.Go(func() error { return do(some, i) })
+			g.Start(func() error { return do(some, i) })
 		}
 	}
 	if err := g.Wait(); err != nil {

@@ -12,11 +12,10 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Below is what lies below a prefix, next to the files of an artifact that belong there.
@@ -120,13 +119,13 @@ func Send(ctx context.Context, to port.Bucket, prefix string, files []digest.Fil
 		defer mu.Unlock()
 		return failed || ctx.Err() != nil
 	}
-	var g errgroup.Group // without a context of its own: what is under way when another fails still arrives
+	var g routine.Group // without a context of its own: what is under way when another fails still arrives
 	g.SetLimit(sideBySide)
 	for _, f := range files {
 		if over() {
 			break
 		}
-		g.Go(func() error {
+		g.Start(func() error {
 			o, err := send(ctx, to, prefix+f.Path, f, content)
 			mu.Lock()
 			defer mu.Unlock()

@@ -13,10 +13,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Walk is digest.Walk over the folder dir, with files hashed side by side, and
@@ -42,20 +43,16 @@ func Walk(ctx context.Context, dir string) (digest.Manifest, error) {
 	slices.SortFunc(paths, strings.Compare)
 
 	m, faults := make(digest.Manifest, len(paths)), make([]error, len(paths))
-	next := make(chan int)
-	var wg sync.WaitGroup
+	var next atomic.Int64
+	var all routine.Set
 	for range min(runtime.GOMAXPROCS(0), len(paths)) {
-		wg.Go(func() {
-			for i := range next {
+		all.Start(func() {
+			for i := next.Add(1) - 1; i < int64(len(paths)); i = next.Add(1) - 1 {
 				m[i], faults[i] = hashed(ctx, root, paths[i])
 			}
 		})
 	}
-	for i := range paths {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
+	all.Wait()
 	for _, err := range faults {
 		if err != nil {
 			return nil, fmt.Errorf("read folder %s: %w", name, err)

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -164,7 +164,7 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 	each := partSize(u.size)
 	parts := make([]minio.CompletePart, (u.size+each-1)/each)
 	whole := sha256.New()
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	for i := range parts {
 		if within.Err() != nil {
@@ -178,7 +178,7 @@ func (b *s3) upload(ctx context.Context, u upload) (o port.Object, err error) {
 				break
 			}
 		}
-		g.Go(func() error {
+		g.Start(func() error {
 			defer func() { p.kept.giveBack() }()
 			sent, err := b.sendPart(within, u, &p)
 			parts[p.number-1] = minio.CompletePart{PartNumber: p.number, ETag: sent.ETag}

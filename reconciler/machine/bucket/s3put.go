@@ -102,7 +102,7 @@ func (b *s3) Delete(ctx context.Context, keys ...string) error {
 	ctx, cancel := context.WithCancel(asking(ctx))
 	defer cancel()
 	send := make(chan minio.ObjectInfo)
-	go func() {
+	fault.Go(func() {
 		defer close(send)
 		for _, k := range keys {
 			select {
@@ -111,7 +111,7 @@ func (b *s3) Delete(ctx context.Context, keys ...string) error {
 				return
 			}
 		}
-	}()
+	}, func(error) { cancel() })
 	for _, k := range keys {
 		if err := checkKey(k); err != nil {
 			return err

@@ -30,7 +30,7 @@ func Streamed(ctx context.Context, shelf port.Bucket, prefix string, most int64)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	pr, pw := io.Pipe()
-	go func() { pw.CloseWithError(s.write(ctx, pw, s.ahead(ctx))) }()
+	fault.Go(func() { pw.CloseWithError(s.write(ctx, pw, s.ahead(ctx))) }, func(err error) { pw.CloseWithError(err) })
 	return closing{pr, stop}, nil
 }
 
@@ -84,7 +84,7 @@ type read struct {
 // ahead reads pieces in their order, several at once.
 func (s *streamed) ahead(ctx context.Context) <-chan chan read {
 	out := make(chan chan read, sideLog)
-	go func() {
+	fault.Go(func() {
 		defer close(out)
 		for _, p := range s.pieces {
 			one := make(chan read, 1)
@@ -93,12 +93,12 @@ func (s *streamed) ahead(ctx context.Context) <-chan chan read {
 			case <-ctx.Done():
 				return
 			}
-			go func() {
+			fault.Go(func() {
 				raw, err := s.piece(ctx, p)
 				one <- read{raw, err}
-			}()
+			}, func(err error) { one <- read{err: err} })
 		}
-	}()
+	}, func(error) {}) // that it is not whole is seen by who writes it
 	return out
 }
 

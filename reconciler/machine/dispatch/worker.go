@@ -32,6 +32,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Worker is what a worker works with.
@@ -121,7 +122,7 @@ func (w Worker) work(ctx context.Context) error {
 	store.doc, store.loan = doc, Renewal{Read: doc.Read, Write: doc.Write, Until: doc.Until, Next: doc.Next}
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go store.renewing(renewing)
+	fault.Go(func() { store.renewing(renewing) }, routine.Logged(w.Log, "the renewal of what is lent"))
 	return w.carry(ctx, store)
 }
 
@@ -176,7 +177,7 @@ func (w Worker) carry(ctx context.Context, store *lent) error {
 	order.Wall.Hidden = append(order.Wall.Hidden, filepath.Dir(port.TicketFile), filepath.Join(w.Dir, "worker"))
 	streaming, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	go func() { defer close(done); stream.follow(streaming) }()
+	fault.Go(func() { defer close(done); stream.follow(streaming) }, routine.Logged(w.Log, "the copying of the log"))
 	envs := sandbox.Environments{Dir: filepath.Join(w.Dir, "envs"), Env: port.Env{Now: w.Now, Log: w.Log, Lookup: w.Lookup}, Seal: sandbox.EnvironmentKey(key, ""), Wall: order.Wall, Named: doc.Guard.dial(), Foreign: true}
 	if d, ok := doc.Packs[work.Host()]; ok {
 		envs.Packed = func(ctx context.Context) (io.ReadCloser, error) { return store.Get(ctx, d) }

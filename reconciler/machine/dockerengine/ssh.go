@@ -153,16 +153,17 @@ func (t *tunnel) attempt(ctx context.Context) *attempt {
 	whole, end := context.WithTimeout(context.WithoutCancel(ctx), knockWithin)
 	a := &attempt{over: make(chan struct{}), end: end}
 	t.try = a
-	go func() {
+	fault.Go(func() {
 		defer end()
-		c, err := t.connect(whole)
+		var c *ssh.Client
+		err := fault.Guard(func() (err error) { c, err = t.connect(whole); return err })
 		if err != nil && whole.Err() != nil {
 			err = fault.WithHint(fault.New(fault.Transient, "%s does not answer over SSH within %s", t.addr, knockWithin), "see that the machine runs and is reached, and try again")
 		}
 		if !t.settle(a, c, err) && c != nil {
 			_ = c.Close()
 		}
-	}()
+	}, func(err error) { t.settle(a, nil, err) })
 	return a
 }
 
@@ -179,7 +180,7 @@ func (t *tunnel) settle(a *attempt, c *ssh.Client, err error) bool {
 		return true
 	}
 	a.ssh, t.ssh, t.open, t.try = c, c, a.waiting, nil
-	go t.keep(c)
+	fault.Go(func() { t.keep(c) }, func(error) { t.down(c, true) })
 	return true
 }
 
@@ -231,10 +232,10 @@ func (t *tunnel) down(c *ssh.Client, broken bool) {
 // process that was stopped keeps its connections, and says nothing.
 func (t *tunnel) keep(c *ssh.Client) {
 	ended, answered := make(chan struct{}), make(chan struct{}, 1)
-	go func() {
+	fault.Go(func() {
+		defer close(ended)
 		_ = c.Wait()
-		close(ended)
-	}()
+	}, func(error) {}) // what waits hears that it ended
 	ask := time.NewTicker(t.each)
 	defer ask.Stop()
 	for missed, asked := 0, false; missed < unanswered; {
@@ -249,11 +250,11 @@ func (t *tunnel) keep(c *ssh.Client) {
 				continue
 			}
 			asked = true
-			go func() {
+			fault.Go(func() {
 				if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err == nil { // no is an answer, too
 					answered <- struct{}{}
 				}
-			}()
+			}, func(error) {}) // unanswered
 		}
 	}
 	t.down(c, true)

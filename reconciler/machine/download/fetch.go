@@ -11,11 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -59,7 +58,7 @@ func (g *Place) Fetch(ctx context.Context, look port.Snapshot, dir string, tell 
 	}
 	defer s.close()
 	r := &run{Place: g, s: s, gate: make(chan struct{}, g.Jobs), told: newTold(look.Files, tell)}
-	var all errgroup.Group
+	var all routine.Group
 	all.SetLimit(g.Jobs)
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -67,8 +66,8 @@ func (g *Place) Fetch(ctx context.Context, look port.Snapshot, dir string, tell 
 		if inner.Err() != nil {
 			break
 		}
-		all.Go(func() error {
-			err := r.one(inner, i, f)
+		all.Start(func() error {
+			err := fault.Guard(func() error { return r.one(inner, i, f) })
 			if err != nil {
 				stop(err) // the first one says why; the others only ended with it
 			}

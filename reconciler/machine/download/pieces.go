@@ -6,10 +6,9 @@ import (
 	"context"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // abreast reads the pieces of a large file side by side.
@@ -18,14 +17,14 @@ func (r *run) abreast(ctx context.Context, p *part, f port.SourceFile) error {
 	for at := p.safe; at < f.Size; at += Piece {
 		spans = append(spans, &span{part: p, at: at, end: min(at+Piece, f.Size), size: f.Size})
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := routine.WithContext(ctx)
 	g.SetLimit(r.Jobs)
 	front := &front{part: p, spans: spans}
 	for _, to := range spans {
 		if ctx.Err() != nil {
 			break
 		}
-		g.Go(func() error {
+		g.Start(func() error {
 			if err := r.stream(ctx, f, to); err != nil {
 				return err
 			}

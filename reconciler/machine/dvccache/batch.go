@@ -17,12 +17,11 @@ import (
 	"strconv"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Batch is not yet named content. Its methods but Keep and Drop may be called side by side.
@@ -207,10 +206,10 @@ func (b *Batch) place() error {
 	for k, tmp := range b.taken {
 		fans[k[0]] = append(fans[k[0]], object{k, tmp})
 	}
-	var g errgroup.Group
+	var g routine.Group
 	g.SetLimit(runtime.NumCPU())
 	for _, fan := range fans {
-		g.Go(func() error {
+		g.Start(func() error {
 			for _, o := range fan {
 				if err := b.c.place(b.name(o.tmp), dvc.OID(hex.EncodeToString(o.md5[:]))); err != nil {
 					return err

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Sum is what content is named.
@@ -51,8 +52,8 @@ func (h *hasher) Write(p []byte) (int, error) {
 		h.sha.Write(p)
 		return len(p), nil
 	}
-	var both sync.WaitGroup
-	both.Go(func() { h.md5.Write(p) })
+	var both routine.Set
+	both.Start(func() { h.md5.Write(p) })
 	h.sha.Write(p)
 	both.Wait()
 	return len(p), nil
@@ -69,7 +70,7 @@ func copyHashed(w io.Writer, r io.Reader) (Sum, error) {
 	first, second := blocks.Get().(*[]byte), blocks.Get().(*[]byte)
 	defer blocks.Put(first)
 	defer blocks.Put(second)
-	var under sync.WaitGroup
+	var under routine.Set
 	defer under.Wait()
 	for now, next := *first, *second; ; now, next = next, now {
 		n, err := io.ReadFull(r, now)
@@ -79,7 +80,7 @@ func copyHashed(w io.Writer, r io.Reader) (Sum, error) {
 			if n < small {
 				_, _ = h.Write(piece)
 			} else {
-				under.Go(func() { _, _ = h.Write(piece) })
+				under.Start(func() { _, _ = h.Write(piece) })
 			}
 			if w != nil {
 				if _, err := w.Write(piece); err != nil {

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/net/netutil"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 )
 
@@ -212,13 +213,13 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done := make(chan struct{})
-	go func() {
+	fault.Go(func() {
 		defer close(done)
 		_, _ = io.Copy(far, buffered)
 		if c, ok := far.(interface{ CloseWrite() error }); ok {
 			_ = c.CloseWrite()
 		}
-	}()
+	}, func(error) { far.Close() })
 	_, _ = io.Copy(near, far)
 	if c, ok := near.(interface{ CloseWrite() error }); ok {
 		_ = c.CloseWrite()

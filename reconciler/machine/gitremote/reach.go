@@ -25,6 +25,7 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"golang.org/x/net/proxy"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
@@ -149,10 +150,10 @@ func During[T any](ctx context.Context, r *Reach, f func(context.Context) (T, er
 		m.Wait()
 	}
 	ended := make(chan outcome, 1)
-	go func() {
+	fault.Go(func() {
 		v, err := f(inner)
 		ended <- outcome{v, err}
-	}()
+	}, func(err error) { ended <- outcome{err: err} })
 	select {
 	case o := <-ended:
 		return o.value, m.Why(o.err)
@@ -169,11 +170,11 @@ func During[T any](ctx context.Context, r *Reach, f func(context.Context) (T, er
 			closed(o.value)
 		}
 	case <-grace.C:
-		go func() {
+		fault.Go(func() {
 			if o := <-ended; o.err == nil {
 				closed(o.value)
 			}
-		}()
+		}, func(error) {}) // nobody waits for what is closed
 	}
 	var none T
 	return none, context.Cause(inner)

@@ -150,7 +150,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, err
 	}
-	go l.work()
+	fault.Go(l.work, func(error) {}) // each of its steps is guarded
 	return l, nil
 }
 
@@ -286,7 +286,11 @@ func (l *Log) work() {
 			due = time.After(l.o.Every)
 		}
 		from.waits.Add(-sizeOf(x))
-		l.addRows(open, x)
+		// What others sent must never end whoever serves: where reading it fails, it is lost and said.
+		if err := fault.Guard(func() error { l.addRows(open, x); return nil }); err != nil {
+			l.counts.lost.Add(1)
+			l.report("a prediction is not logged", fault.WithHint(fault.New(fault.Internal, "its bodies could not be read: %w", err), "report it, with the request and the answer where you may"))
+		}
 	}
 	drain := func(from *lane) {
 		for range len(from.all) {
@@ -334,7 +338,7 @@ func (l *Log) addRows(open parting, x predictions.Exchange) {
 	}
 	l.counts.requests.Add(1)
 	of := kind{x.Time.UTC().Truncate(time.Hour), x.Second}
-	for _, r := range l.rows(x) {
+	for _, r := range l.o.Policy.Rows(x) {
 		part := open[of]
 		if part == nil {
 			if alike := open.alike(of); len(alike) >= openHours {
@@ -349,18 +353,6 @@ func (l *Log) addRows(open parting, x predictions.Exchange) {
 	}
 }
 
-// rows are those of x. What others sent must never end whoever serves: where reading it fails, it is lost and said.
-func (l *Log) rows(x predictions.Exchange) (out []predictions.Row) {
-	defer func() {
-		if wrong := recover(); wrong != nil {
-			out = nil
-			l.counts.lost.Add(1)
-			l.report("a prediction is not logged", fault.WithHint(fault.New(fault.Internal, "its bodies could not be read: %v", wrong), "report it, with the request and the answer where you may"))
-		}
-	}()
-	return l.o.Policy.Rows(x)
-}
-
 // write keeps a part; what cannot be kept is lost, and counted.
 func (l *Log) write(open parting, of kind) error {
 	p := open[of]
@@ -370,7 +362,7 @@ func (l *Log) write(open parting, of kind) error {
 		count, told = &l.counts.second, &l.counts.toldSecond
 	}
 	dropped := count.Load()
-	err := l.parts.keep(p, of.second, dropped-*told)
+	err := fault.Guard(func() error { return l.parts.keep(p, of.second, dropped-*told) })
 	if err != nil {
 		l.counts.lost.Add(int64(p.Rows()))
 		l.report("predictions are not logged", err)

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 const (
@@ -39,7 +39,7 @@ type parts struct {
 	pruned time.Time
 	wake   chan struct{}
 	stop   context.CancelFunc
-	sender sync.WaitGroup
+	sender routine.Set
 }
 
 func openParts(o Options, c *counts) (*parts, error) {
@@ -65,7 +65,7 @@ func openParts(o Options, c *counts) (*parts, error) {
 	if o.Place != nil {
 		var ctx context.Context
 		ctx, p.stop = context.WithCancel(context.Background()) // ends by close, not with whoever opened the log
-		p.sender.Go(func() { p.send(ctx) })
+		p.sender.Start(func() { p.send(ctx) })
 		p.wake <- struct{}{}
 	}
 	return p, nil
@@ -169,7 +169,8 @@ func (p *parts) send(ctx context.Context) {
 			if len(waiting) == 0 || ctx.Err() != nil {
 				break
 			}
-			lost, err := p.upload(ctx, waiting[0])
+			var lost int64
+			err := fault.Guard(func() (err error) { lost, err = p.upload(ctx, waiting[0]); return err })
 			if err != nil {
 				if ctx.Err() != nil {
 					return

@@ -9,6 +9,8 @@ import (
 	"hash"
 	"io"
 	"sync"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 const (
@@ -49,7 +51,7 @@ func newPipe(skip int64) *pipe {
 // fill has write write, and ends.
 func (p *pipe) fill(write func(io.Writer) error) {
 	defer close(p.done)
-	err := write(p)
+	err := fault.Guard(func() error { return write(p) })
 	if err == nil && len(p.buf) > 0 {
 		err = p.hand()
 	}

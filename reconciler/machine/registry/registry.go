@@ -21,7 +21,6 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/errdef"
 	oci "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
@@ -29,6 +28,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	dialling "github.com/vishwaops/vishwa/reconciler/machine/dial"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Options say which repository of which registry, and how it is asked.
@@ -146,10 +146,10 @@ func (b *repository) Stat(ctx context.Context, key string) (port.Object, error) 
 	if err != nil {
 		return port.Object{}, err
 	}
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	for _, l := range o.layers {
-		g.Go(func() error {
+		g.Start(func() error {
 			there, err := b.has(within, key, l)
 			if err == nil && !there {
 				err = fault.WithHint(fault.New(fault.Missing, "%s: a part of it is missing", b.name(key)), "the registry has deleted parts that a manifest names: keep its garbage collection from them, and put the object there again")

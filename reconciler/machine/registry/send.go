@@ -13,20 +13,20 @@ import (
 
 	godigest "github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // send has the registry hold the parts of an object, and what every manifest names. anew sends what it says that it has.
 func (b *repository) send(ctx context.Context, key string, r io.ReaderAt, size int64, anew bool) ([]ocispec.Descriptor, error) {
 	each := partSize(size, b.least)
 	layers := make([]ocispec.Descriptor, (size+each-1)/each)
-	g, within := errgroup.WithContext(ctx)
+	g, within := routine.WithContext(ctx)
 	g.SetLimit(abreast)
 	if !b.empty.Load() || anew {
-		g.Go(func() error {
+		g.Start(func() error {
 			_, err := b.part(within, key, io.NewSectionReader(bytes.NewReader([]byte("{}")), 0, 2), anew)
 			if err == nil {
 				b.empty.Store(true)
@@ -38,7 +38,7 @@ func (b *repository) send(ctx context.Context, key string, r io.ReaderAt, size i
 		if within.Err() != nil {
 			break
 		}
-		g.Go(func() (err error) {
+		g.Start(func() (err error) {
 			off := int64(i) * each
 			layers[i], err = b.part(within, key, io.NewSectionReader(r, off, min(each, size-off)), anew)
 			return err

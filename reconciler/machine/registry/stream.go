@@ -34,7 +34,7 @@ func (a *Artifacts) Stream(ctx context.Context, name string, size int64, write f
 	for try := 1; ; try++ {
 		before := up.sent
 		made := newPipe(up.sent)
-		go made.fill(write)
+		fault.Go(func() { made.fill(write) }, func(error) {}) // what writes is guarded
 		err := up.pass(ctx, made)
 		made.stop()
 		if why := made.failed(); why != nil {

@@ -14,10 +14,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // record is what is written last, and sealed: an environment without it was never
@@ -115,9 +115,9 @@ func summary(dir string, of func(path string, d fs.DirEntry) (string, error)) (s
 	}
 	said := make([]string, len(all))
 	failed := make([]error, runtime.GOMAXPROCS(0)+1)
-	var each sync.WaitGroup
+	var each routine.Set
 	for w := range failed {
-		each.Go(func() {
+		each.Start(func() {
 			for i := w; i < len(all) && failed[w] == nil; i += len(failed) {
 				said[i], failed[w] = of(filepath.Join(dir, all[i].rel), all[i].d)
 			}

@@ -52,8 +52,8 @@ func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 	}
 	cmd.Env = append(cmd.Env, mark+"="+id)
 	cmd.SysProcAttr = attributes()
-	started := make(chan error, 1)
-	go func() {
+	started := make(chan error, 2) // and the fault that ended it
+	fault.Go(func() {
 		// The signal at a parent's death is the death of the thread that began the
 		// child, so that thread must live as long as the child.
 		runtime.LockOSThread()
@@ -63,7 +63,7 @@ func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 		if err == nil {
 			g.wait(cmd)
 		}
-	}()
+	}, func(err error) { started <- err })
 	if err := <-started; err != nil {
 		return nil, err
 	}

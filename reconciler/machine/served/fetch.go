@@ -16,7 +16,6 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // The exit codes of a fetch that did not end well: what may end otherwise the next time, what will not, what does once it is lent anew, and
@@ -244,14 +244,14 @@ func (f Fetcher) bring(ctx context.Context, store ticketStore, lacks digest.Mani
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var all sync.WaitGroup
+	var all routine.Set
 	slots := make(chan struct{}, fetchers)
 	for _, file := range lacks {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
-		all.Go(func() {
+		all.Start(func() {
 			defer func() { <-slots }()
 			at := filepath.Join(f.Dir, filepath.FromSlash(file.Path))
 			err := os.MkdirAll(filepath.Dir(at), 0o755)

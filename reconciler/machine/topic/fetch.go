@@ -36,7 +36,8 @@ type fetching struct {
 func (f *fetching) run(ctx context.Context) {
 	defer close(f.out)
 	for f.next < f.r.Span.To {
-		got, err := f.patiently(ctx)
+		var got fetched
+		err := fault.Guard(func() (err error) { got, err = f.patiently(ctx); return err })
 		if err != nil {
 			got = fetched{err: err}
 		}
@@ -50,7 +51,7 @@ func (f *fetching) run(ctx context.Context) {
 		}
 	}
 	// What was read was of the topic that was meant, if that is still there: ids are never used again.
-	if err := f.lead(ctx); err != nil {
+	if err := fault.Guard(func() error { return f.lead(ctx) }); err != nil {
 		select {
 		case f.out <- fetched{err: err}:
 		case <-ctx.Done():

@@ -49,8 +49,8 @@ func (t *Topic) Read(ctx context.Context, r Reading, each func(Record) error) er
 	}
 	defer inflate.Close()
 	f := &fetching{t: t, r: r, next: r.Span.From, out: make(chan fetched, 1)}
-	go f.run(within)
-	defer func() { // the goroutine is over before its context's owner goes on
+	fault.Go(func() { f.run(within) }, func(error) {}) // what decodes is guarded
+	defer func() {                                     // the goroutine is over before its context's owner goes on
 		done()
 		for range f.out {
 		}

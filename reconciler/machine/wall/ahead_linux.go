@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // AheadVariable tells a process that it will begin one command behind the first rung.
@@ -55,7 +57,7 @@ func beginAhead() {
 	}
 	in.cmd, in.ahead, in.coming, in.groups = outer, true, c, make(chan *groups, 1)
 	// The kernel takes some 10 ms to move a process into a control group.
-	go func() { in.groups <- newGroups(c.Limits, outer.Process.Pid) }()
+	fault.Go(func() { in.groups <- newGroups(c.Limits, outer.Process.Pid) }, func(error) { in.groups <- nil }) // as where there are none
 	early.Store(in)
 }
 

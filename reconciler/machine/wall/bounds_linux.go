@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vishwaops/vishwa/reconciler/fault"
 )
 
 // How often is looked; what takes long is done seldom.
@@ -84,7 +86,9 @@ func (b *bounds) watch(folders []string) {
 
 // every calls look until it says why the command must end, or the command has ended.
 func (b *bounds) every(least time.Duration, look func() string) {
-	b.done.Go(func() {
+	b.done.Add(1)
+	fault.Go(func() {
+		defer b.done.Done()
 		wait := least
 		for {
 			select {
@@ -93,7 +97,11 @@ func (b *bounds) every(least time.Duration, look func() string) {
 			case <-time.After(wait):
 			}
 			began := time.Now()
-			if why := look(); why != "" {
+			why := ""
+			if err := fault.Guard(func() error { why = look(); return nil }); err != nil {
+				why = err.Error() // what is not watched is ended
+			}
+			if why != "" {
 				b.mu.Lock()
 				b.over = why
 				b.mu.Unlock()
@@ -103,7 +111,7 @@ func (b *bounds) every(least time.Duration, look func() string) {
 			}
 			wait = max(least, min(watchAtMost, watchShare*time.Since(began)))
 		}
-	})
+	}, func(error) { b.groups.kill() })
 }
 
 // why tells which limit was gone over, or "".

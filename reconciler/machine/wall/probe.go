@@ -90,7 +90,7 @@ func try(p Policy, level Level) (*Report, error) {
 		err    error
 	}
 	answer := make(chan tried, 1)
-	go func() {
+	fault.Go(func() {
 		runtime.LockOSThread() // the command ends with the thread that began it
 		defer runtime.UnlockOSThread()
 		in, err := Start(cmd, *spec)
@@ -103,7 +103,7 @@ func try(p Policy, level Level) (*Report, error) {
 			err = fault.New(fault.Internal, "the program true did not end well: %s", end)
 		}
 		answer <- tried{&in.Report, err}
-	}()
+	}, func(err error) { answer <- tried{nil, err} })
 	a := <-answer
 	if a.err != nil {
 		return nil, a.err

@@ -226,9 +226,9 @@ func (in *Inside) begin(w work, cmd *exec.Cmd) error {
 			return fault.New(fault.Internal, "isolate command: serve its proxy: %w", err)
 		}
 		in.proxy = w.Spec.Network.Proxy()
-		go in.proxy.Serve(l)
+		fault.Go(func() { in.proxy.Serve(l) }, func(error) { l.Close() })
 	}
-	go in.hear()
+	fault.Go(in.hear, func(error) {}) // what waits sees that nothing is heard any more
 	in.bounds.watch(w.Spec.folders())
 	return nil
 }

@@ -255,11 +255,11 @@ func (w *worker) execute(ctx context.Context) ending {
 		fmt.Fprintln(w.log, "vishwa:", said)
 	}
 	copied := make(chan struct{})
-	go func() {
+	fault.Go(func() {
 		defer close(copied)
+		defer out.Close()
 		_, _ = io.Copy(w.log, out)
-		out.Close()
-	}()
+	}, func(err error) { fmt.Fprintln(w.log, "vishwa: copy what the command says:", err) })
 	timeout := job.Timeout
 	if timeout <= 0 {
 		timeout = time.Hour

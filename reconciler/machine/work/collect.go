@@ -79,7 +79,7 @@ func (w *worker) collect(ctx context.Context) port.Result {
 // packed keeps the environment as one object.
 func (w *worker) packed(ctx context.Context) port.Result {
 	read, write := io.Pipe()
-	go func() { write.CloseWithError(sandbox.Pack(ctx, w.python, write)) }()
+	fault.Go(func() { write.CloseWithError(sandbox.Pack(ctx, w.python, write)) }, func(err error) { write.CloseWithError(err) })
 	defer read.Close()
 	d, n, err := w.Store.Put(ctx, read)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass/repeats"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -41,9 +42,9 @@ func Run(ctx context.Context, p plan.Plan, kit Config) []Outcome {
 	}
 	out := make([]Outcome, len(work))
 	slots := make(chan struct{}, max(1, kit.Parallel))
-	var all sync.WaitGroup
+	var all routine.Set
 	for i, s := range work {
-		all.Go(func() {
+		all.Start(func() {
 			defer close(a.ended[s.Ref])
 			out[i] = a.guarded(s, func() Outcome {
 				if why := a.await(s); why != "" && s.Held == "" {

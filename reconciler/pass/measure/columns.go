@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -14,15 +13,16 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/sample"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 // AtOnce does something for each number below n, on all processors.
 func AtOnce(n int, do func(i int)) {
 	var next atomic.Int64
-	var all sync.WaitGroup
+	var all routine.Set
 	for range min(n, runtime.GOMAXPROCS(0)) {
-		all.Go(func() {
+		all.Start(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				do(int(i))
 			}

@@ -187,7 +187,7 @@ func (l *limited) place(ctx context.Context) error {
 		return nil
 	}
 	for key, state := range states {
-		go func() {
+		fault.Go(func() {
 			defer stop()
 			run, err := l.Runner.Wait(heard, key, state, math.MaxInt64)
 			l.settle(key, run, err)
@@ -197,7 +197,7 @@ func (l *limited) place(ctx context.Context) error {
 				case <-heard.Done():
 				}
 			}
-		}()
+		}, func(error) {}) // who waits looks again
 	}
 	select {
 	case <-changed:

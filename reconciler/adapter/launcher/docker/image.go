@@ -33,7 +33,7 @@ func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]stri
 		if _, err := d.api.ImageInspect(ctx, image); err == nil { // another call fetched it since this one looked
 			return nil, nil
 		}
-		err := dockerengine.Pull(ctx, d.api, d.o.Env, image)
+		err := fault.Guard(func() error { return dockerengine.Pull(ctx, d.api, d.o.Env, image) })
 		if fault.Of(err) == fault.Cancelled && err != nil { // by no caller: by the bound above
 			err = fault.WithHint(fault.New(fault.Transient, "fetch image %s: it took more than %s", image, pullTime), "pull it once by hand (docker pull), or use a smaller image")
 		}

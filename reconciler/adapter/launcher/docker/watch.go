@@ -117,7 +117,8 @@ func (w *watch) enter(ctx context.Context, id string, ch chan struct{}, now func
 	if w.stream == nil {
 		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 		w.stream = &stream{stop: stop, stands: make(chan struct{})}
-		go w.follow(ctx, w.stream, now)
+		on := w.stream
+		fault.Go(func() { w.follow(ctx, on, now) }, func(error) {}) // what reads the events is guarded
 	}
 	return w.stream
 }
@@ -125,13 +126,15 @@ func (w *watch) enter(ctx context.Context, id string, ch chan struct{}, now func
 // follow streams until the stream ends, and wakes everybody then: they begin another.
 func (w *watch) follow(ctx context.Context, on *stream, now func() time.Time) {
 	defer on.stop()
-	err := w.events(ctx, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		on.begun = now()
-		w.news++
-		close(on.stands)
-	}, w.wake)
+	err := fault.Guard(func() error {
+		return w.events(ctx, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			on.begun = now()
+			w.news++
+			close(on.stands)
+		}, w.wake)
+	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.news++

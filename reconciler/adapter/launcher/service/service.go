@@ -255,7 +255,7 @@ func (l *launcher) named(ctx context.Context, name string) (record, bool, error)
 	if x == nil {
 		x = &round{names: map[string]bool{}, done: make(chan struct{})}
 		l.round = x
-		go l.ask(context.WithoutCancel(ctx), x)
+		fault.Go(func() { l.ask(context.WithoutCancel(ctx), x) }, func(error) {}) // what reads the answer is guarded
 	}
 	x.names[name] = true
 	l.mu.Unlock()
@@ -283,12 +283,12 @@ func (l *launcher) ask(ctx context.Context, x *round) {
 	l.last = time.Now()
 	ctx, stop := context.WithTimeout(ctx, askedMost)
 	defer stop()
-	x.found, x.err = l.find(ctx, names)
+	x.err = fault.Guard(func() (err error) { x.found, err = l.find(ctx, names); return err })
 	if x.err != nil && fault.Of(x.err) == fault.Cancelled { // nobody gave up but this clock
 		x.err = fault.WithHint(fault.New(fault.Transient, "%s did not answer within %s", l.who, askedMost), "try again; its log says more")
 	}
+	defer close(x.done)
 	l.sweep(ctx, x.found)
-	close(x.done)
 }
 
 // sweep ends what has outlived its deadline, whoever began it and whether or not somebody asks

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -134,8 +135,8 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 	}
 	waits, end := context.WithCancel(context.WithoutCancel(ctx))
 	c.end = end
-	go c.await(waits)
-	go c.follow(waits, start.Out)
+	fault.Go(func() { c.await(waits) }, func(err error) { c.lost(start.Out, err) })
+	fault.Go(func() { c.follow(waits, start.Out) }, func(err error) { c.lost(start.Out, err) })
 	return nil
 }
 
@@ -233,6 +234,11 @@ func (c *serving) published(ctx context.Context) error {
 		return fault.WithHint(fault.New(fault.Transient, "the engine does not publish the port of its container"), "look at the container with docker inspect, and at the engine's log")
 	}
 	return nil // one that has ended by now says how
+}
+
+// lost says in the release's own log why it is not looked at any more: its host begins it again.
+func (c *serving) lost(out io.Writer, err error) {
+	fmt.Fprintln(out, "vishwa: look at the container:", err)
 }
 
 // await waits for the end, through the engine's own absence.

@@ -74,11 +74,11 @@ func (c *serving) bring(ctx context.Context, start port.Start) error {
 	}
 	out, in := io.Pipe()
 	packed := make(chan error, 1)
-	go func() {
-		err := pack(in, dir, files, also)
+	fault.Go(func() {
+		err := fault.Guard(func() error { return pack(in, dir, files, also) })
 		in.CloseWithError(err) // with the reason, or the archive ends
 		packed <- err
-	}()
+	}, func(err error) { packed <- err })
 	_, err := c.api.CopyToContainer(ctx, c.id, client.CopyToContainerOptions{DestinationPath: c.at.brought(), Content: out})
 	out.Close()
 	switch wrong := <-packed; {
