@@ -189,11 +189,8 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 		}
 	}
 	defer l.moving.Unlock()
-	if _, err := l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.ref()+":"+from, "origin", sha+":"+l.ref()); err != nil {
-		if ctx.Err() != nil || fault.Of(err) == fault.Denied || fault.Of(err) == fault.Transient || fault.Of(err) == fault.Missing {
-			return err
-		}
-		return fault.New(fault.Conflict, "move the lease: %w", err)
+	if err := l.Mirror.push(ctx, sha+":"+l.ref(), "--force-with-lease="+l.ref()+":"+from); err != nil {
+		return fmt.Errorf("move the lease: %w", err)
 	}
 	l.mu.Lock()
 	l.at, l.was = sha, next
@@ -259,7 +256,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	if l.Ref == "" {
 		err = l.move(ctx, at, next)
 	} else {
-		_, err = l.Mirror.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--force-with-lease="+l.Ref+":"+at, "origin", ":"+l.Ref)
+		err = l.Mirror.push(ctx, ":"+l.Ref, "--force-with-lease="+l.Ref+":"+at)
 	}
 	if err != nil {
 		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)

@@ -332,14 +332,12 @@ func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
 	if err := gitstore.CheckName("ref", ref); err != nil {
 		return err
 	}
-	_, err := m.git(ctx, "push", "--quiet", "--receive-pack=git-receive-pack", "--porcelain", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
+	err := m.push(ctx, sha+":"+ref, "--force-with-lease="+ref+":"+was)
 	switch {
 	case err == nil:
 		return nil
-	case strings.Contains(err.Error(), "stale info"):
-		return fault.WithHint(fault.New(fault.Conflict, "push %s: it has moved meanwhile", ref), "look again")
-	case fault.Of(err) == fault.Internal: // the remote's own word, such as a rule of the branch
-		return fault.WithHint(fault.New(fault.Denied, "push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
+	case fault.Of(err) == fault.Denied && errors.Is(err, gitremote.ErrRefused):
+		return fault.WithHint(fmt.Errorf("push %s: %w", ref, err), "let Vishwa's account push there, or propose as a pull request")
 	}
 	return fmt.Errorf("push %s: %w", ref, err)
 }

@@ -56,7 +56,7 @@ func (r *Roll) Sign(ctx context.Context) (map[string]string, error) {
 	}
 	mark := r.marks[r.beat%beats]
 	r.beat++
-	if err := r.push(ctx, "+"+mark+":"+RollRefs+r.Name); err != nil {
+	if err := r.mirror.push(ctx, "+"+mark+":"+RollRefs+r.Name); err != nil {
 		r.marks = [beats]string{} // the mirror may have been cloned anew
 		return nil, fmt.Errorf("sign the roll of replicas: %w", err)
 	}
@@ -87,17 +87,10 @@ func (r *Roll) Strike(ctx context.Context, name, mark string) error {
 	if mark != "" {
 		lease = []string{"--force-with-lease=" + ref + ":" + mark}
 	}
-	err := r.push(ctx, ":"+ref, lease...)
-	if fault.Of(err) == fault.Internal && err != nil && ctx.Err() == nil { // refused, or gone already
-		return fault.New(fault.Conflict, "strike a replica off the roll: %w", err)
+	if err := r.mirror.push(ctx, ":"+ref, lease...); err != nil {
+		return fmt.Errorf("strike a replica off the roll: %w", err)
 	}
-	return err
-}
-
-func (r *Roll) push(ctx context.Context, spec string, more ...string) error {
-	args := append([]string{"push", "--quiet", "--receive-pack=git-receive-pack"}, more...)
-	_, err := r.mirror.git(ctx, append(args, "origin", spec)...)
-	return err
+	return nil
 }
 
 // ready opens the mirror and makes the marks, once.

@@ -93,7 +93,7 @@ func TestARefThatIsNoReplicasIsNotOne(t *testing.T) {
 	r := rollOf(t, remote, "aaa")
 	signed(t, r)
 	for _, name := range []string{"UPPER", "a.b", strings.Repeat("x", 41), "deep/er"} {
-		if err := r.push(t.Context(), r.marks[0]+":"+RollRefs+name); err != nil {
+		if err := r.mirror.push(t.Context(), r.marks[0]+":"+RollRefs+name); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.Strike(t.Context(), name, ""); fault.Of(err) != fault.Invalid {
