@@ -16,11 +16,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
-	"github.com/vishwaops/vishwa/reconciler/adapter/tracker"
+	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowread"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -34,7 +35,7 @@ func (a *cli) importVerb() *cobra.Command {
 // importing is what is asked for.
 type importing struct {
 	url, token, script, workspace string
-	want                          tracker.Wanted
+	want                          mlflowread.Wanted
 }
 
 func (a *cli) importMLflow() *cobra.Command {
@@ -85,7 +86,7 @@ func (a *cli) importFrom(ctx context.Context, o importing) error {
 	if err != nil {
 		return err
 	}
-	got, err := tracker.ReadMLflow(ctx, schemas.MLflowTracker{URL: o.url, Token: o.token, Workspace: o.workspace}, o.want, tracker.Options{Env: env})
+	got, err := mlflowread.Read(ctx, mlflowapi.Options{URL: o.url, Token: o.token, Workspace: o.workspace, Env: env}, o.want)
 	if err != nil {
 		return err
 	}

@@ -63,13 +63,9 @@ type Options struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-func (o Options) api(spec schemas.MLflowTracker) mlflowapi.Options {
-	return mlflowapi.Options{URL: spec.URL, Workspace: spec.Workspace, Token: spec.Token, Env: o.Env, Transport: o.Transport, Sleep: o.Sleep}
-}
-
 // MLflow is a tracking server of MLflow 2.9 or newer, by its REST API.
 func MLflow(spec schemas.MLflowTracker, o Options) port.Tracker {
-	m := &mlflow{Client: mlflowapi.New(o.api(spec)), env: o.Env, writer: o.Writer, spec: spec, open: o.Bucket, own: o.Own}
+	m := &mlflow{Client: mlflowapi.New(mlflowapi.Options{URL: spec.URL, Workspace: spec.Workspace, Token: spec.Token, Env: o.Env, Transport: o.Transport, Sleep: o.Sleep}), env: o.Env, writer: o.Writer, spec: spec, open: o.Bucket, own: o.Own}
 	if m.open == nil {
 		m.open = intoS3
 	}

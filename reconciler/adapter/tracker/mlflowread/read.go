@@ -1,7 +1,6 @@
-// What a server of MLflow has: its registered models with their aliases, and its experiments, for declarations
+// Package mlflowread reads what a server of MLflow has: its registered models with their aliases, and its experiments, for declarations
 // to be made of. The server is a stranger: what it lists is bounded, and what it answers must be about what was asked.
-
-package tracker
+package mlflowread
 
 import (
 	"context"
@@ -15,7 +14,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
-	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Wanted is what of a server is read; the zero value is all of it.
@@ -32,11 +30,10 @@ const (
 	mostOf     = 1000
 )
 
-// ReadMLflow reads what a server has, and changes nothing.
-func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o Options) (mlflowformat.Registry, error) {
-	asks := o.api(spec)
-	asks.URLAt, asks.TokenAt = "--url", "--token"
-	r := &reading{Client: mlflowapi.New(asks), runs: map[string]*mlflowformat.Run{}}
+// Read reads what a server has, and changes nothing.
+func Read(ctx context.Context, o mlflowapi.Options, want Wanted) (mlflowformat.Registry, error) {
+	o.URLAt, o.TokenAt = "--url", "--token"
+	r := &reading{Client: mlflowapi.New(o), runs: map[string]*mlflowformat.Run{}}
 	var out mlflowformat.Registry
 	names, err := r.models(ctx, want)
 	if err != nil {
@@ -56,6 +53,18 @@ func ReadMLflow(ctx context.Context, spec schemas.MLflowTracker, want Wanted, o 
 type reading struct {
 	*mlflowapi.Client
 	runs map[string]*mlflowformat.Run
+}
+
+type tag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+func valueOf(tags []tag, key string) string {
+	if i := slices.IndexFunc(tags, func(t tag) bool { return t.Key == key }); i >= 0 {
+		return tags[i].Value
+	}
+	return ""
 }
 
 // listedModel is a registered model as MLflow answers it.
