@@ -82,8 +82,8 @@ type session struct {
 	begins     bool                     // it made the experiment
 	known      map[digest.Digest]string // runs of ours that were signed, by their keys; kept: as the witness has them
 	kept       map[digest.Digest]string
-	models     *placed  // nil: files of models stay where they are
-	stale      []string // versions of the model at hand that others took the place of
+	models     *placed // nil: files of models stay where they are
+	stale      []stale // versions of the model at hand that others took the place of
 	out        port.Recorded
 }
 

@@ -32,20 +32,9 @@ type registeredAnswer struct {
 
 func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[digest.Digest]found) error {
 	name := s.spec.Prefix + m.Name
-	var got registeredAnswer
-	err := s.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got)
-	switch {
-	case err != nil && fault.Of(err) != fault.Missing:
+	got, err := s.registered(ctx, name)
+	if err != nil {
 		return err
-	case err != nil:
-		err = s.write(ctx, "registered-models/create", map[string]any{"name": name, "tags": []tag{{tagLedger, s.p.Ledger}}}, nil)
-		if err != nil {
-			return err
-		}
-		got.Model.Tags = []tag{{tagLedger, s.p.Ledger}}
-	case valueOf(got.Model.Tags, tagLedger) != s.p.Ledger:
-		return fault.WithHint(fault.New(fault.Conflict, "MLflow has a registered model %s that this repository did not make", name),
-			"declare another prefix below spec.trackers.mlflow, or hand it over: set its tag %s to %s", tagLedger, s.p.Ledger)
 	}
 	there, err := s.versions(ctx, name, m)
 	if err != nil {
@@ -64,11 +53,47 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 	if err := s.aliases(ctx, name, m, got, versions); err != nil {
 		return err
 	}
-	for _, number := range s.stale { // once no alias of ours is on it
+	return s.removeStale(ctx, name, got, versions)
+}
+
+// registered is a registered model of ours, made where it is not there.
+func (s *session) registered(ctx context.Context, name string) (got registeredAnswer, err error) {
+	for made := false; ; {
+		err = s.Get(ctx, "registered-models/get", map[string]string{"name": name}, &got)
+		switch {
+		case err == nil && valueOf(got.Model.Tags, tagLedger) == s.p.Ledger:
+			return got, nil
+		case err == nil:
+			return got, fault.WithHint(fault.New(fault.Conflict, "MLflow has a registered model %s that this repository did not make", name),
+				"declare another prefix below spec.trackers.mlflow, or hand it over: set its tag %s to %s", tagLedger, s.p.Ledger)
+		case fault.Of(err) != fault.Missing || made:
+			return got, err
+		}
+		got.Model.Tags = []tag{{tagLedger, s.p.Ledger}}
+		err = s.write(ctx, "registered-models/create", map[string]any{"name": name, "tags": got.Model.Tags}, nil)
+		if made = true; err == nil || fault.Of(err) != fault.Conflict {
+			return got, err // else somebody made it meanwhile
+		}
+	}
+}
+
+// removeStale takes away the versions that others took the place of, once no alias of ours is on them. One of somebody's goes to what took its place, as
+// it would be gone with the version.
+func (s *session) removeStale(ctx context.Context, name string, got registeredAnswer, versions map[digest.Digest]string) error {
+	ours := func(alias string) bool { return valueOf(got.Model.Tags, tagAlias+alias) != "" }
+	for _, v := range s.stale {
 		if !s.p.Heal {
 			break
 		}
-		if err := s.remove(ctx, "model-versions/delete", map[string]string{"name": name, "version": number}); err != nil {
+		for _, a := range got.Model.Aliases {
+			if a.Version != v.number || ours(a.Alias) || versions[v.of] == "" {
+				continue
+			}
+			if err := s.write(ctx, "registered-models/alias", map[string]string{"name": name, "alias": a.Alias, "version": versions[v.of]}, nil); err != nil {
+				return err
+			}
+		}
+		if err := s.remove(ctx, "model-versions/delete", map[string]string{"name": name, "version": v.number}); err != nil {
 			return err
 		}
 	}
@@ -151,24 +176,21 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 	out := registered{}
 	for _, v := range m.Versions {
 		if err == nil && len(all[v.Key]) > 0 {
-			out[v.Key], err = s.counts(ctx, all[v.Key])
+			out[v.Key], err = s.counts(ctx, v.Key, all[v.Key])
 		}
 	}
 	return out, err
 }
 
-// counts is which of the versions of one key does. Where one has its files, those of other models of MLflow are to go: their place was taken and who
-// did that was cut off, or two recorded it at once.
-func (s *session) counts(ctx context.Context, of []versionThere) (one versionThere, err error) {
+// counts is which of the versions of one key does. The others are to go: two recorded it at once, and one that says the same is of no use to anybody;
+// or, where one has its files, their place was taken and who did that was cut off.
+func (s *session) counts(ctx context.Context, key digest.Digest, of []versionThere) (one versionThere, err error) {
 	slices.SortFunc(of, func(a, b versionThere) int {
 		return cmp.Or(cmp.Compare(len(a.number), len(b.number)), strings.Compare(a.number, b.number))
 	})
 	one = of[0]
-	if s.models == nil {
-		return one, nil
-	}
 	for _, v := range of {
-		if !ofModel(v.source) || one.live != nil {
+		if s.models == nil || !ofModel(v.source) || one.live != nil {
 			continue
 		}
 		if v.live, err = s.logged(ctx, strings.TrimPrefix(v.source, modelSource)); err != nil {
@@ -179,11 +201,17 @@ func (s *session) counts(ctx context.Context, of []versionThere) (one versionThe
 		}
 	}
 	for _, v := range of {
-		if one.live != nil && ofModel(v.source) && v.number != one.number {
-			s.stale = append(s.stale, v.number)
+		if v.number != one.number && (v.source == one.source || one.live != nil && ofModel(v.source)) {
+			s.stale = append(s.stale, stale{v.number, key})
 		}
 	}
 	return one, nil
+}
+
+// stale is a version that another one of the same key took the place of.
+type stale struct {
+	number string
+	of     digest.Digest
 }
 
 // version makes a version of a model: of MLflow's model; or, without one, its files stay where Vishwa keeps them, and

@@ -14,12 +14,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -173,12 +175,13 @@ func (s rest) model(t *testing.T, name string) porttest.ShownModel {
 		} `json:"model_versions"`
 	}
 	s.ask(t, "GET", "model-versions/search?filter=name%3D%27"+name+"%27", nil, &all)
-	for n := 1; n <= len(all.Versions); n++ {
-		for _, v := range all.Versions {
-			if v.Version == fmt.Sprint(n) {
-				out.Versions = append(out.Versions, tagged(v.Tags))
-			}
-		}
+	numbered := map[int]map[string]string{}
+	for _, v := range all.Versions {
+		n, _ := strconv.Atoi(v.Version)
+		numbered[n] = tagged(v.Tags)
+	}
+	for _, n := range slices.Sorted(maps.Keys(numbered)) {
+		out.Versions = append(out.Versions, numbered[n])
 	}
 	return out
 }

@@ -214,22 +214,39 @@ func trackerCut(t *testing.T, b TrackerBench) {
 	}
 }
 
+// trackerBoth: two that record the same at once come to one record of each run, each version and each alias, and leave nothing else behind.
 func trackerBoth(t *testing.T, b TrackerBench) {
 	p := trackerProjection(t)
-	p.Models = nil
-	var both sync.WaitGroup
-	for _, by := range []port.Tracker{b.Tracker, b.Others} {
-		both.Go(func() { _, _ = by.Record(t.Context(), p, false) })
-	}
-	both.Wait()
-	for range 3 { // whoever was first, all come to one
+	runs, first := p, p
+	runs.Models = nil
+	first.Models = slices.Clone(p.Models)
+	first.Models[0].Versions, first.Models[0].Serves = p.Models[0].Versions[:1], nil
+	for _, what := range []port.Projection{runs, first, p} { // at all at once, whoever is first with a run is alone with the rest
+		var both sync.WaitGroup
 		for _, by := range []port.Tracker{b.Tracker, b.Others} {
-			if _, err := by.Record(t.Context(), p, false); err != nil {
-				t.Fatal(err)
+			both.Go(func() { _, _ = by.Record(t.Context(), what, false) })
+		}
+		both.Wait()
+		for range 3 { // whoever was first, all come to one
+			for _, by := range []port.Tracker{b.Tracker, b.Others} {
+				if _, err := by.Record(t.Context(), what, false); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
 	b.whole(t, p)
+	if b.Model != nil {
+		if m := b.Model(t, p.Models[0].Name); len(m.Versions) != 2 || len(m.Aliases) != 2 {
+			t.Errorf("model %+v", m)
+		}
+	}
+	before := b.Writes()
+	for _, by := range []port.Tracker{b.Tracker, b.Others} {
+		if r, err := by.Record(t.Context(), p, false); err != nil || r.Writes != 0 || len(r.Drift) != 0 || b.Writes() != before {
+			t.Errorf("it does not settle: %+v, %v", r, err)
+		}
+	}
 }
 
 func trackerAlias(t *testing.T, b TrackerBench) {
