@@ -84,6 +84,7 @@ type session struct {
 	kept       map[digest.Digest]string
 	models     *placed // nil: files of models stay where they are
 	stale      []stale // versions of the model at hand that others took the place of
+	major      *int    // of the server's release; nil: it was not asked
 	out        port.Recorded
 }
 

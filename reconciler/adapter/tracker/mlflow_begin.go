@@ -56,7 +56,7 @@ func (s *session) beginModel(ctx context.Context, name string, v port.TrackerVer
 		body["source_run_id"] = run
 	}
 	if i := slices.IndexFunc(s.p.Runs, func(r port.TrackerRun) bool { return r.Key == v.Run }); i >= 0 && v.Run != "" {
-		params := parameters(s.p.Runs[i], nil)
+		params := parameters(s.p.Runs[i], nil, true) // models are MLflow 3's
 		for size(params) > mostBatchBytes/2 {
 			params = params[:len(params)/2]
 		}

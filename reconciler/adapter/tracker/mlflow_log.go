@@ -6,8 +6,10 @@ package tracker
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
@@ -34,7 +36,11 @@ const (
 
 // fill tells of a run that was created, and of one that was begun before only what is not there.
 func (s *session) fill(ctx context.Context, r port.TrackerRun, more port.TrackerLog, w writing) (err error) {
-	metrics, params := points(r, more.Series), parameters(r, more.Params)
+	colons, err := s.takesColons(ctx, r, more)
+	if err != nil {
+		return err
+	}
+	metrics, params := points(r, more.Series, colons), parameters(r, more.Params, colons)
 	sets, id := datasets(r.Inputs), w.id
 	if w.before {
 		told := false
@@ -74,6 +80,27 @@ func (s *session) fill(ctx context.Context, r port.TrackerRun, more port.Tracker
 	return s.write(ctx, "runs/update", map[string]any{"run_id": id, "status": status, "end_time": r.Finished.UnixMilli(), "run_name": r.Name}, nil)
 }
 
+// takesColons tells whether the server knows colons in names, which it is asked only where there is one.
+func (s *session) takesColons(ctx context.Context, r port.TrackerRun, more port.TrackerLog) (bool, error) {
+	has := slices.ContainsFunc(more.Series, func(c port.TrackerSeries) bool { return strings.Contains(c.Name, ":") })
+	for _, names := range []iter.Seq[string]{maps.Keys(r.Params), maps.Keys(r.Metrics), maps.Keys(more.Params)} {
+		for name := range names {
+			has = has || strings.Contains(name, ":")
+		}
+	}
+	if !has {
+		return true, nil
+	}
+	if s.major == nil {
+		major, err := s.Major(ctx)
+		if err != nil {
+			return false, err
+		}
+		s.major = &major
+	}
+	return *s.major >= 3, nil
+}
+
 // batchOf is the body of a request that logs.
 func batchOf(id string, tags, params []tag, metrics []mlflowformat.Point) ([]byte, error) {
 	body := map[string]any{"run_id": id}
@@ -98,11 +125,11 @@ func size(params []tag) (n int) {
 }
 
 // parameters are those of a run under MLflow's names.
-func parameters(r port.TrackerRun, more map[string]string) []tag {
+func parameters(r port.TrackerRun, more map[string]string, colons bool) []tag {
 	all := map[string]string{}
 	maps.Copy(all, more)
 	maps.Copy(all, r.Params)
-	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)))
+	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)), colons)
 	var out []tag
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, tag{names[name], bounded.Shortened(all[name], mostParamValue)})
@@ -111,7 +138,7 @@ func parameters(r port.TrackerRun, more map[string]string) []tag {
 }
 
 // points are all of a run: a metric that has no course has one point, at its end.
-func points(r port.TrackerRun, courses []port.TrackerSeries) (out []mlflowformat.Point) {
+func points(r port.TrackerRun, courses []port.TrackerSeries, colons bool) (out []mlflowformat.Point) {
 	all, n := map[string]bool{}, len(r.Metrics)
 	for name := range r.Metrics {
 		all[name] = true
@@ -120,7 +147,7 @@ func points(r port.TrackerRun, courses []port.TrackerSeries) (out []mlflowformat
 		all[c.Name] = true
 		n += len(c.Values)
 	}
-	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)))
+	names := mlflowformat.Names(slices.Sorted(maps.Keys(all)), colons)
 	out = make([]mlflowformat.Point, 0, n)
 	add := func(name string, v float64, at, step int64) {
 		out = append(out, mlflowformat.Point{Key: names[name], Value: mlflowformat.Number(v), Time: at, Step: step})

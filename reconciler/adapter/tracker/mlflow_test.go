@@ -31,6 +31,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	mlflowformat "github.com/vishwaops/vishwa/reconciler/format/mlflow"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 	"github.com/vishwaops/vishwa/reconciler/machine/mlflowapi"
 	"github.com/vishwaops/vishwa/reconciler/machine/token"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -228,12 +229,55 @@ func wrote(log string) (n int) {
 }
 
 func TestMLflowKeepsThePromises(t *testing.T) {
-	porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
-		s := mlflowtest.New()
-		srv := httptest.NewServer(s)
-		t.Cleanup(srv.Close)
-		return bench(t, srv.URL, func() int { return wrote(strings.Join(s.Log(), "\n")) })
-	})
+	for release, old := range map[string]bool{"3": false, "2": true} {
+		t.Run(release, func(t *testing.T) {
+			porttest.Tracker(t, func(t *testing.T) porttest.TrackerBench {
+				s := mlflowtest.New()
+				s.Old = old
+				srv := httptest.NewServer(s)
+				t.Cleanup(srv.Close)
+				return bench(t, srv.URL, func() int { return wrote(strings.Join(s.Log(), "\n")) })
+			})
+		})
+	}
+}
+
+// TestAnOlderServerIsToldApart: MLflow 2 has no models with files, which is said before anything of them is sent, and its runs are shown all the same. A
+// server that does not say its release is given names that every one takes.
+func TestAnOlderServerIsToldApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		old    bool
+		hidden bool // something before the server does not let its version through
+		metric string
+	}{
+		"2": {true, false, "val_loss"}, "2, hidden": {true, true, "val_loss"}, "3": {false, false, "val:loss"}, "3, hidden": {false, true, "val_loss"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mlflowtest.New()
+			s.Old = c.old
+			s.Before = func(r *http.Request) int {
+				if c.hidden && r.URL.Path == "/version" {
+					return http.StatusForbidden
+				}
+				return 0
+			}
+			srv := httptest.NewServer(s)
+			defer srv.Close()
+			m := MLflow(schemas.MLflowTracker{URL: srv.URL, Models: &schemas.S3{URL: "s3://b/artifacts"}}, Options{Own: own, Env: env(nil), Sleep: atOnce, Bucket: func(*schemas.S3, port.Env) (port.Bucket, error) {
+				return bucket.Dir(t.TempDir())
+			}})
+			s.Root = "s3://b/artifacts"
+			key := digest.Of([]byte("r"))
+			p := port.Projection{Ledger: "l", Runs: []port.TrackerRun{{Key: key, Name: "r", Metrics: map[string]float64{"val:loss": 1}}}, Models: []port.TrackerModel{{Name: "m"}}}
+			_, err := m.Record(t.Context(), p, false)
+			if c.old && (fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "MLflow 3 or newer")) || !c.old && err != nil {
+				t.Errorf("%v (%s)", err, fault.HintOf(err))
+			}
+			if got := (rest{srv.URL}).show(t, "vishwa", key); len(got) != 1 || got[0].Status != "FINISHED" || len(got[0].Points[c.metric]) != 1 {
+				t.Errorf("shown as %+v", got)
+			}
+		})
+	}
 }
 
 // TestMLflowItself runs the suite on a real server.

@@ -12,12 +12,16 @@ import (
 const MostName = 250
 
 // Names are names that MLflow takes, no two alike: what it does not know in a name is an underscore,
-// and a name that another one comes to as well has a piece of its digest behind it.
-func Names(names []string) map[string]string {
+// and a name that another one comes to as well has a piece of its digest behind it. A colon is known from MLflow 3 on.
+func Names(names []string, colons bool) map[string]string {
+	letters := "_-. /"
+	if colons {
+		letters += ":"
+	}
 	out, taken := map[string]string{}, map[string]bool{}
 	for _, plain := range []bool{true, false} { // names that stay as they are go first
 		for _, name := range names {
-			as := asName(name)
+			as := asName(name, letters)
 			if (as == name) != plain {
 				continue
 			}
@@ -30,10 +34,10 @@ func Names(names []string) map[string]string {
 	return out
 }
 
-// asName is a name in the letters that MLflow knows, which is no path that leads elsewhere.
-func asName(name string) string {
+// asName is a name of Latin letters, digits and these others, which is no path that leads elsewhere.
+func asName(name, letters string) string {
 	as := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-. :/", r) {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(letters, r) {
 			return r
 		}
 		return '_'

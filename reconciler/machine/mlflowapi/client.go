@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,24 +95,51 @@ func (c *Client) Get(ctx context.Context, path string, query map[string]string, 
 
 // Ask has a question answered: body, as JSON or as bytes that are, is sent, and the answer read into out; nil: whatever it is.
 func (c *Client) Ask(ctx context.Context, method, path string, body, out any) error {
-	if err := c.env.MayAsk(c.url); err != nil {
+	doing, _, _ := strings.Cut(path, "?")
+	raw, err := c.send(ctx, method, Prefix+path, doing, body)
+	if err != nil || out == nil {
 		return err
 	}
-	doing, _, _ := strings.Cut(path, "?")
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: what answers is not its REST API", who, doing), "write in %s where that is, without /api", c.urlAt)
+	}
+	return nil
+}
+
+var release = lazyregexp.New(`^\s*([0-9]{1,4})\.[0-9]`)
+
+// Major is the first number of the server's release; 0: it does not say, or something before it does not let that through.
+func (c *Client) Major(ctx context.Context) (int, error) {
+	raw, err := c.send(ctx, http.MethodGet, "/version", "its version", nil)
+	if err != nil && fault.Of(err) != fault.Transient && fault.Of(err) != fault.Cancelled {
+		return 0, nil
+	}
+	said := release.FindSubmatch(raw)
+	if err != nil || said == nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(said[1]))
+}
+
+// send has path answered, whose answer is given back as it is.
+func (c *Client) send(ctx context.Context, method, path, doing string, body any) ([]byte, error) {
+	if err := c.env.MayAsk(c.url); err != nil {
+		return nil, err
+	}
 	var in io.Reader
 	if body != nil {
 		raw, written := body.([]byte)
 		if !written {
 			var err error
 			if raw, err = json.Marshal(body); err != nil {
-				return fault.New(fault.Internal, "ask %s for %s: %w", who, doing, err)
+				return nil, fault.New(fault.Internal, "ask %s for %s: %w", who, doing, err)
 			}
 		}
 		in = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.url+Prefix+path, in)
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, in)
 	if err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", who), "write %s as https://HOST[/PATH]", c.urlAt)
+		return nil, fault.WithHint(fault.New(fault.Invalid, "ask %s: its url cannot be asked", who), "write %s as https://HOST[/PATH]", c.urlAt)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "vishwa")
@@ -122,28 +150,22 @@ func (c *Client) Ask(ctx context.Context, method, path string, body, out any) er
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if err := c.sign(req); err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		err = httpx.Failed(ctx, err)
-		return fault.WithHint(fault.New(fault.Of(err), "ask %s at %s: %w", who, req.URL.Host, err), "%s", cmp.Or(fault.HintOf(err), "try again later"))
+		return nil, fault.WithHint(fault.New(fault.Of(err), "ask %s at %s: %w", who, req.URL.Host, err), "%s", cmp.Or(fault.HintOf(err), "try again later"))
 	}
 	defer httpx.Drain(resp)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
 	if err != nil || len(raw) > mostAnswer {
-		return fault.WithHint(fault.New(fault.Transient, "ask %s for %s: its answer could not be read to its end", who, doing), "try again when it answers")
+		return nil, fault.WithHint(fault.New(fault.Transient, "ask %s for %s: its answer could not be read to its end", who, doing), "try again when it answers")
 	}
 	if resp.StatusCode != http.StatusOK {
-		return c.refused(doing, resp.StatusCode, raw)
+		return nil, c.refused(doing, resp.StatusCode, raw)
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fault.WithHint(fault.New(fault.Invalid, "ask %s for %s: what answers is not its REST API", who, doing), "write in %s where that is, without /api", c.urlAt)
-	}
-	return nil
+	return raw, nil
 }
 
 // sign puts the credential on a request: a bearer token, or user:password. None is none.

@@ -92,13 +92,13 @@ func trackerProjection(t *testing.T) port.Projection {
 		values[i], course.Steps[i], course.Times[i] = 1/float64(i+1), int64(i), at.UnixMilli()+int64(i)
 	}
 	odd := port.TrackerSeries{Name: "odd", Values: []float64{math.NaN(), math.Inf(1), 1}, Steps: []int64{0, 1, 2}, Times: []int64{0, 0, 0}}
-	params := map[string]string{"depth": "3", "naïve=name": "x", "../../etc": strings.Repeat("y", 9000)}
+	params := map[string]string{"depth": "3", "naïve=name": "x", "host:port": "z", "../../etc": strings.Repeat("y", 9000)}
 	for i := range 150 {
 		params[fmt.Sprintf("p%03d", i)] = fmt.Sprint(i)
 	}
 	run := port.TrackerRun{
 		Key: trackerKey(t, "run"), Entry: 7, Name: "training/enrollment:xgboost", Started: at, Finished: at.Add(time.Minute), Params: params,
-		Metrics: map[string]float64{"test.auc": 0.9, "val/loss": 1 / 1500.0, "f1@10%": 0.5, "f1_10_": 0.25},
+		Metrics: map[string]float64{"test.auc": 0.9, "val/loss": 1 / 1500.0, "f1@10%": 0.5, "val:f1": 0.75, "f1_10_": 0.25},
 		Inputs:  map[string]digest.Digest{"train": digest.Of([]byte("rows"))},
 		Tags:    map[string]string{port.TagRevision: strings.Repeat("a", 40), port.TagReason: "data changed", port.TagSource: "src/train.py", port.TagApproved: "asha"},
 		Logged: func(context.Context) (port.TrackerLog, error) {
@@ -156,7 +156,7 @@ func (b TrackerBench) whole(t *testing.T, p port.Projection) {
 	if r.Name != "training/enrollment:xgboost" || r.Status != "FINISHED" || r.Inputs != 1 {
 		t.Errorf("it is shown as %s, %s, with %d inputs", r.Name, r.Status, r.Inputs)
 	}
-	if len(r.Params) != 154 || r.Params["logged"] != "yes" || r.Params["depth"] != "3" || r.Params["p149"] != "149" {
+	if len(r.Params) != 155 || r.Params["logged"] != "yes" || r.Params["depth"] != "3" || r.Params["p149"] != "149" {
 		t.Errorf("%d parameters: %.300v", len(r.Params), r.Params)
 	}
 	if r.Commit != strings.Repeat("a", 40) || r.Tags["vishwa.key"] != string(p.Runs[0].Key) || r.Tags["vishwa.approved_by"] != "asha" {
@@ -170,7 +170,7 @@ func (b TrackerBench) whole(t *testing.T, p port.Projection) {
 	if len(odd) != 3 || !math.IsNaN(odd[0]) || odd[1] < math.MaxFloat64 || odd[2] != 1 {
 		t.Errorf("odd is %v", odd)
 	}
-	if !slices.Equal(r.Points["test.auc"], []float64{0.9}) || len(r.Points) != 5 {
+	if !slices.Equal(r.Points["test.auc"], []float64{0.9}) || len(r.Points) != 6 {
 		t.Errorf("metrics are %v", r.Points["test.auc"])
 	}
 }

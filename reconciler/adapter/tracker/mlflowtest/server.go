@@ -56,6 +56,8 @@ type Server struct {
 	log         []string
 	// Root is where experiments keep artifacts; "" is with the server.
 	Root string
+	// Old has it answer as MLflow 2.9 does.
+	Old bool
 	// Before is asked before a request is answered; a status other than 0 is the answer.
 	Before func(r *http.Request) int
 }
@@ -96,7 +98,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.URL.Path == "/version" {
+		fmt.Fprint(w, map[bool]string{true: "2.9.2", false: "3.17.2"}[s.Old])
+		return
+	}
 	path := strings.TrimPrefix(r.URL.Path, prefix)
+	if s.Old && (strings.HasPrefix(path, "logged-models") || path == "runs/outputs") {
+		http.NotFound(w, r)
+		return
+	}
 	body := map[string]json.RawMessage{}
 	if r.Method != http.MethodGet {
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil && err != io.EOF {
@@ -245,11 +255,11 @@ func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string
 	if i < 0 {
 		return nil, missing()
 	}
-	return s.runs[i].asked(what, body)
+	return s.runs[i].asked(what, body, s.names())
 }
 
 // asked is what of a run that is there is asked, or told.
-func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
+func (r *run) asked(what string, body map[string]json.RawMessage, names *lazyregexp.Regexp) (map[string]any, *refusal) {
 	switch what {
 	case "get":
 		return map[string]any{"run": r.shown()}, nil
@@ -273,7 +283,7 @@ func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]an
 	}
 	switch what {
 	case "log-batch":
-		return r.batch(body)
+		return r.batch(body, names)
 	case "log-inputs":
 		var sets []any
 		_ = json.Unmarshal(body["datasets"], &sets)
@@ -297,10 +307,17 @@ func (r *run) asked(what string, body map[string]json.RawMessage) (map[string]an
 	return ok(), nil
 }
 
-// known is a name as MLflow takes it.
-var known = lazyregexp.New(`^[A-Za-z0-9_\-. :/]{1,250}$`)
+// A name as MLflow takes it, and as it did before its release 3.
+var known, knownOld = lazyregexp.New(`^[A-Za-z0-9_\-. :/]{1,250}$`), lazyregexp.New(`^[A-Za-z0-9_\-. /]{1,250}$`)
 
-func named(name string) bool {
+func (s *Server) names() *lazyregexp.Regexp {
+	if s.Old {
+		return knownOld
+	}
+	return known
+}
+
+func named(known *lazyregexp.Regexp, name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part == "." || part == ".." {
 			return false
@@ -310,7 +327,7 @@ func named(name string) bool {
 }
 
 // batch takes nothing where one of it cannot be.
-func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) {
+func (r *run) batch(body map[string]json.RawMessage, names *lazyregexp.Regexp) (map[string]any, *refusal) {
 	if string(body["params"]) == "null" || string(body["metrics"]) == "null" {
 		return nil, &refusal{http.StatusInternalServerError, "INTERNAL_ERROR"} // so does the real one
 	}
@@ -329,12 +346,12 @@ func (r *run) batch(body map[string]json.RawMessage) (map[string]any, *refusal) 
 		return nil, invalid()
 	}
 	for _, p := range params {
-		if was, twice := r.params[p.Key]; !named(p.Key) || len(p.Value) > 6000 || twice && was != p.Value {
+		if was, twice := r.params[p.Key]; !named(names, p.Key) || len(p.Value) > 6000 || twice && was != p.Value {
 			return nil, invalid()
 		}
 	}
 	for _, p := range points {
-		if !named(p.Key) {
+		if !named(names, p.Key) {
 			return nil, invalid()
 		}
 	}
