@@ -229,17 +229,22 @@ func (s *session) missing(ctx context.Context, id string, params []tag, metrics 
 	return params, slices.DeleteFunc(metrics, func(m mlflowformat.Point) bool { return there[m.Same()] }), len(got.Run.Inputs.Sets) > 0, nil
 }
 
+// dataset is a data set as MLflow has it.
+type dataset struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"`
+	Type   string `json:"source_type"`
+	Source string `json:"source"`
+}
+
+func datasetOf(name string, d digest.Digest) dataset {
+	source, _ := json.Marshal(map[string]string{"digest": string(d)}) // a text never fails
+	return dataset{bounded.Shortened(name, mlflowformat.MostName), bounded.Shortened(d.Hex(), mostDatasetID-4), "vishwa", string(source)}
+}
+
 func datasets(inputs map[string]digest.Digest) (out []any) {
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		d := inputs[name]
-		source, err := json.Marshal(map[string]string{"digest": string(d)})
-		if err != nil {
-			continue
-		}
-		out = append(out, map[string]any{
-			"tags":    []tag{{"mlflow.data.context", "training"}},
-			"dataset": map[string]string{"name": bounded.Shortened(name, mlflowformat.MostName), "digest": bounded.Shortened(d.Hex(), mostDatasetID-4), "source_type": "vishwa", "source": string(source)},
-		})
+		out = append(out, map[string]any{"tags": []tag{{"mlflow.data.context", "training"}}, "dataset": datasetOf(name, inputs[name])})
 	}
 	return out
 }

@@ -313,6 +313,9 @@ func (s *session) logModel(ctx context.Context, name string, v port.TrackerVersi
 		if err := s.output(ctx, run.id, l.id, before); err != nil {
 			return filed{}, err
 		}
+		if err := s.score(ctx, run.id, l.id, v); err != nil {
+			return filed{}, err
+		}
 	}
 	if s.dry {
 		s.out.Writes++

@@ -157,7 +157,8 @@ func trackerKeys(t *testing.T) port.Projection {
 	key := func(what string) digest.Digest { return digest.Of([]byte(t.Name() + what)) }
 	at := time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
 	return port.Projection{Ledger: key("ledger").Hex(), Heal: true,
-		Runs: []port.TrackerRun{{Key: key("run"), Entry: 7, Name: "training/iris", Started: at, Finished: at.Add(time.Minute), Params: map[string]string{"depth": "3"}, Metrics: map[string]float64{"auc": 0.9}}},
+		Runs: []port.TrackerRun{{Key: key("run"), Entry: 7, Name: "training/iris", Started: at, Finished: at.Add(time.Minute), Params: map[string]string{"depth": "3"}, Metrics: map[string]float64{"auc": 0.9, "test.auc": 0.8},
+			Inputs: map[string]digest.Digest{"test": digest.Of([]byte("rows")), "tes": digest.Of(nil)}}},
 		Models: []port.TrackerModel{{Name: "m-" + key("m").Hex()[:8] + ".x",
 			Versions: []port.TrackerVersion{{Key: key("v1"), Entry: 8, Run: key("run")}, {Key: key("v2"), Entry: 12}},
 			Serves:   map[string]digest.Digest{"production": key("v1"), "staging": key("v2")}}}}
@@ -222,6 +223,38 @@ func (b *filesBench) whole(t *testing.T, p port.Projection) {
 	}
 }
 
+// scored insists that the model of the run has what the run came to, once, with the data set that a metric is of; and that the run has nothing twice.
+func (b *filesBench) scored(t *testing.T, p port.Projection) {
+	t.Helper()
+	var got struct {
+		Model struct {
+			Data struct {
+				Metrics []struct {
+					Key    string  `json:"key"`
+					Value  float64 `json:"value"`
+					Set    string  `json:"dataset_name"`
+					Digest string  `json:"dataset_digest"`
+				} `json:"metrics"`
+			} `json:"data"`
+		} `json:"model"`
+	}
+	v := p.Models[0].Versions[0]
+	b.rest.ask(t, "GET", "logged-models/"+strings.TrimPrefix(b.versions(t, p.Models[0].Name)[string(v.Key)].Source, modelSource), nil, &got)
+	var lines []string
+	for _, m := range got.Model.Data.Metrics {
+		lines = append(lines, fmt.Sprint(m.Key, " ", m.Value, " ", m.Set, " ", m.Digest))
+	}
+	slices.Sort(lines)
+	if want := []string{"auc 0.9  ", "test.auc 0.8 test " + digest.Of([]byte("rows")).Hex()[:32]}; !slices.Equal(lines, want) {
+		t.Errorf("the model has %q, and not %q", lines, want)
+	}
+	for _, r := range b.rest.show(t, b.spec.Experiment, p.Runs[0].Key) {
+		if !slices.Equal(r.Points["auc"], []float64{0.9}) || !slices.Equal(r.Points["test.auc"], []float64{0.8}) {
+			t.Errorf("the run has %v", r.Points)
+		}
+	}
+}
+
 func (b *filesBench) record(t *testing.T, p port.Projection) port.Recorded {
 	t.Helper()
 	r, err := b.tracker("one", nil).Record(t.Context(), p, false)
@@ -255,6 +288,7 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 		if v := b.versions(t, p.Models[0].Name)[string(p.Models[0].Versions[0].Key)]; len(got.Run.Outputs.Models) != 1 || v.Run != run {
 			t.Errorf("the run has %v, the version is of run %q", got.Run.Outputs.Models, v.Run)
 		}
+		b.scored(t, p)
 		before := b.writes()
 		if r := b.record(t, p); r.Writes != 0 || b.writes() != before || b.in.sent() != 4 || len(r.Drift) != 0 {
 			t.Errorf("the second time: %+v, the server has %d more, %d files were sent", r, b.writes()-before, b.in.sent())
@@ -277,6 +311,7 @@ var filesLaws = map[string]func(*testing.T, *filesBench){
 			t.Fatalf("it was cut off %d times: %v", cuts, last)
 		}
 		b.whole(t, p)
+		b.scored(t, p)
 		if b.in.sent() != 4 {
 			t.Errorf("%d files were sent", b.in.sent())
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
@@ -16,6 +17,7 @@ type logged struct {
 	id, experiment, run, name, status string
 	tags, params                      map[string]string
 	deleted                           bool
+	metrics                           []point
 }
 
 func (s *Server) root(experiment string) string {
@@ -33,7 +35,18 @@ func (s *Server) loggedModel(id string) *logged {
 
 func (s *Server) shownModel(m *logged) map[string]any {
 	return map[string]any{"info": map[string]any{"model_id": m.id, "name": m.name, "status": m.status, "experiment_id": m.experiment, "source_run_id": m.run,
-		"artifact_uri": s.root(m.experiment) + "/models/" + m.id + "/artifacts", "tags": listed(m.tags)}, "data": map[string]any{"params": listed(m.params)}}
+		"artifact_uri": s.root(m.experiment) + "/models/" + m.id + "/artifacts", "tags": listed(m.tags)}, "data": map[string]any{"params": listed(m.params), "metrics": m.metrics}}
+}
+
+// score keeps the metrics of a batch that are of models too.
+func (s *Server) score(body map[string]json.RawMessage) {
+	var points []point
+	_ = json.Unmarshal(body["metrics"], &points)
+	for _, p := range points {
+		if m := s.loggedModel(p.Model); m != nil && !slices.Contains(m.metrics, p) {
+			m.metrics = append(m.metrics, p)
+		}
+	}
 }
 
 var notInLogged = lazyregexp.New(`[/:.%"']`)
@@ -41,7 +54,7 @@ var notInLogged = lazyregexp.New(`[/:.%"']`)
 func (s *Server) ofLogged(what string, body map[string]json.RawMessage) (map[string]any, *refusal) {
 	switch what {
 	case "POST":
-		m := &logged{fmt.Sprintf("m-%032x", len(s.logged)+1), text(body, "experiment_id"), text(body, "source_run_id"), text(body, "name"), "LOGGED_MODEL_PENDING", tagsOf(body), map[string]string{}, false}
+		m := &logged{fmt.Sprintf("m-%032x", len(s.logged)+1), text(body, "experiment_id"), text(body, "source_run_id"), text(body, "name"), "LOGGED_MODEL_PENDING", tagsOf(body), map[string]string{}, false, nil}
 		if s.experiments[m.experiment] == nil || m.name == "" || notInLogged.MatchString(m.name) {
 			return nil, invalid()
 		}

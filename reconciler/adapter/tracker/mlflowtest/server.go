@@ -25,6 +25,9 @@ type point struct {
 	Value any    `json:"value"`
 	Time  int64  `json:"timestamp"`
 	Step  int64  `json:"step"`
+	Model string `json:"model_id,omitempty"` // of which it is a metric too
+	Set   string `json:"dataset_name,omitempty"`
+	Of    string `json:"dataset_digest,omitempty"`
 }
 
 type run struct {
@@ -255,7 +258,11 @@ func (s *Server) ofRun(what string, body map[string]json.RawMessage) (map[string
 	if i < 0 {
 		return nil, missing()
 	}
-	return s.runs[i].asked(what, body, s.names())
+	answer, no := s.runs[i].asked(what, body, s.names())
+	if no == nil && what == "log-batch" {
+		s.score(body)
+	}
+	return answer, no
 }
 
 // asked is what of a run that is there is asked, or told.
@@ -359,7 +366,12 @@ func (r *run) batch(body map[string]json.RawMessage, names *lazyregexp.Regexp) (
 	for _, p := range params {
 		r.params[p.Key] = p.Value
 	}
-	r.points = append(r.points, points...)
+	for _, p := range points {
+		p.Model, p.Set, p.Of = "", "", ""
+		if !slices.Contains(r.points, p) { // MLflow keeps each once
+			r.points = append(r.points, p)
+		}
+	}
 	return ok(), nil
 }
 
