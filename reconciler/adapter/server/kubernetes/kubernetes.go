@@ -251,7 +251,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 		}
 		return port.Live{}, err
 	}
-	if err := s.takeOver(ctx, w, rec.Tried != nil); err != nil {
+	if err := s.takeOver(ctx, w, rec); err != nil {
 		return port.Live{}, err
 	}
 	rec.outlives(rec.Tried)
@@ -259,8 +259,10 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 	return s.succeed(ctx, w, rec)
 }
 
-// takeOver gives w, which is ready, the requests; they may have been divided until now.
-func (s *server) takeOver(ctx context.Context, w *work, divided bool) error {
+// takeOver gives w, which is ready, the requests. Whatever leads to its Service comes when that has pods: a Gateway answers 500 for a route
+// to nothing, and goes on to for some seconds after there is something.
+func (s *server) takeOver(ctx context.Context, w *work, was record) error {
+	w.moves = was.Tried != nil || was.Served != nil && was.Served.Unit != w.Unit
 	if w.short {
 		made, err := w.hand().Put(ctx, w.unit)
 		if err == nil && w.shape().routed == nil { // else it is waited for next
@@ -270,10 +272,10 @@ func (s *server) takeOver(ctx context.Context, w *work, divided bool) error {
 			return err
 		}
 	}
-	for _, o := range w.fronts { // the Service is the last of them
-		made, err := w.hand().Put(ctx, o)
-		if err == nil && divided && o.Resource == kube.HTTPRoutes { // what it sent to until now goes next
-			err = s.accepted(ctx, w.kube, made)
+	for _, o := range w.fronts {
+		_, err := w.hand().Put(ctx, o)
+		if err == nil && o.Resource == kube.Services {
+			err = s.reached(ctx, w)
 		}
 		if err != nil {
 			return err
@@ -292,7 +294,7 @@ func (s *server) succeed(ctx context.Context, w *work, rec record) (port.Live, e
 	if err := s.writeRecord(w.name, record{Places: was, Served: rec.Served, Forget: rec.Forget}); err != nil {
 		return port.Live{}, err
 	}
-	if err := s.reached(ctx, w); err != nil {
+	if err := s.reached(ctx, w); err != nil { // of what another sends to, too
 		return port.Live{}, err
 	}
 	if err := s.route(ctx, w); err != nil {

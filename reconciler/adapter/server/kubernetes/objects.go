@@ -123,6 +123,11 @@ func (w *work) make(r port.Release) {
 			"selector":     map[string]any{"matchLabels": map[string]string{owned.LabelOwner: w.server.owner, owned.LabelName: r.Name}},
 		}}.object())
 	}
+	// Before the ways in, which find nothing to send to without it.
+	w.fronts = append(w.fronts, parts{kube.Services, r.Name, of, notes, map[string]any{
+		"type": "ClusterIP", "selector": map[string]string{owned.LabelOwner: w.server.owner, labelUnit: w.Unit},
+		"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": containerPort(t), "protocol": "TCP"}},
+	}}.object())
 	w.URL = fmt.Sprintf("http://%s.%s.svc", r.Name, w.Place.At.Namespace)
 	if in := t.Ingress; in != nil {
 		w.URL = url(in.TLSSecret != "", in.Host, in.Path)
@@ -132,10 +137,6 @@ func (w *work) make(r port.Release) {
 		w.URL = url(false, in.Host, in.Path)
 		w.fronts = append(w.fronts, parts{kube.HTTPRoutes, r.Name, of, nil, route(r.Name, *in, w.Place.At.Namespace)}.object())
 	}
-	w.fronts = append(w.fronts, parts{kube.Services, r.Name, of, notes, map[string]any{
-		"type": "ClusterIP", "selector": map[string]string{owned.LabelOwner: w.server.owner, labelUnit: w.Unit},
-		"ports": []any{map[string]any{"name": "http", "port": 80, "targetPort": containerPort(t), "protocol": "TCP"}},
-	}}.object())
 	w.Objects = w.all()
 }
 

@@ -139,52 +139,12 @@ func TestKubernetesRoutesAreCarriedByTraefik(t *testing.T) {
 	t.Run("Splits", func(t *testing.T) {
 		porttest.Splitter(t, func(t *testing.T) porttest.Splitting { return onGateway(t).splitting() })
 	})
-	t.Run("NoRequestIsLost", func(t *testing.T) { losesNoRequest(t, onGateway(t)) })
+	t.Run("NoRequestIsLost", func(t *testing.T) {
+		s := onGateway(t)
+		losesNoRequest(t, s.stage, s.request, (drain+3)*time.Second)
+	})
 	t.Run("ARouteThatNobodyTakesIsSaidSo", func(t *testing.T) { saysWhoTakesNoRoute(t, onGateway(t)) })
 }
-
-// losesNoRequest: from one release to the next by weights, back again, at once, and past a release that does not come up.
-func losesNoRequest(t *testing.T, s *routedStage) {
-	try := s.server.(port.Splitter)
-	s.apply(s.routed("1"))
-	asks := porttest.Ask(t, s.request)
-	two, three, broken := s.routed("2"), s.routed("3"), s.routed("broken", "exit")
-	if _, err := try.Split(t.Context(), broken, port.Part{Weight: 50}); err == nil {
-		t.Error("a release that ends at once was tried")
-	}
-	asks.Meanwhile("a broken release is tried", "1")
-	s.split(two, 20)
-	s.split(two, 60)
-	asks.Meanwhile("another is tried", "1", "2")
-	join := func(of port.Release, promote bool) {
-		t.Helper()
-		if _, err := try.Join(t.Context(), "one", port.Trial{Key: of.Key}, promote); err != nil {
-			t.Fatal(err)
-		}
-	}
-	join(two, true)
-	asks.Meanwhile("it is promoted", "1", "2")
-	time.Sleep(ends) // the old one ends meanwhile
-	asks.Meanwhile("after that", "2")
-	s.split(three, 40)
-	join(three, false)
-	asks.Meanwhile("a third is tried, and given up", "2", "3")
-	time.Sleep(ends)
-	asks.Meanwhile("after that", "2")
-	if _, err := s.server.Apply(t.Context(), broken); err == nil {
-		t.Error("a release that ends at once was applied")
-	}
-	asks.Meanwhile("a broken release is applied", "2")
-	s.apply(s.routed("4"))
-	time.Sleep(ends)
-	asks.Meanwhile("a fourth takes all at once", "2", "4")
-	time.Sleep(time.Second)
-	asks.Meanwhile("after that", "4")
-	asks.End()
-}
-
-// ends is until the pods of a release that was taken away have ended.
-const ends = (drain + 3) * time.Second
 
 // saysWhoTakesNoRoute: a Gateway that takes no routes of this namespace, one that is not there, and one whose controller is away.
 func saysWhoTakesNoRoute(t *testing.T, s *routedStage) {

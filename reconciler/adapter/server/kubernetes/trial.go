@@ -175,19 +175,6 @@ func (s *server) fronts(name string, at standing) []owned.Object {
 	return []owned.Object{parts{kube.Services, at.Unit, with(s.labels(name), labelUnit, at.Unit), nil, spec}.object()}
 }
 
-// weigh gives what is tried its weight, and returns when the requests are divided so.
-func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
-	by := s.shape(*rec.Served).divides
-	if err := s.carries(ctx, c, name, *rec.Served); err != nil {
-		return err
-	}
-	made, err := s.hand(c, name).Put(ctx, by.divided(*rec.Served, *rec.Tried, weight))
-	if err != nil {
-		return err
-	}
-	return by.took(ctx, s, c, made, *rec.Tried, weight)
-}
-
 // carries refuses to change a carrier that is somebody else's by now: nobody but its owner says who has the requests.
 func (s *server) carries(ctx context.Context, c *kube.Client, name string, served standing) error {
 	o := served.find(s.shape(served).divides.carrier)
@@ -315,6 +302,8 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 			w.hosts = append(w.hosts, o)
 		case o.Name == w.Unit:
 			w.units = append(w.units, o)
+		case o.Resource == kube.Services: // first: both that the route divides the requests between lead to the same pods then
+			w.fronts = slices.Insert(w.fronts, 0, o)
 		default:
 			w.fronts = append(w.fronts, o)
 		}
@@ -333,8 +322,7 @@ func (s *server) promote(ctx context.Context, c *kube.Client, name string, rec r
 	if err := s.writeRecord(name, record{Places: rec.Places, Served: &w.standing, Forget: rec.Forget}); err != nil {
 		return port.Live{}, err
 	}
-	// The Service first: both that the route divides the requests between lead to the same pods then.
-	for _, o := range slices.Backward(w.fronts) {
+	for _, o := range w.fronts {
 		made, err := w.hand().Put(ctx, o)
 		if err == nil && o.Resource == kube.Services {
 			err = s.reached(ctx, w)

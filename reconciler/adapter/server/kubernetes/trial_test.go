@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -31,27 +30,33 @@ func (s *stage) routed(version string, how ...string) port.Release {
 func (s *stage) by(n int) map[string]int {
 	s.t.Helper()
 	out := map[string]int{}
-	at := 0
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		addr, ok := s.double.RouteTo("one.example.com", at*37)
-		if !ok {
-			return nil, errors.New("no pod takes it")
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}}
-	for at = range n {
-		a, err := client.Get("http://one.example.com/")
+	s.asked.Store(0)
+	for range n {
+		version, err := s.byRoute()
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		raw, err := io.ReadAll(a.Body)
-		a.Body.Close()
-		if err != nil || a.StatusCode != http.StatusOK {
-			s.t.Fatalf("%s, %v", a.Status, err)
-		}
-		out[string(raw)]++
+		out[version]++
 	}
 	return out
+}
+
+// byRoute is what one request for the host is answered by.
+func (s *stage) byRoute() (version string, err error) {
+	addr, ok := s.double.RouteTo("one.example.com", int(s.asked.Add(1)-1)*37)
+	if !ok {
+		return "", errors.New("no pod takes it")
+	}
+	a, err := fresh.Get("http://" + addr)
+	if err != nil {
+		return "", err
+	}
+	defer a.Body.Close()
+	raw, err := io.ReadAll(a.Body)
+	if err == nil && a.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", a.Status, raw)
+	}
+	return string(raw), err
 }
 
 func (s *stage) split(r port.Release, weight int) port.Live {
@@ -80,6 +85,57 @@ func TestPodsAreTriedByTheWeightsOfTheirRoute(t *testing.T) {
 			return len(s.double.Objects("deployments"))
 		})
 	})
+}
+
+// TestNoRequestThatComesByARouteIsLost: its Gateway hears late of pods, and of Services.
+func TestNoRequestThatComesByARouteIsLost(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	s.o.Drain = time.Second
+	s.server = New(s.o)
+	losesNoRequest(t, s, s.byRoute, time.Second)
+}
+
+// losesNoRequest: from one release to the next by weights, back again, at once, and past a release that does not come up. ends is until the
+// pods of a release that was taken away have ended.
+func losesNoRequest(t *testing.T, s *stage, request func() (version string, err error), ends time.Duration) {
+	t.Helper()
+	try := s.server.(port.Splitter)
+	s.apply(s.routed("1"))
+	asks := porttest.Ask(t, request)
+	two, three, broken := s.routed("2"), s.routed("3"), s.routed("broken", "exit")
+	if _, err := try.Split(t.Context(), broken, port.Part{Weight: 50}); err == nil {
+		t.Error("a release that ends at once was tried")
+	}
+	asks.Meanwhile("a broken release is tried", "1")
+	s.split(two, 20)
+	s.split(two, 60)
+	asks.Meanwhile("another is tried", "1", "2")
+	join := func(of port.Release, promote bool) {
+		t.Helper()
+		if _, err := try.Join(t.Context(), "one", port.Trial{Key: of.Key}, promote); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join(two, true)
+	asks.Meanwhile("it is promoted", "1", "2")
+	time.Sleep(ends) // the old one ends meanwhile
+	asks.Meanwhile("after that", "2")
+	s.split(three, 40)
+	join(three, false)
+	asks.Meanwhile("a third is tried, and given up", "2", "3")
+	time.Sleep(ends)
+	asks.Meanwhile("after that", "2")
+	if _, err := s.server.Apply(t.Context(), broken); err == nil {
+		t.Error("a release that ends at once was applied")
+	}
+	asks.Meanwhile("a broken release is applied", "2")
+	s.apply(s.routed("4"))
+	time.Sleep(ends)
+	asks.Meanwhile("a fourth takes all at once", "2", "4")
+	time.Sleep(time.Second)
+	asks.Meanwhile("after that", "4")
+	asks.End()
 }
 
 // TestARouteIsNeededAndNothingElseIsDivided: no route, a shadow, and a weight that somebody else set.

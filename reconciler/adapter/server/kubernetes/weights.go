@@ -29,6 +29,8 @@ type divider struct {
 	divided func(served, tried standing, weight int) owned.Object
 	// weight is the part that a carrier gives what is tried; false where it does not name it.
 	weight func(carrier map[string]any, tried standing) (weight int, named bool)
+	// shows has whoever divides the requests find what is tried before it has any; nil where what has none is found all the same.
+	shows func(ctx context.Context, s *server, c *kube.Client, name string, rec record) error
 	// took returns when whoever divides the requests has taken over a carrier, by which at has so much of them.
 	took func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any, at standing, weight int) error
 	// held is the carrier of what serves while something is tried that it does not name; nil: as it is without that.
@@ -52,10 +54,46 @@ func byRoute() *divider {
 			return divided(*served.find(kube.HTTPRoutes), tried.Unit, weight)
 		},
 		weight: func(carrier map[string]any, tried standing) (int, bool) { return weightOf(carrier, tried.Unit) },
+		shows:  showsByRoute,
 		took: func(ctx context.Context, s *server, c *kube.Client, carrier map[string]any, _ standing, _ int) error {
 			return s.accepted(ctx, c, carrier)
 		},
 	}
+}
+
+// weigh gives what is tried its weight, and returns when the requests are divided so.
+func (s *server) weigh(ctx context.Context, c *kube.Client, name string, rec record, weight int) error {
+	by := s.shape(*rec.Served).divides
+	if err := s.carries(ctx, c, name, *rec.Served); err != nil {
+		return err
+	}
+	if by.shows != nil && weight > 0 {
+		if err := by.shows(ctx, s, c, name, rec); err != nil {
+			return err
+		}
+	}
+	made, err := s.hand(c, name).Put(ctx, by.divided(*rec.Served, *rec.Tried, weight))
+	if err != nil {
+		return err
+	}
+	return by.took(ctx, s, c, made, *rec.Tried, weight)
+}
+
+// showsByRoute has a route name the Service of what is tried without a weight until its Gateway has found it: for requests that go to a
+// Service that it does not know yet, Traefik answers 500, and hears of Services and of routes in no order.
+func showsByRoute(ctx context.Context, s *server, c *kube.Client, name string, rec record) error {
+	var live map[string]any
+	if err := c.Get(ctx, kube.HTTPRoutes, name, &live); err != nil && fault.Of(err) != fault.Missing {
+		return err
+	}
+	if _, named := weightOf(live, rec.Tried.Unit); named {
+		return nil
+	}
+	made, err := s.hand(c, name).Put(ctx, divided(*rec.Served.find(kube.HTTPRoutes), rec.Tried.Unit, 0))
+	if err != nil {
+		return err
+	}
+	return s.carried(ctx, c, made)
 }
 
 // divided is the route of what serves, with a part of the requests for the Service of what is tried.
@@ -117,22 +155,44 @@ func (s *server) accepted(ctx context.Context, c *kube.Client, route map[string]
 	return s.drained(ctx)
 }
 
-// comes returns when the requests that come by a route of w's go to w; was is what stood there before.
+// comes returns when the requests that come by a way in of w's go to w; was is what stood there before. What is behind a way in follows the
+// pods of a Service by itself, some seconds late.
 func (s *server) comes(ctx context.Context, w *work, was *standing) error {
-	o := w.find(kube.HTTPRoutes)
-	if o == nil {
+	had := was != nil && was.Place.is(w.Place)
+	o, same := w.find(kube.HTTPRoutes), false // whether its requests go where they went
+	switch {
+	case o != nil:
+		before := &owned.Object{}
+		if had {
+			before = cmp.Or(was.find(kube.HTTPRoutes), before)
+		}
+		same = !w.moves && reflect.DeepEqual(before.Body, o.Body)
+	case w.exposed():
+		same = had && was.exposed()
+	case w.moves && w.find(kube.Ingresses) != nil:
+		return s.drained(ctx)
+	default:
 		return nil
 	}
 	var route map[string]any
-	if err := w.kube.Get(ctx, o.Resource, o.Name, &route); err != nil {
+	err := w.kube.Get(ctx, kube.HTTPRoutes, w.name, &route)
+	switch {
+	case o == nil && err != nil && fault.Of(err) == fault.Missing: // KServe makes an Ingress
+		return nil
+	case err != nil:
 		return err
-	}
-	if was != nil && was.Place.is(w.Place) {
-		if had := was.find(kube.HTTPRoutes); had != nil && reflect.DeepEqual(had.Body, o.Body) { // its requests go where they went, to its Service
-			return s.carried(ctx, w.kube, route)
-		}
+	case same:
+		return s.carried(ctx, w.kube, route)
 	}
 	return s.accepted(ctx, w.kube, route)
+}
+
+// exposed tells whether KServe makes a way in of its own to what stands in its Standard mode.
+func (at standing) exposed() bool {
+	o := at.find(kube.InferenceServices)
+	return o != nil && !at.knative() && owned.As[struct {
+		Meta status.Meta `json:"metadata"`
+	}](o.Body).Meta.Labels[kserveInside] == ""
 }
 
 // gatewayRef names a Gateway, as a route does.

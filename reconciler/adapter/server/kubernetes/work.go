@@ -36,6 +36,7 @@ type work struct {
 	begun  []step         // what was made or changed, in order
 	fresh  bool           // the folder that it is read from was empty before
 	short  bool           // its unit was begun without all requests
+	moves  bool           // pods that have requests are to have none: who sends them may not know it yet
 	least  int            // pods to begin with, where something scales them; else zero
 }
 

@@ -1,6 +1,6 @@
 // A Gateway's controller, as far as HTTPRoutes go, and what carries its requests. It does as Traefik 3.6 is seen to: a route of a Gateway that
-// is not there it leaves without a word; of another it says that it takes it before it does; and it sends to the addresses of pods, which
-// it follows late.
+// is not there it leaves without a word; of another it says that it takes it before it does; it sends to the addresses of pods, which
+// it follows late; and it may hear of a route before it hears of the Service that the route names, and answers for nobody meanwhile.
 
 package kubetest
 
@@ -16,17 +16,21 @@ var gateways = map[string]bool{"public": true, "kserve": true}
 // late is how long after a change requests still go as before it.
 const late = 60 * time.Millisecond
 
+// unheard is how long a Gateway does not hear of a Service that is there.
+const unheard = 500 * time.Millisecond
+
 // routes has each HTTPRoute's status say how it stands.
 func (c *Cluster) routes() {
 	if c.stopped["gateway"] {
 		return
 	}
+	c.hear()
 	var carried []way
 	for _, key := range c.store.keys("httproutes") {
 		o := c.store.objects[key]
 		resolved, reason := "True", "ResolvedRefs"
 		for _, b := range backends(o) {
-			if c.store.objects["services/"+b.name] == nil {
+			if !c.knows(b.name) {
 				resolved, reason = "False", "BackendNotFound"
 			}
 		}
@@ -53,7 +57,9 @@ func (c *Cluster) routes() {
 			host, _ := names[0].(string)
 			w := way{host: host, backends: backends(o)}
 			for i, b := range w.backends {
-				w.backends[i].pods = c.endpointsOf(b.name)
+				if c.knows(b.name) {
+					w.backends[i].pods = c.endpointsOf(b.name)
+				}
 			}
 			carried = append(carried, w)
 		}
@@ -62,6 +68,24 @@ func (c *Cluster) routes() {
 		c.ways = carried
 		c.coming = append(c.coming, coming{time.Now().Add(late), carried})
 	}
+}
+
+// hear has the Gateway hear of the Services that there are.
+func (c *Cluster) hear() {
+	heard := map[string]time.Time{}
+	for _, key := range c.store.keys("services") {
+		heard[key] = time.Now()
+		if at, before := c.heard[key]; before {
+			heard[key] = at
+		}
+	}
+	c.heard = heard
+}
+
+// knows tells whether the Gateway has heard of a Service: that it was there a while ago.
+func (c *Cluster) knows(service string) bool {
+	at, heard := c.heard["services/"+service]
+	return heard && time.Since(at) >= unheard
 }
 
 // way is where the requests for a host go.

@@ -62,10 +62,11 @@ type Cluster struct {
 	known map[string]reading // as they were when they were last read, by key
 	nodes kubelet
 
-	stopped  map[string]bool // controllers
-	ways     []way           // of requests, as its Gateway knows them
-	coming   []coming        // from when on they go so
-	carries  []way           // and how they go now
+	stopped  map[string]bool      // controllers
+	ways     []way                // of requests, as its Gateway knows them
+	coming   []coming             // from when on they go so
+	carries  []way                // and how they go now
+	heard    map[string]time.Time // since when there are the Services that its Gateway hears of
 	ksvcs    map[string]*knativeService
 	cordoned bool
 	quota    string // of the namespace, where its quota of pods is used up
