@@ -1,8 +1,12 @@
 package freeport
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,8 +47,11 @@ func TestNoConnectionGetsAPortThatIsPromised(t *testing.T) {
 }
 
 func TestTakenIsPassedOverAndAnotherMachineRefused(t *testing.T) {
-	next.Store(41)
-	taken, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(First+42))
+	before, err := Find("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(before+1))
 	if err != nil {
 		t.Skip(err)
 	}
@@ -54,5 +61,54 @@ func TestTakenIsPassedOverAndAnotherMachineRefused(t *testing.T) {
 	}
 	if _, err := Find("192.0.2.1"); err == nil {
 		t.Error("a port of another machine is found")
+	}
+}
+
+// TestNoTwoProcessesArePromisedOnePort, though neither listens yet.
+func TestNoTwoProcessesArePromisedOnePort(t *testing.T) {
+	if os.Getenv("FREEPORT_ASKED") != "" {
+		for range 120 {
+			port, err := Find("127.0.0.1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Println("port", port)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin) // it lives for as long as others ask
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for i := range 8 {
+		c := exec.Command(self, "-test.run", "^"+t.Name()+"$")
+		c.Env = append(os.Environ(), "FREEPORT_ASKED=1")
+		in, err := c.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { in.Close(); _ = c.Wait() })
+		for lines, n := bufio.NewScanner(out), 0; n < 120 && lines.Scan(); {
+			port, is := strings.CutPrefix(lines.Text(), "port ")
+			if !is {
+				t.Fatal(lines.Text())
+			}
+			if by, twice := seen[port]; twice {
+				t.Errorf("%s is promised by %d and by %d", port, by, i)
+			}
+			seen[port], n = i, n+1
+		}
+	}
+	if len(seen) != 8*120 {
+		t.Errorf("%d ports", len(seen))
 	}
 }
