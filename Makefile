@@ -119,7 +119,7 @@ DIRECT = own=$$($(PYTHON) -c 'import os, sys; print(os.path.dirname(sys.executab
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
 	CGO_ENABLED=0 GOGC=400 $(GO) build -trimpath $(LEAN) ./cmd/vishwa ./cmd/vishwa-worker
-	$(DIRECT) $(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
+	$(DIRECT) .ci/in-memory $(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
