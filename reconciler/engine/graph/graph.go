@@ -62,7 +62,7 @@ type row struct {
 func (n *Node) row(by *digest.Namer) row {
 	key, err := n.Recipe.KeyBy(by)
 	if err != nil {
-		panic(err) // Build has already encoded it once
+		panic(err) // what declarations are read of holds no value that JSON has not
 	}
 	return row{n.Ref, key, n.Inputs}
 }

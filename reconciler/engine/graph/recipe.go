@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/schemas"
@@ -14,7 +15,7 @@ import (
 
 // remainder is spec as canonical JSON with the fields alone that a key takes from there.
 func remainder(spec any, by *digest.Namer) (json.RawMessage, error) {
-	raw, err := json.Marshal(spec)
+	raw, err := json.Marshal(keyed(spec))
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
@@ -24,6 +25,32 @@ func remainder(spec any, by *digest.Namer) (json.RawMessage, error) {
 	}
 	prune(fields, schemas.Inner(reflect.TypeOf(spec)))
 	return by.Canonical(fields)
+}
+
+// keyed is a copy of spec without its fields that are no part of a key, which would be written to be taken out again.
+func keyed(spec any) any {
+	is := reflect.ValueOf(spec)
+	if is.Kind() != reflect.Pointer || is.Elem().Kind() != reflect.Struct {
+		return spec
+	}
+	out := reflect.New(is.Type().Elem())
+	out.Elem().Set(is.Elem())
+	empty(out.Elem())
+	return out.Interface()
+}
+
+// empty takes out of a struct the fields that are no part of a key.
+func empty(v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			empty(v.Field(i))
+		case f.IsExported() && name != "-" && schemas.PartOf(f) != schemas.Key:
+			v.Field(i).SetZero()
+		}
+	}
 }
 
 // prune leaves in fields, a struct t, what is part of a key. It tells whether t has

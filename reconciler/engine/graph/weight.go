@@ -55,7 +55,7 @@ func named(m digest.Manifest) int {
 func weight(params map[string]any) int {
 	raw, err := json.Marshal(params)
 	if err != nil {
-		return 0 // it cannot be encoded in a recipe either, which is said there
+		return 0 // what declarations are read of holds no such value
 	}
 	return len(raw)
 }

@@ -122,7 +122,7 @@ func (c *computing) step(n *graph.Node) Step {
 	}
 	key, err := recipe.KeyBy(&c.by)
 	if err != nil {
-		panic(err) // Build encoded it already
+		panic(err) // see graph.Digest
 	}
 	s.Key = key
 	switch is := n.Ref.Kind.Traits(); {
