@@ -120,6 +120,9 @@ func TestKServeNeedsItsKinds(t *testing.T) {
 	// And what serves by pods needs none of them.
 	s.apply(s.release("one", "1"))
 	s.apply(port.Release{Name: "one"})
+	// One without the Gateway API has KServe make an Ingress.
+	s = onDouble(t, func(o *kubetest.Options) { o.Lacks = []string{"httproutes"} })
+	s.apply(s.exposed("one", "1"))
 }
 
 func TestAnInferenceServiceOfSomebodyElseIsNotTouched(t *testing.T) {

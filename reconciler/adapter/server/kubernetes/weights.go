@@ -177,7 +177,7 @@ func (s *server) comes(ctx context.Context, w *work, was *standing) error {
 	var route map[string]any
 	err := w.kube.Get(ctx, kube.HTTPRoutes, w.name, &route)
 	switch {
-	case o == nil && err != nil && fault.Of(err) == fault.Missing: // KServe makes an Ingress
+	case o == nil && err != nil && (fault.Of(err) == fault.Missing || kube.Lacks(err)): // KServe makes an Ingress
 		return nil
 	case err != nil:
 		return err
