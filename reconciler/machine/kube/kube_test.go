@@ -120,6 +120,7 @@ func TestAnswersSayWhatToDo(t *testing.T) {
 		"a namesake":        {409, status(409, "AlreadyExists", "it is there"), fault.Conflict, "it is there", ""},
 		"a wrong field":     {422, status(422, "Invalid", "spec.x: no"), fault.Invalid, "spec.x", ""},
 		"too many requests": {429, status(429, "TooManyRequests", "later"), fault.Transient, "later", ""},
+		"a field unknown":   {500, status(500, "", "failed to create typed patch object (team-a/one; serving.kserve.io/v1beta1, Kind=InferenceService): .spec.canary: field not declared in schema"), fault.Invalid, ".spec.canary: field not declared", "another version"},
 		"a broken webhook":  {500, status(500, "InternalError", "failed calling webhook"), fault.Transient, "webhook", ""},
 		"a proxy's page":    {502, "<html>" + secret, fault.Transient, "502", ""},
 		"another's page":    {200, "<html>" + secret, fault.Corrupt, "no object", ""},

@@ -49,9 +49,18 @@ func (c *Client) refused(q question, resp *http.Response) error {
 	return c.means(q, resp.StatusCode, s)
 }
 
+// By typed and undeclared a server says that its kind has no such field. It does so as of a fault of its own, which would be tried for ever.
+const (
+	typed      = "failed to create typed patch object ("
+	undeclared = "field not declared in schema"
+)
+
 // means classes what a server of Kubernetes says.
 func (c *Client) means(q question, code int, s status) error {
 	said := Cut(s.Message)
+	if code == http.StatusInternalServerError && strings.HasPrefix(s.Message, typed) && strings.HasSuffix(s.Message, undeclared) {
+		code = http.StatusBadRequest
+	}
 	if code >= 500 {
 		c.quiet()
 	}

@@ -228,9 +228,12 @@ func generations(was, now object) {
 // applyPatch answers a server-side apply.
 func (c *Cluster) applyPatch(r *http.Request, q request, was object, raw []byte) (int, any) {
 	if q.resource == "inferenceservices" && !c.o.Canaries && bytes.Contains(raw, []byte(`"trafficPercent"`)) {
-		return 400, refusal(400, "BadRequest", `strict decoding error: unknown field "spec.canary"`)
+		return undeclared(q, "canary")
 	}
 	if err := knows(q.resource, raw); err != nil {
+		if _, field, unknown := strings.Cut(err.Error(), "unknown field "); unknown {
+			return undeclared(q, strings.Trim(field, `"`))
+		}
 		return 400, refusal(400, "BadRequest", "strict decoding error: "+err.Error())
 	}
 	var wants object
@@ -245,6 +248,11 @@ func (c *Cluster) applyPatch(r *http.Request, q request, was object, raw []byte)
 		return 500, refusal(500, "InternalError", err.Error())
 	}
 	return c.keep(r, q, was, now)
+}
+
+// undeclared is what a server-side apply is answered by that names a field which the kind does not have: as any fault of the server.
+func undeclared(q request, field string) (int, any) {
+	return 500, refusal(500, "", "failed to create typed patch object ("+Namespace+"/"+q.name+"; "+groups[q.resource]+", Resource="+q.resource+"): .spec."+field+": field not declared in schema")
 }
 
 // replace answers an update.
