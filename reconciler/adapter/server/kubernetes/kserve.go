@@ -86,7 +86,7 @@ func (w *work) infer(r port.Release) {
 			"seccompProfile": map[string]any{"type": "RuntimeDefault"},
 		},
 		"lifecycle":    map[string]any{"preStop": map[string]any{"sleep": map[string]any{"seconds": drain}}},
-		"volumeMounts": []any{models},
+		"volumeMounts": []any{models}, "terminationMessagePolicy": "FallbackToLogsOnError",
 	}
 	for field, value := range map[string]string{"runtime": t.Runtime, "image": t.Image} {
 		if value != "" {

@@ -194,7 +194,7 @@ func (c *Cluster) beginLasting(p *corev1.Pod, l *lasting, k corev1.Container) (w
 		return "", ""
 	}
 	c.nodes.wg.Add(1)
-	go c.awaitLasting(l, cmd)
+	go c.awaitLasting(l, cmd, k.TerminationMessagePolicy)
 	return "", ""
 }
 
@@ -260,7 +260,7 @@ func (c *Cluster) wordsOf(l *lasting, k corev1.Container, root string) (words, e
 	return words, env, place
 }
 
-func (c *Cluster) awaitLasting(l *lasting, cmd *exec.Cmd) {
+func (c *Cluster) awaitLasting(l *lasting, cmd *exec.Cmd, says corev1.TerminationMessagePolicy) {
 	defer c.nodes.wg.Done()
 	defer c.nodes.news.Store(true)
 	err := cmd.Wait()
@@ -275,8 +275,11 @@ func (c *Cluster) awaitLasting(l *lasting, cmd *exec.Cmd) {
 	}
 	l.ended, l.at, l.ready = true, time.Now(), false
 	l.last = &corev1.ContainerStateTerminated{ExitCode: int32(l.code), Reason: "Completed"}
-	if l.code != 0 { // FallbackToLogsOnError
-		l.last.Reason, l.last.Message = "Error", strings.TrimSpace(l.out.String())
+	if l.code != 0 {
+		l.last.Reason = "Error"
+	}
+	if l.code != 0 && says == corev1.TerminationMessageFallbackToLogsOnError {
+		l.last.Message = strings.TrimSpace(l.out.String())
 	}
 }
 
