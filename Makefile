@@ -17,6 +17,7 @@ TENSORFLOW    := tensorflow-cpu==2.21.0
 TRITON        := nvidia-pytriton==0.7.0 numpy==1.26.4
 MLSERVER      := mlserver==1.7.1 xgboost-cpu==3.2.0 scikit-learn==1.7.2
 BENTOML       := bentoml==1.4.40
+KSERVE        := kserve==0.21.0
 ONNXRUNTIME   := onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6
 PANDAS        := pandas==3.1.1
 POLARS        := polars==2.1.0
@@ -138,7 +139,7 @@ test-whylogs: $(TOOLS)/bin/whylogs ## profiles of whylogs and their drift, held 
 test-tensorflow: $(TOOLS)/bin/tensorflow ## SavedModels that TensorFlow writes, held against what is known of them, and served as TensorFlow Serving does (installs 1.5 GB)
 	VISHWA_TENSORFLOW=$(TOOLS)/bin/tensorflow $(GO) test -count=1 -timeout 20m -run '^TestTensorFlow' -v ./reconciler/format/model ./reconciler/adapter/server/tfserving
 
-test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready $(TOOLS)/runtimes/bentoml/bin/bentoml ## programs that serve in place of a command, each with the program itself (installs 1 GB)
+test-runtimes: $(TOOLS)/runtimes/mlserver/bin/mlserver $(TOOLS)/runtimes/triton/bin/pytriton-ready $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready $(addprefix $(TOOLS)/runtimes/,bentoml/bin/bentoml kserve/bin/kserve-ready) ## programs that serve in place of a command, and KServe's own, each with the program itself (installs 1.3 GB)
 	VISHWA_RUNTIMES=$(TOOLS)/runtimes $(GO) test -count=1 -timeout 20m -run '^TestRuntimesThemselves' -v ./cmd/vishwa
 
 EXAMPLES = VISHWA_EXAMPLES='$(1)' $(GO) test -count=1 -timeout 40m -run '^TestExamplesThemselves' -v ./cmd/vishwa
@@ -368,6 +369,13 @@ $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready:
 	touch $@
 
 $(TOOLS)/runtimes/bentoml/bin/bentoml:
+# KServe's server for models of a class of one's own, which is no program.
+$(TOOLS)/runtimes/kserve/bin/kserve-ready:
+	mkdir -p $(TOOLS)/runtimes
+	$(PYTHON) -m venv $(TOOLS)/runtimes/kserve
+	$(TOOLS)/runtimes/kserve/bin/pip install --quiet $(KSERVE)
+	touch $@
+
 	mkdir -p $(TOOLS)/runtimes
 	$(PYTHON) -m venv $(TOOLS)/runtimes/bentoml
 	$(TOOLS)/runtimes/bentoml/bin/pip install --quiet $(BENTOML)
