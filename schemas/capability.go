@@ -89,6 +89,7 @@ type Service struct {
 	Package     Ref          // that is served by its digest; none where the model is read
 	Fetches     bool         // what serves on the cluster reads the store
 	Delivery    *GitDelivery // where it is written for others to apply; nil: it is applied
+	Claims      []Claim      // requests that it has fronts send to it
 }
 
 // Provisioned is made by a provisioner.
@@ -279,7 +280,7 @@ func (s *Deployment) Serves() Service {
 	if out.Local && hosted.Port != 0 {
 		out.Address = "local:" + strconv.Itoa(hosted.Port)
 	}
-	out.Delivery, out.Package = s.Delivery.ByGit(), s.Target.Packaged()
+	out.Delivery, out.Package, out.Claims = s.Delivery.ByGit(), s.Target.Packaged(), s.Target.Claims()
 	switch t := s.Target; {
 	case t.Docker != nil:
 		out.Engine = t.Docker.Host

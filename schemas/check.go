@@ -21,6 +21,7 @@ type checker struct {
 	*loader
 	ports    map[int]Ref    // of local deployments
 	packages map[string]Ref // by repository
+	claimed  map[string]Ref // by what is claimed of a front
 }
 
 func (s *Transform) check(c *checker, d *document) {
@@ -119,6 +120,13 @@ func (s *Project) check(c *checker, d *document) {
 	s.Trackers.MLflow.check(d, "spec.trackers.mlflow")
 	s.Trackers.Airflow.check(c, d, "spec.trackers.airflow", s.Environments)
 	schedule(d, "spec.images.schedule", s.Images.Schedule)
+	for _, name := range slices.Sorted(maps.Keys(s.Environments)) {
+		for i, host := range s.Environments[name].Hosts {
+			if wrong := ListsHost(host); wrong != "" {
+				d.problem(fmt.Sprintf("spec.environments.%s.hosts.%d", name, i), "%s %s", short(host), wrong)
+			}
+		}
+	}
 }
 
 // maxSchedule bounds a cron expression, in bytes, as the controller does.

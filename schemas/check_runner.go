@@ -339,14 +339,6 @@ func plain(d *document, field, text string) bool {
 
 func named(d *document, field, name string) { label(d, field, name, kubeName) }
 
-// requested checks the host name that requests are for.
-func requested(d *document, field, host string) {
-	if host == "" && d.has(field) {
-		d.problem(field, "names no host; write the name that requests are sent to, as model.example.com")
-	}
-	named(d, field, host)
-}
-
 func label(d *document, field, text string, fits *lazyregexp.Regexp) {
 	if text != "" && (len(text) > 253 || !fits.MatchString(text)) {
 		d.problem(field, "%s cannot be a name there; use letters, digits, hyphens and dots, as Kubernetes does", short(text))

@@ -120,6 +120,8 @@ type Environment struct {
 	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock" part:"placement"`
 	// Bytes is the weakest class of the bytes that are served here: verified, whose signature is checked where they are served; by-digest, of which whoever brings them checks the digest alone; trusted, which are read from a place that others may be able to write to. Without it, by-digest where the environment asks for approvals, and trusted elsewhere.
 	Bytes string `json:"bytes,omitempty" jsonschema:"enum=verified,enum=by-digest,enum=trusted" part:"placement"`
+	// Hosts lists the hosts that what is deployed here may have requests sent from by a front (traefik, route and ingress of targets): names, *.example.com for all names below one, each with a path that it ends at, if any, such as models.example.com/churn. Without it, any.
+	Hosts []string `json:"hosts,omitempty" part:"placement"`
 }
 
 // Work is a command with all that it may read: what a transform, a training's candidate and a served model share.

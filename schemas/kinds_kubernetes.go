@@ -120,14 +120,12 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	if r := t.Route; r != nil {
 		named(d, field+".route.gateway", r.Gateway)
 		named(d, field+".route.namespace", r.Namespace)
-		requested(d, field+".route.host", r.Host)
-		pathOfRequests(d, field+".route.path", r.Path)
+		claimed(d, field+".route", r.Host, r.Path)
 	}
 	if r := t.Ingress; r != nil {
 		named(d, field+".ingress.class", r.Class)
-		requested(d, field+".ingress.host", r.Host)
+		claimed(d, field+".ingress", r.Host, r.Path)
 		named(d, field+".ingress.tlsSecret", r.TLSSecret)
-		pathOfRequests(d, field+".ingress.path", r.Path)
 	}
 	of := c.packaged(d, field+".package", t.Package)
 	if t.contained() {

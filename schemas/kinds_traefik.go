@@ -28,8 +28,7 @@ func (r *Traefik) check(d *document, field string, of *DockerTarget) {
 		return
 	}
 	field += ".traefik"
-	requested(d, field+".host", r.Host)
-	pathOfRequests(d, field+".path", r.Path)
+	claimed(d, field, r.Host, r.Path)
 	if r.CertResolver != "" && !traefikName.MatchString(r.CertResolver) {
 		d.problem(field+".certResolver", "%s cannot be the name of a resolver of Traefik's; use letters, digits, hyphens and underscores", short(r.CertResolver))
 	}

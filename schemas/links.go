@@ -134,6 +134,7 @@ func (s *Deployment) check(c *checker, d *document) {
 	}
 	s.Target.check(c, d)
 	s.Delivery.check(c, d, &s.Target)
+	c.claims(d, s)
 }
 
 // targets are the fields of a target, each one that serves: one of them is given.

@@ -34,7 +34,7 @@ func Load(ctx context.Context, fsys fs.FS) ([]Declaration, []Problem) {
 	l.findProject()
 	l.readIncluded(ctx)
 	l.register()
-	c := checker{loader: l, ports: map[int]Ref{}, packages: map[string]Ref{}}
+	c := checker{loader: l, ports: map[int]Ref{}, packages: map[string]Ref{}, claimed: map[string]Ref{}}
 	for _, d := range l.docs {
 		if ctx.Err() != nil || l.enough() {
 			break

@@ -240,6 +240,9 @@ func (o opener) reach(r config.Repository) *wrap.Reach {
 	if shared || r.Storage != nil {
 		out.Storage = &r.Storage
 	}
+	if shared || r.Hosts != nil {
+		out.Hosts = &r.Hosts
+	}
 	out.Declared, out.Allow = r.Network == config.Declared, r.Allow
 	if r.Infrastructure != nil {
 		out.Apart = !*r.Infrastructure

@@ -10,6 +10,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Two controllers with one memory would each take the other's work for done.
@@ -48,7 +49,8 @@ func TestSeveralRepositoriesHaveWhatTheFileGivesThem(t *testing.T) {
 	}
 	asks := func(may *wrap.Reach) (refused []string) {
 		for what, err := range map[string]error{"variable": may.Variable("KEY"), "pass": may.Variable("READ"), "token": may.Token("VISHWA_SOURCE_A", "https://a.example"), "place": may.Place("s3://a/b"), "programs": may.Programs(),
-			"own": may.Variable("WEBHOOK_SECRET")} {
+			"host": may.Host(schemas.NewClaim("a.example.com", "/")),
+			"own":  may.Variable("WEBHOOK_SECRET")} {
 			if err != nil {
 				refused = append(refused, what)
 			}
@@ -56,14 +58,14 @@ func TestSeveralRepositoriesHaveWhatTheFileGivesThem(t *testing.T) {
 		slices.Sort(refused)
 		return refused
 	}
-	several := parse("    - {path: /a, pass: [READ]}\n    - {path: /b, variables: [KEY], tokens: {VISHWA_SOURCE_A: [\"https://a.example\"]}, storage: [\"s3://a\"], infrastructure: true}\n")
+	several := parse("    - {path: /a, pass: [READ]}\n    - {path: /b, variables: [KEY], tokens: {VISHWA_SOURCE_A: [\"https://a.example\"]}, storage: [\"s3://a\"], hosts: [\"*.example.com\"], infrastructure: true}\n")
 	for name, c := range map[string]struct {
 		may  *wrap.Reach
 		want []string
 	}{
 		"alone":             {parse("    - {path: /a}\n")[0], []string{"own"}},
-		"alone, with lists": {parse("    - {path: /a, variables: [], tokens: {}, storage: [], infrastructure: false}\n")[0], []string{"own", "pass", "place", "programs", "token", "variable"}},
-		"one of several":    {several[0], []string{"own", "place", "programs", "token", "variable"}},
+		"alone, with lists": {parse("    - {path: /a, variables: [], tokens: {}, storage: [], hosts: [], infrastructure: false}\n")[0], []string{"host", "own", "pass", "place", "programs", "token", "variable"}},
+		"one of several":    {several[0], []string{"host", "own", "place", "programs", "token", "variable"}},
 		"what is given":     {several[1], []string{"own", "pass"}},
 	} {
 		if got := asks(c.may); !slices.Equal(got, c.want) {

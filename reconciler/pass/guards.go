@@ -26,7 +26,7 @@ func (h *Reconciler) guards(ctx context.Context, w *Snapshot, ref schemas.Ref) (
 		if !ok {
 			return nil, nil
 		}
-		c.To, c.Address, c.Branch = spec.Serves().Environment, guard.Address(spec), guard.Branch(spec)
+		c.To, c.Address, c.Branch, c.Claims = spec.Serves().Environment, guard.Address(spec), guard.Branch(spec), spec.Serves().Claims
 	}
 	now := guard.Settings{Project: w.Project, Trust: w.Trust}
 	now.Where = principalsAt(w.Tree, w.Project)

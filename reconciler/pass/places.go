@@ -115,8 +115,13 @@ func (p Place) finding(ref schemas.Ref, err error) ledger.Finding {
 func (h *Reconciler) passFindings(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	may := port.Env{Bounds: h.Bounds}
 	for _, s := range p.Work() {
-		names, all := w.wants(s.Ref)
+		names, all, claims := w.wants(s.Ref)
 		err := may.MayPass(names...)
+		for _, c := range claims {
+			if err == nil && h.Bounds != nil {
+				err = h.Bounds.Host(c)
+			}
+		}
 		if err == nil {
 			err = may.MayReach(all)
 		}
@@ -127,11 +132,15 @@ func (h *Reconciler) passFindings(w *Snapshot, p plan.Plan) (out []ledger.Findin
 	return out
 }
 
-// wants are the variables that a step of w has passed on, and whether a run of it may reach all that the machine does.
-func (w *Snapshot) wants(ref schemas.Ref) (names []string, all bool) {
+// wants are the variables that a step of w has passed on, whether a run of it may reach all that the machine does, and the requests that it has
+// fronts send to what it serves.
+func (w *Snapshot) wants(ref schemas.Ref) (names []string, all bool, claims []schemas.Claim) {
 	n := w.Graph.Node(ref)
 	if n == nil {
-		return nil, false
+		return nil, false, nil
+	}
+	if spec, is := n.Decl.Spec.(schemas.Serves); is {
+		claims = spec.Serves().Claims
 	}
 	if spec, is := n.Decl.Spec.(schemas.Evaluates); is && spec.Evaluates() != nil {
 		names, all = append(names, spec.Evaluates().Env.Pass...), spec.Evaluates().Network.All()
@@ -144,7 +153,7 @@ func (w *Snapshot) wants(ref schemas.Ref) (names []string, all bool) {
 	if spec, is := n.Decl.Spec.(schemas.Runnable); is && spec.Delegates() == nil {
 		all = all || spec.Bounds().Network.All()
 	}
-	return names, all
+	return names, all, claims
 }
 
 func (p Place) words() string {

@@ -77,7 +77,7 @@ func TestWhatCannotBeBegunIsTold(t *testing.T) {
 
 // bounded lends nothing: it tells what it was asked for.
 type bounded struct {
-	pass, network bool // what it refuses
+	pass, network, host bool // what it refuses
 }
 
 func refusal(is bool, what string) error {
@@ -90,19 +90,23 @@ func refusal(is bool, what string) error {
 func (b bounded) Variable(name string) error { return refusal(b.pass, name) }
 func (bounded) Token(string, string) error   { return nil }
 func (bounded) Place(string) error           { return nil }
+func (b bounded) Host(c schemas.Claim) error { return refusal(b.host, c.String()) }
 func (b bounded) Network(all bool) error     { return refusal(b.network && all, "network") }
 
 func TestAPlanTellsWhatARunWouldAskForAndNotBeGiven(t *testing.T) {
 	passing := replaced("run: [python, e.py]", "run: [python, e.py]\n  env: {pass: [OTHERS_TOKEN]}")
+	claiming := replaced("target: {local: {run: [python, s.py], code: [s.py]}}", "target: {docker: {image: \""+someImage+"\", run: [python, s.py], code: [s.py], port: 8080, traefik: {host: bank.example.com, path: /x/}}}")
 	quiet := replaced("run: [python, e.py]", "run: [python, e.py]\n  network: none")
 	for name, c := range map[string]struct {
 		change func(fstest.MapFS)
 		may    bounded
-		says   string // of the training; "" is nothing
+		says   string // of the training, or of the deployment that claims; "" is nothing
 	}{
 		"a variable":               {passing, bounded{pass: true}, "no OTHERS_TOKEN"},
 		"one that it may":          {passing, bounded{}, ""},
 		"the network":              {func(fstest.MapFS) {}, bounded{network: true}, "no network"},
+		"requests of others'":      {claiming, bounded{host: true}, "no bank.example.com/x"},
+		"those that it may":        {claiming, bounded{pass: true}, ""},
 		"none of it":               {quiet, bounded{network: true}, ""},
 		"without a word of either": {func(fstest.MapFS) {}, bounded{pass: true}, ""},
 	} {
@@ -118,7 +122,7 @@ func TestAPlanTellsWhatARunWouldAskForAndNotBeGiven(t *testing.T) {
 		}
 		said := ""
 		for _, f := range p.Findings {
-			if f.Rule == "place/denied" && f.Level == ledger.Denied && f.Ref.Kind == "training" {
+			if f.Rule == "place/denied" && f.Level == ledger.Denied && (f.Ref.Kind == "training") == !c.may.host {
 				said = f.Message
 			}
 		}

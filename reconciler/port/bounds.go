@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Bounds refuse what the owner of a machine does not let a repository's declarations have. What they refuse is Denied, with what
@@ -20,6 +21,8 @@ type Bounds interface {
 	// Place refuses a place that a declaration names and this machine's credentials or rights open: s3://BUCKET/KEY, or at an endpoint
 	// of its own https://HOST/BUCKET/KEY; oci://REGISTRY/NAME; the address of a repository of Git; or a folder.
 	Place(address string) error
+	// Host refuses requests that a declaration has a front, which others share, send to what it serves.
+	Host(claim schemas.Claim) error
 	// Network refuses a run that may reach all that the machine does.
 	Network(all bool) error
 }

@@ -58,6 +58,7 @@ var more = map[string]map[string]func(*jsonschema.Schema){
 		"spec.repositories[].network":     anyOf("all", config.Declared),
 		"spec.repositories[].variables[]": pattern(config.Variables), "spec.repositories[].tokens": names(config.Source), "spec.repositories[].tokens.*[]": pattern(config.Tokens),
 		"spec.repositories[].storage[]":  pattern(config.Storage),
+		"spec.repositories[].hosts[]":    pattern(schemas.Hosts),
 		"spec.repositories[].github":     either("token", "app"),
 		"spec.repositories[].github.app": needs("id", "installation", "key"),
 	},

@@ -244,8 +244,9 @@ func (l *lent) Token(name, _ string) error {
 	}
 	return nil
 }
-func (l *lent) Place(string) error { return nil }
-func (l *lent) Network(bool) error { return nil }
+func (l *lent) Place(string) error       { return nil }
+func (l *lent) Host(schemas.Claim) error { return nil }
+func (l *lent) Network(bool) error       { return nil }
 
 // A log that needs a password goes on under the next host, by what the controller's file still lets be sent; where it lets it no
 // more, whoever looks is told, and bringing the release back begins the log again.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Declared has runs reach what they declare alone.
@@ -110,6 +111,11 @@ func (d *decoder) bounds(r *Repository, path string) {
 			if _, err := url.Parse(a); err != nil || !receives.MatchString(a) {
 				d.problem(join(at, strconv.Itoa(i)), "this is not the address of a source; write it as https://api.example.com, or kafka://host:port for a broker, without a user")
 			}
+		}
+	}
+	for i, h := range r.Hosts {
+		if wrong := schemas.ListsHost(h); wrong != "" {
+			d.problem(join(path+".hosts", strconv.Itoa(i)), "%s %s", Quoted(h), wrong)
 		}
 	}
 	for i, a := range r.Storage {

@@ -15,6 +15,7 @@ const lent = head + `spec:
       variables: [HF_TOKEN, AWS_ACCESS_KEY_ID=CHURN_ID, AWS_SECRET_ACCESS_KEY=CHURN_KEY]
       tokens: {VISHWA_SOURCE_API: ["https://api.example.com", "kafka://kafka-1.example.org:9093"]}
       storage: ["s3://acme/churn", "https://minio.example.com:9000/acme", "oci://registry.example.com/churn", "kafka://kafka-1.example.org:9093/asked", "kafka://[::1]:9092", /srv/churn, "git@github.com:acme/data.git", "ssh://git@github.com/acme/data.git"]
+      hosts: [churn.example.com, "*.churn.example.com", models.example.com/churn, "*"]
       infrastructure: true
     - path: /payroll
       variables: []
@@ -66,6 +67,8 @@ func TestWhatCannotBeLentIsRefused(t *testing.T) {
 		`storage: ["https://me:hunter2@minio.example.com/b"]`:          `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
 		`storage: ["kafka://me:hunter2@kafka.example.org:9093/asked"]`: `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
 		`storage: ["kafka://kafka.example.org/asked"]`:                 `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
+		`hosts: ["Churn.example.com"]`:                                 `c.yaml:4:16: spec.repositories.0.hosts.0: "Churn.example.com" is no host; write churn.example.com, *.churn.example.com for all names below it, or models.example.com/churn for what is at a path and below, in lower case and without a port; a name of other letters as DNS has it, xn--...`,
+		`hosts: ["*.example.com/a/.."]`:                                `c.yaml:4:16: spec.repositories.0.hosts.0: "*.example.com/a/.." is no host; write churn.example.com, *.churn.example.com for all names below it, or models.example.com/churn for what is at a path and below, in lower case and without a port; a name of other letters as DNS has it, xn--...`,
 		`storage: ["data"]`:                                            `c.yaml:4:18: spec.repositories.0.storage.0: this is not a place; write s3://bucket/prefix, https://HOST/bucket/prefix, oci://registry.example.com/team, kafka://host:port/topic, a whole path of a folder, or the address of a repository of Git, without a password`,
 	} {
 		_, err := Parse("c.yaml", []byte(head+"spec: {repositories: [{path: /repo,\n       "+given+"}]}\n"))

@@ -29,9 +29,10 @@ type Settings struct {
 // Change is what becomes of a deployment.
 type Change struct {
 	Ref     schemas.Ref
-	To      string // environment; "": it is taken away
-	Address string // where it will answer; "": wherever there is room
-	Branch  string // where it is written for others to apply; "": it is applied
+	To      string          // environment; "": it is taken away
+	Address string          // where it will answer; "": wherever there is room
+	Branch  string          // where it is written for others to apply; "": it is applied
+	Claims  []schemas.Claim // requests that fronts will send to it
 }
 
 // Guard is what an environment asks before a change of it, as one revision has it.
@@ -89,7 +90,7 @@ func On(c Change, now Settings, past Past) ([]Guard, error) {
 type touch struct{ name, why string }
 
 // entered lists the environments of c: where it goes, where it comes from, whose
-// address it takes, and whose branch it writes to: who applies that may apply all of it.
+// address or requests it takes, and whose branch it writes to: who applies that may apply all of it.
 func entered(c Change, facts *ledger.Facts) (out []touch) {
 	if c.To != "" {
 		out = append(out, touch{c.To, goes})
@@ -104,6 +105,9 @@ func entered(c Change, facts *ledger.Facts) (out []touch) {
 		}
 		if c.Address != "" && Recorded(e) == c.Address {
 			out = append(out, touch{e.Release.Environment, "takes the address of " + ref.String()})
+		}
+		if claim := taken(c.Claims, claimed(e)); claim != "" {
+			out = append(out, touch{e.Release.Environment, "takes requests for " + claim + " of " + ref.String()})
 		}
 		if c.Branch != "" && strings.EqualFold(delivered(e), c.Branch) {
 			out = append(out, touch{e.Release.Environment, "writes to the branch of " + ref.String()})
@@ -271,15 +275,29 @@ func Recorded(e *ledger.Entry) string { return said(e, Address) }
 
 func delivered(e *ledger.Entry) string { return said(e, Branch) }
 
+func claimed(e *ledger.Entry) []schemas.Claim {
+	return said(e, func(d schemas.Serves) []schemas.Claim { return d.Serves().Claims })
+}
+
+// taken is the first of claims that has requests of another's, whichever front they come by: two names may be of one. "" is none.
+func taken(claims, others []schemas.Claim) string {
+	for _, c := range claims {
+		if slices.ContainsFunc(others, c.Takes) {
+			return c.String()
+		}
+	}
+	return ""
+}
+
 // said is what of says of a release on the ledger.
-func said(e *ledger.Entry, of func(schemas.Serves) string) string {
+func said[T any](e *ledger.Entry, of func(schemas.Serves) T) (none T) {
 	is := e.Ref.Kind.Traits()
 	if !e.HasRecipe() || !is.Serves {
-		return ""
+		return none
 	}
 	spec := is.New()
 	if d, ok := spec.(schemas.Serves); ok && json.Unmarshal(e.Recipe().Spec, spec) == nil {
 		return of(d)
 	}
-	return ""
+	return none
 }

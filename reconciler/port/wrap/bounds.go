@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -19,6 +20,7 @@ type Bounds struct {
 	Variables *[]string            // that may be passed to what the declarations run
 	Tokens    *map[string][]string // variables that may be sent, and the addresses, with all below them, that each is for
 	Storage   *[]string            // places that the machine's credentials or rights open, and all below them
+	Hosts     *[]string            // that fronts may send requests for, as schemas.Claim has lists of them
 	// Apart says that others share the machine: programs that are not kept apart from it are not begun.
 	Apart bool
 	// Declared has runs reach the hosts that they declare and no other, at public addresses and at those in Allow, as pull requests' do.
@@ -68,6 +70,15 @@ func (a *Reach) Place(address string) error {
 		"have whoever runs the controller add it to storage of this repository in the controller's file")
 }
 
+// Host refuses requests that a front would send to what is served.
+func (a *Reach) Host(c schemas.Claim) error {
+	if a == nil || a.Hosts == nil || c.Within(*a.Hosts) {
+		return nil
+	}
+	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository claim requests for %s", harmless.Line(c.String())),
+		"have whoever runs the controller add %s to hosts of this repository in the controller's file, or name a host of those", harmless.Line(c.String()))
+}
+
 // Network refuses a run that may reach all that the machine does: its loopback, the network around it, and the cloud's metadata, which has
 // credentials of the machine's.
 func (a *Reach) Network(all bool) error {
@@ -94,6 +105,11 @@ func (a *Reach) Release(r port.Release) error {
 	}
 	for _, name := range passed(r) {
 		if err := a.Variable(name); err != nil {
+			return err
+		}
+	}
+	for _, c := range claimed(r) {
+		if err := a.Host(c); err != nil {
 			return err
 		}
 	}
@@ -134,6 +150,17 @@ func passed(r port.Release) []string {
 		return r.Docker.Pass
 	case r.Kubernetes != nil:
 		return r.Kubernetes.Env.Pass
+	}
+	return nil
+}
+
+// claimed are the requests that a release has fronts send to it.
+func claimed(r port.Release) []schemas.Claim {
+	switch {
+	case r.Docker != nil:
+		return r.Docker.Traefik.Claims()
+	case r.Kubernetes != nil:
+		return r.Kubernetes.Claims()
 	}
 	return nil
 }

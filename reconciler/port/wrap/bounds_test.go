@@ -18,6 +18,7 @@ func shared() *Reach {
 		Variables: &[]string{"HF_TOKEN", "WEBHOOK_SECRET"},
 		Tokens:    &map[string][]string{"VISHWA_SOURCE_API": {"https://api.example.com/v1"}, "VISHWA_SOURCE_OURS": {"https://api.example.com"}},
 		Storage:   &[]string{"s3://acme/churn", "https://minio.example.com:9000/acme/churn/", "oci://registry.example.com/churn", "/srv/churn", "git@github.com:acme/data", "https://github.com/acme/public.git", "kafka://one.example:9092/t", "kafka://two.example:9092"},
+		Hosts:     &[]string{"churn.example.com", "*.churn.example.com", "models.example.com/churn"},
 	}}
 }
 
@@ -50,6 +51,14 @@ func TestWhatBelongsToAnotherRepositoryIsRefused(t *testing.T) {
 		"/srv/churn": true, "/srv/churn/sub/": true, "/srv/churn/../payroll": false, "/srv/churning": false, "/": false, "": false, "~/churn": false,
 		"git@github.com:acme/data": true, "git@github.com:acme/payroll": false, "https://github.com/acme/public.git": true, "https://github.com/acme/payroll.git": false,
 	})
+	ask(func(asked string) error {
+		host, path, _ := strings.Cut(asked, "/")
+		return may.Host(schemas.NewClaim(host, path))
+	}, map[string]bool{
+		"churn.example.com": true, "churn.example.com/v1": true, "a.churn.example.com": true, "models.example.com/churn/v1": true, "CHURN.example.com.": true,
+		"payroll.example.com": false, "models.example.com": false, "models.example.com/churn-2": false, "models.example.com/churn/../payroll": false, "models.example.com/churn/%2e%2e/payroll": false,
+		"churn.example.com:443": false, "*.example.com": false, "churn.example.com`)||Host(`payroll.example.com": false, "": false,
+	})
 	if may.Programs() == nil {
 		t.Error("a program of its begins without a sandbox beside those of others")
 	}
@@ -60,7 +69,7 @@ func TestWhoIsAloneHasWhatItDeclares(t *testing.T) {
 	alone := &Reach{Bounds: Bounds{Own: []string{"WEBHOOK_SECRET"}}}
 	for _, may := range []*Reach{nil, alone} {
 		for what, err := range map[string]error{
-			"variable": may.Variable("HF_TOKEN"), "token": may.Token("VISHWA_SOURCE_API", "https://anywhere.example"), "place": may.Place("s3://any/where"), "programs": may.Programs(),
+			"variable": may.Variable("HF_TOKEN"), "token": may.Token("VISHWA_SOURCE_API", "https://anywhere.example"), "place": may.Place("s3://any/where"), "programs": may.Programs(), "host": may.Host(schemas.NewClaim("any.example.com", "/")),
 			"release": may.Release(port.Release{Log: &port.PredictionLog{PredictionLog: schemas.PredictionLog{Dir: "/srv"}}}),
 			"topic":   may.Release(port.Release{Log: &port.PredictionLog{PredictionLog: schemas.PredictionLog{Kafka: &schemas.LogTopic{Brokers: []string{"kafka.internal:9092"}, Topic: "t"}}}}),
 		} {
@@ -95,6 +104,12 @@ func TestAReleaseHasWhatItsRepositoryMay(t *testing.T) {
 		"another's":                {port.Release{Local: &port.LocalRelease{Hosted: hosted("HF_TOKEN", "PAYROLL_KEY")}}, false},
 		"another's in docker":      {port.Release{Docker: &port.DockerRelease{Hosted: hosted("PAYROLL_KEY")}}, false},
 		"another's in pods":        {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Work: schemas.Work{Env: schemas.Environs{Pass: []string{"PAYROLL_KEY"}}}}}}, false},
+		"a host of its own":        {port.Release{Docker: &port.DockerRelease{Traefik: &schemas.Traefik{Host: "churn.example.com"}}}, true},
+		"another's host":           {port.Release{Docker: &port.DockerRelease{Traefik: &schemas.Traefik{Host: "payroll.example.com"}}}, false},
+		"a path of its own":        {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Route: &schemas.Route{Host: "models.example.com", Path: "/churn"}}}}, true},
+		"another's path":           {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Route: &schemas.Route{Host: "models.example.com", Path: "/payroll"}}}}, false},
+		"another's, by an ingress": {port.Release{Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Route: &schemas.Route{Host: "churn.example.com"}, Ingress: &schemas.Ingress{Host: "payroll.example.com"}}}}, false},
+		"for others to apply":      {port.Release{Git: &schemas.GitDelivery{Branch: "live", Path: "models"}, Kubernetes: &port.KubernetesRelease{KubernetesTarget: schemas.KubernetesTarget{Ingress: &schemas.Ingress{Host: "payroll.example.com"}}}}, false},
 		"an engine of its own":     {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/team.sock"}}, true},
 		"the controller's engine":  {port.Release{Docker: &port.DockerRelease{}}, true},
 		"another's engine":         {port.Release{Docker: &port.DockerRelease{Host: "unix:///run/payroll.sock"}}, false},

@@ -28,8 +28,8 @@ func byTraefik(name string, of schemas.Traefik, port int) map[string]string {
 	}
 	own := name + "-" + digest.Of(said).Hex()[:10]
 	rule := "Host(`" + of.Host + "`)"
-	if of.Path != "" && of.Path != "/" {
-		rule += " && PathPrefix(`" + of.Path + "`)"
+	if path := of.Claims()[0].Path; path != "/" {
+		rule += " && (Path(`" + path + "`) || PathPrefix(`" + path + "/`))" // PathPrefix alone takes what only begins with the same letters, too
 	}
 	router, service := "traefik.http.routers."+own+".", "traefik.http.services."+own+"."
 	out := map[string]string{

@@ -71,7 +71,7 @@ func TestTraefikIsSentToThePublicPort(t *testing.T) {
 	s.apply(three)
 	s.until("the third stands alone", func() bool { return len(units(e, "one")) == 1 })
 	says, name := told(t, e)
-	for _, want := range []string{"NAME.rule=Host(`one.example.com`) && PathPrefix(`/v1`)", "NAME.entrypoints=web,secure", "NAME.middlewares=auth@file", "NAME.tls.certresolver=le"} {
+	for _, want := range []string{"NAME.rule=Host(`one.example.com`) && (Path(`/v1`) || PathPrefix(`/v1/`))", "NAME.entrypoints=web,secure", "NAME.middlewares=auth@file", "NAME.tls.certresolver=le"} {
 		if !slices.Contains(says, "traefik.http.routers."+want) {
 			t.Errorf("it is told %q, and not %q", says, want)
 		}
