@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/adapter/server"
@@ -22,6 +23,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog"
 	"github.com/vishwaops/vishwa/reconciler/machine/predictionlog/stream"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -92,12 +94,7 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if !ok || spec.Rolls() == nil {
 		return rollout.Evidence{}, nil
 	}
-	shares := map[string]schemas.LogShare{}
-	for _, a := range spec.Rolls().Analyses {
-		if a.Log != nil {
-			shares[a.Compares()] = *a.Log
-		}
-	}
+	shares := sharesOf(spec.Rolls())
 	if len(shares) == 0 {
 		return rollout.Evidence{}, nil
 	}
@@ -141,8 +138,41 @@ func (l armsLog) evidence(ctx context.Context, d *schemas.Declaration, t port.Tr
 	if bad := rows.Report().Unreadable; len(bad) > 0 {
 		return rollout.Evidence{}, fault.WithHint(fault.New(fault.Corrupt, "read the log of %s: %s", d.Metadata.Name, bad[0]), "see what is in its place, and take that file away")
 	}
+	if odd := clocks(l.env.Now(), t.Since, r.Last, rows.Report().Future); odd != "" {
+		unread = strings.TrimPrefix(unread+"; "+odd, "; ")
+	}
 	l.keep(d.Metadata.Name, r)
 	return rollout.Evidence{Canary: r.Canary, Baseline: r.Base, Unread: unread}, nil
+}
+
+// sharesOf are what analyses compare in the log, by metric.
+func sharesOf(r *schemas.Rollout) map[string]schemas.LogShare {
+	shares := map[string]schemas.LogShare{}
+	for _, a := range r.Analyses {
+		if a.Log != nil {
+			shares[a.Compares()] = *a.Log
+		}
+	}
+	return shares
+}
+
+// wrongClock is by how much a clock may go back with nothing said of it.
+const wrongClock = 5 * time.Minute
+
+// clocks says why rows of a log may be missing for the clock of this machine, or of the one that wrote them; "" where all is well. Rows of both
+// releases are by the one clock of the host that serves them, so that what is left out is left out of both: it decides nothing, and is said.
+func clocks(now, since time.Time, last string, future int64) string {
+	const set = ", so that what is logged by now does not count until then: was a clock set back? somebody may decide before: vishwa rollout promote, or abort"
+	hour, has := predictions.Hour(last)
+	switch {
+	case since.After(now.Add(wrongClock)):
+		return "the release is tried since " + since.UTC().Format(time.RFC3339) + ", which is not yet" + set
+	case future > 0:
+		return plural.Of(future, "row") + " of the log of predictions are of a time that is not yet, and count for nothing: correct the clock of the machine that serves, or of this one"
+	case has && hour.After(now.Add(wrongClock)):
+		return "the log of predictions is read up to " + hour.UTC().Format(time.RFC3339) + ", which is not yet" + set
+	}
+	return ""
 }
 
 func (l armsLog) mayRead(ctx context.Context, log *schemas.PredictionLog) error {

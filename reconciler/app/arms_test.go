@@ -87,6 +87,70 @@ func TestArmsAreReadFromTheLogOnceEach(t *testing.T) {
 	}
 }
 
+// TestAClockThatIsOffDecidesNothingAndIsSaid: rows of both are by the clock of one host, so that what its clock hides is hidden of both, whoever is worse.
+func TestAClockThatIsOffDecidesNothingAndIsSaid(t *testing.T) {
+	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	above := 0.25
+	key := digest.Of([]byte("new"))
+	for name, c := range map[string]struct {
+		since, rows, now time.Time
+		n                int64
+		says             string
+	}{
+		"all clocks agree":                   {noon, noon.Add(time.Minute), noon.Add(time.Hour), 100, ""},
+		"the host is a little ahead":         {noon, noon.Add(4 * time.Minute), noon, 100, ""},
+		"the host is hours ahead":            {noon, noon.Add(3 * time.Hour), noon.Add(time.Minute), 0, "200 rows of the log of predictions are of a time that is not yet"},
+		"the host was set back":              {noon, noon.Add(-2 * time.Hour), noon.Add(-2 * time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is not yet"},
+		"set back behind what was read":      {noon, noon.Add(3 * time.Hour), noon.Add(3 * time.Hour), 100, ""},
+		"the controller is an hour behind":   {noon, noon.Add(time.Minute), noon.Add(-time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is not yet"},
+		"the controller is an hour in front": {noon, noon.Add(time.Minute), noon.Add(2 * time.Hour), 100, ""},
+	} {
+		dir := filepath.Join(t.TempDir(), "log")
+		spec := &schemas.Deployment{Log: &schemas.PredictionLog{Dir: dir}, Rollout: &schemas.Rollout{Canary: &schemas.Canary{},
+			Analyses: map[string]schemas.Analysis{"slow": {Log: &schemas.LogShare{Column: "latency", Above: &above}, Margin: 0.01}}}}
+		d := &schemas.Declaration{Kind: "Deployment", Metadata: schemas.Metadata{Name: "price"}, Spec: spec}
+		text := "time,id,arm,release,latency\n"
+		for i := range 100 { // the canary is slow, always
+			at := c.rows.Add(time.Duration(i) * time.Millisecond).Format(time.RFC3339Nano)
+			text += fmt.Sprintf("%s,c%d,canary,%s,0.9\n%s,b%d,baseline,%s,0.1\n", at, i, key, at, i, key)
+		}
+		part := filepath.Join(dir, "price", c.rows.Format("date=2006-01-02/hour=15"), "a.csv")
+		if err := os.MkdirAll(filepath.Dir(part), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(part, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		now := c.now
+		l := armsLog{filepath.Join(t.TempDir(), "state", "repository", "serving"), filepath.Join(t.TempDir(), "cache"), port.Env{Now: func() time.Time { return now }, Lookup: os.LookupEnv}, lookWithin, nil, nil}
+		trial := port.Trial{Key: key, Since: c.since}
+		e, err := l.evidence(t.Context(), d, trial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, base := e.Canary["latency above 0.25"].N, e.Baseline["latency above 0.25"].N; got != c.n || base != c.n || !strings.HasPrefix(e.Unread, c.says) || c.says == "" && e.Unread != "" {
+			t.Errorf("%s: %d and %d were seen; %q", name, got, base, e.Unread)
+		}
+		if name == "set back behind what was read" {
+			now = noon.Add(time.Minute)
+			if e, err := l.evidence(t.Context(), d, trial); err != nil || e.Canary["latency above 0.25"].N != c.n || !strings.HasPrefix(e.Unread, "the log of predictions is read up to 2026-11-28T15:00:00Z, which is not yet") {
+				t.Errorf("%s: %+v, %v", name, e, err)
+			}
+		}
+		weight, forever := 50, rollout.Canary{Steps: []rollout.Step{{Weight: new(int)}, {Analyses: []string{"slow"}}},
+			Analyses: map[string]rollout.Analysis{"slow": {Metric: "latency above 0.25", Margin: 0.01, Deadline: time.Hour}}}
+		forever.Steps[0].Weight = &weight
+		at := rollout.State{Change: rollout.Change{Key: key, Phase: rollout.Progressing, Step: 1, Weight: weight}, Since: c.now}
+		does := rollout.Decide(forever, at, e, c.now.Add(time.Minute))
+		if want := map[bool]rollout.Do{true: rollout.RollBack, false: rollout.Wait}[c.n > 0]; does.Do != want || c.says != "" && !strings.Contains(does.Why, c.says) {
+			t.Errorf("%s: it does %s, since %s", name, does.Do, does.Why)
+		}
+		if does = rollout.Decide(forever, at, e, c.now.Add(2*time.Hour)); c.n == 0 && does.Do != rollout.Hold {
+			t.Errorf("%s: at its deadline it does %s, since %s", name, does.Do, does.Why)
+		}
+	}
+}
+
 // TestArmsAreReadFromATopicThatGrows: rows of one hour come between two looks.
 func TestArmsAreReadFromATopicThatGrows(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "asked"))

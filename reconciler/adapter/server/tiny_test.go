@@ -64,6 +64,7 @@ func tiny(version string, how []string) {
 	var sick atomic.Bool
 	var first sync.Once
 	asked := func() {}
+	ahead := time.Duration(0)
 	for _, h := range how {
 		mode, arg, _ := strings.Cut(h, "=")
 		switch mode {
@@ -82,6 +83,8 @@ func tiny(version string, how []string) {
 				os.Exit(4)
 			}
 			os.WriteFile(arg, nil, 0o600)
+		case "clock": // by which its clock is off
+			ahead, _ = time.ParseDuration(arg)
 		case "child":
 			grandchild(arg)
 		case "deaf":
@@ -139,7 +142,12 @@ func tiny(version string, how []string) {
 		}
 	})
 	mux.HandleFunc("/world", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(world()) })
-	s := &http.Server{Addr: "127.0.0.1:" + os.Getenv("VISHWA_PORT"), Handler: mux}
+	s := &http.Server{Addr: "127.0.0.1:" + os.Getenv("VISHWA_PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ahead != 0 {
+			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
+		}
+		mux.ServeHTTP(w, r)
+	})}
 	fmt.Println(s.ListenAndServe())
 	os.Exit(1)
 }
