@@ -19,8 +19,9 @@ func (o opener) receivers(r config.Repository, issues port.Issues) (out []app.Re
 			return string(raw), err
 		}
 	}
+	asks := port.Env{Offline: o.cli.offline}
 	address := func(w *config.AlertWebhook) alert.Address {
-		at := alert.Address{URL: func() (string, error) { return w.URL, nil }}
+		at := alert.Address{URL: func() (string, error) { return w.URL, nil }, Env: asks}
 		if w.Token != nil {
 			at.Token = secret(*w.Token)
 		}
@@ -33,7 +34,7 @@ func (o opener) receivers(r config.Repository, issues port.Issues) (out []app.Re
 		one := app.Receiver{Name: a.Title(), Sent: func(err error) { o.metrics.Alert(a.Kind(), sentAs(err)) }}
 		switch {
 		case a.Slack != nil:
-			one.Receiver = alert.Slack(alert.Address{URL: secret(a.Slack.URL)})
+			one.Receiver = alert.Slack(alert.Address{URL: secret(a.Slack.URL), Env: asks})
 		case a.Webhook != nil:
 			one.Receiver = alert.Webhook(address(a.Webhook))
 		case a.Alertmanager != nil:

@@ -215,3 +215,16 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		t.Error("it was told without an address")
 	}
 }
+
+// TestNobodyIsToldOffline: --offline asks nobody, and tells nobody either.
+func TestNobodyIsToldOffline(t *testing.T) {
+	b := newInbox(t)
+	at := b.at("/hook/T000/B000")
+	at.Env = port.Env{Offline: true}
+	for name, r := range map[string]port.Receiver{"a webhook": Webhook(at), "Slack": Slack(at), "Alertmanager": Alertmanager(at, time.Now)} {
+		err := r.Tell(t.Context(), porttest.Incident())
+		if !port.WasUnasked(err) || fault.HintOf(err) == "" || strings.Contains(err.Error(), "T000") || len(b.bodies) != 0 {
+			t.Errorf("%s: %v; it got %d", name, err, len(b.bodies))
+		}
+	}
+}

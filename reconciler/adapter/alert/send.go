@@ -25,6 +25,7 @@ const wait = 15 * time.Second
 type Address struct {
 	URL   func() (string, error) // it may be a secret by itself
 	Token func() (string, error) // sent as a bearer; nil: none is
+	Env   port.Env               // tells whether anybody is to be asked
 }
 
 // sender posts JSON. Its errors name the host alone: an address of Slack is a secret by itself.
@@ -52,6 +53,9 @@ func (s sender) post(ctx context.Context, below string, body any, headers map[st
 	}
 	if below != "" {
 		u = u.JoinPath(below)
+	}
+	if err := s.at.Env.MayAsk(u.Scheme + "://" + u.Host); err != nil {
+		return err
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
