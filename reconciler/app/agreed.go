@@ -130,17 +130,13 @@ func (a *agreement) any(is func(schemas.Declaration) bool) bool {
 	return false
 }
 
-// asksStore tells why the store that all machines reach is not asked; nil: it is. Of a clone that has not seen the remote's own branch, what is
-// declared counts.
+// asksStore tells why the store that all machines reach is not asked; nil: it is. A clone that has not seen the remote's own branch, such as a
+// CI job's of one stranger's commit, asks none: what its checkout names may be anybody's.
 func (h *Repository) asksStore(o Options, place StoreRef) func(context.Context) error {
 	if !o.Look || o.Act || place.Away == nil {
 		return nil
 	}
-	said := sync.OnceValue(func() error {
-		sha, one, err := h.Repo.Published(gitremote.Keeping{Remote: h.Repo.Place().Remote, Branch: gitledger.UsualBranch})
-		if err != nil || !one || sha == "" {
-			return err
-		}
+	agrees := func(sha string) error {
 		there := StoreRef{}
 		tree, err := h.Repo.Open(context.Background(), sha) // reads this clone
 		if err == nil {
@@ -152,8 +148,30 @@ func (h *Repository) asksStore(o Options, place StoreRef) func(context.Context) 
 			return nil
 		}
 		return unasked("the store so", "look at spec.store of vishwa.yaml; it is asked once that branch names it so, and by commands that name what they read")
-	})
-	return func(context.Context) error { return said() }
+	}
+	var mu sync.Mutex
+	var at string // the commit that was looked at
+	var said error
+	return func(context.Context) error {
+		kept := gitremote.Keeping{Remote: h.Repo.Place().Remote, Branch: gitledger.UsualBranch}
+		if h.GitLedger != nil { // which hears of the branch
+			kept = h.GitLedger.Keeping()
+		}
+		sha, one, err := h.Repo.Published(kept)
+		switch {
+		case err != nil || !one:
+			return err
+		case sha == "":
+			return fault.WithHint(port.Unasked{Why: "this clone has not seen the branch that the remote calls its own, which says what store is asked"},
+				"fetch that branch: git fetch origin, and git remote set-head origin --auto; in a CI job, check out with the whole history (fetch-depth: 0)")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if sha != at {
+			at, said = sha, agrees(sha)
+		}
+		return said
+	}
 }
 
 // askedBucket asks the place of a bucket where may lets it.

@@ -4,9 +4,15 @@ package app
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/gitledger"
+	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -65,5 +71,71 @@ func TestHowAPlaceIsAskedIsWhatWasAgreedOn(t *testing.T) {
 		if c.asks != (c.err == nil) || c.err != nil && (!errors.As(c.err, new(port.Unasked)) || fault.HintOf(c.err) == "") {
 			t.Errorf("%s: %v", name, c.err)
 		}
+	}
+}
+
+// TestACloneThatSawNoBranchOfTheRemotesAsksNoStore: a CI job checks out one commit, which may be a stranger's and name any bucket; with this
+// machine's credentials none is asked before the clone, or the ledger, has heard what the remote's own branch names.
+func TestACloneThatSawNoBranchOfTheRemotesAsksNoStore(t *testing.T) {
+	gittest.NeedGit(t)
+	remote := gittest.NewRepo(t)
+	project := func(bucket string) {
+		gittest.Write(t, remote, "vishwa.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata:\n  name: students\nspec:\n  store:\n    s3:\n      url: s3://"+bucket+"/kept\n")
+		gittest.Git(t, remote, "add", "-A")
+		gittest.Git(t, remote, "commit", "-q", "-m", bucket)
+	}
+	project("ours")
+	own := strings.TrimSpace(gittest.Git(t, remote, "branch", "--show-current"))
+	gittest.Git(t, remote, "switch", "-q", "-c", "change")
+	project("theirs")
+	gittest.Git(t, remote, "switch", "-q", own)
+
+	// As actions/checkout does it: a commit of one branch, and no more.
+	clone := t.TempDir()
+	gittest.Git(t, clone, "init", "-q")
+	gittest.Git(t, clone, "remote", "add", "origin", "file://"+remote)
+	gittest.Git(t, clone, "fetch", "-q", "--depth=1", "origin", "+refs/heads/change:refs/remotes/origin/change")
+	gittest.Git(t, clone, "checkout", "-q", "-B", "change", "refs/remotes/origin/change")
+	open := func(ledger bool) *Repository {
+		checkout, err := repo.Open(clone, repo.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = checkout.Close() })
+		h := &Repository{Reconciler: &pass.Reconciler{Observers: pass.Observers{Repo: checkout}}, Repo: checkout}
+		if ledger {
+			h.GitLedger, err = gitledger.Open(checkout.Place(), gitledger.Options{Verifier: &gittest.Notary{}, Now: time.Now})
+			if err == nil {
+				_, err = h.GitLedger.Facts(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return h
+	}
+	asks := func(h *Repository, bucket string) error {
+		place, err := h.place(&schemas.Project{Store: &schemas.Store{S3: &schemas.S3{URL: "s3://" + bucket + "/kept"}}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.asksStore(Options{Look: true}, place)(t.Context())
+	}
+	for _, ledger := range []bool{false, true} {
+		h := open(ledger)
+		for _, bucket := range []string{"theirs", "ours"} {
+			err := asks(h, bucket)
+			if !port.WasUnasked(err) || !strings.Contains(err.Error(), "has not seen the branch") || !strings.Contains(fault.HintOf(err), "git fetch") {
+				t.Errorf("with its ledger %v, it asks %s: %v", ledger, bucket, err)
+			}
+		}
+	}
+	gittest.Git(t, clone, "fetch", "-q", "--depth=1", "origin", "+refs/heads/"+own+":refs/remotes/origin/"+own)
+	h := open(true) // which has heard what the remote calls its own
+	if err := asks(h, "ours"); err != nil {
+		t.Errorf("what the branch names: %v", err)
+	}
+	if err := asks(h, "theirs"); !port.WasUnasked(err) {
+		t.Errorf("what the checkout alone names: %v", err)
 	}
 }

@@ -118,8 +118,8 @@ func (b delivered) local() bool { return b.place.Address(b.opts.Remote) == "" }
 // own are the names of branches that the remote's own may be: what it says, or else what it is called nearly everywhere, and
 // what it was when this clone was made.
 func (b delivered) own() []string {
-	if b.told != nil && b.told.Own != "" {
-		return []string{b.told.Own}
+	if told := b.told.Load(); told != nil && told.Own != "" {
+		return []string{told.Own}
 	}
 	names := []string{"main", "master"}
 	tracks := "refs/remotes/" + b.opts.Remote + "/"

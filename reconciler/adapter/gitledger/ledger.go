@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -91,7 +92,7 @@ type Ledger struct {
 	size    int   // of the cache, in bytes
 	behind  int   // bytes of entries that it lags behind
 	claims  claims
-	told    *gitremote.Heard // what the remote said that it has; nil: it was not asked
+	told    atomic.Pointer[gitremote.Heard] // what the remote said that it has; nil: it was not asked
 
 	url    string   // of a remote that the clone has no name for; see Ref
 	logins sync.Map // which Git's helpers gave, and the remote took: address -> *githttp.BasicAuth
@@ -206,12 +207,11 @@ func (l *Ledger) cacheFile() string {
 	return filepath.Join(l.opts.CacheDir, "ledger-"+l.cacheName()+".facts")
 }
 
-// hears keeps what the remote told; the caller holds the lock.
-func (l *Ledger) hears(adv *packp.AdvRefs) { l.told = gitremote.Hear(adv) }
+// hears keeps what the remote told.
+func (l *Ledger) hears(adv *packp.AdvRefs) { l.told.Store(gitremote.Hear(adv)) }
 
-// Keeping is where the ledger is kept, and what the remote told there that it has.
+// Keeping is where the ledger is kept, and what the remote told there that it has. It waits for nothing: places that the ledger asks while
+// it is read want to know.
 func (l *Ledger) Keeping() gitremote.Keeping {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return gitremote.Keeping{Remote: l.opts.Remote, Branch: l.opts.Branch, Heard: l.told}
+	return gitremote.Keeping{Remote: l.opts.Remote, Branch: l.opts.Branch, Heard: l.told.Load()}
 }
