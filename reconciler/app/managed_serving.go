@@ -191,7 +191,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 	var mu sync.Mutex
 	var all routine.Set
 	var out []controller.Deployment
-	slots := make(chan struct{}, 4)
+	slots := make(chan struct{}, 16) // those that hang hold up few others
 	survey := wrap.Survey(server)
 	whole := ctx
 	for ref, st := range deployed {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
@@ -22,23 +23,85 @@ var observers = map[schemas.Kind]func(context.Context, *Snapshot, Observers, sch
 	schemas.KindPackage:        observePackage,
 }
 
-// observeAll asks every server and every stack, side by side.
+// patience is how long looks may take: one of them, and all of a sort, of which some are under way at once.
+type patience struct {
+	one, all time.Duration
+	atOnce   int
+}
+
+// A server and a registry answer a question. A plan of a stack asks for all that the stack has.
+var (
+	forAnswers = patience{one: 20 * time.Second, all: time.Minute, atOnce: 16}
+	forStacks  = patience{one: 15 * time.Minute, all: 30 * time.Minute, atOnce: 4}
+)
+
+// unanswered is why a look was ended: nobody gave up but the clock.
+type unanswered struct{ within time.Duration }
+
+func (u unanswered) Error() string { return "no answer within " + u.within.String() }
+
+// places are those of the looks of a sort.
+type places struct {
+	patience
+	slots chan struct{}
+}
+
+func (p patience) places() places { return places{p, make(chan struct{}, p.atOnce)} }
+
+// whole is the context of all looks.
+func (p patience) whole(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.all, unanswered{p.all})
+}
+
+// each has a look of ctx, which is that of all, once there is a place for it. Where there was none in time, look is called all the same: it
+// says so of what it is for.
+func (p places) each(ctx context.Context, look func(context.Context)) {
+	select {
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.one, unanswered{p.one})
+	defer cancel()
+	look(ctx)
+}
+
+// overdue is err, or that there was no answer in time, where that is why a look of ctx failed.
+func overdue(ctx context.Context, err error) error {
+	var late unanswered
+	if err == nil || !errors.As(context.Cause(ctx), &late) {
+		return err
+	}
+	return fault.WithHint(fault.New(fault.Transient, "%w", late), "see that it is up and reached from here, and try again")
+}
+
+// observeAll asks every server, every registry and every stack, side by side. Those that do not answer hold up the others by no more than
+// their patience; of what has not answered it is not known how it is, and nothing is taken for gone.
 func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 	var mu sync.Mutex
 	var all routine.Set
 	var errs []error
-	slots := make(chan struct{}, 4)
+	answers, stacks := forAnswers.places(), forStacks.places()
+	answering, enough := forAnswers.whole(ctx)
+	defer enough()
+	planning, done := forStacks.whole(ctx)
+	defer done()
 	eyes.survey = wrap.Survey(eyes.Server)
 	for _, ref := range w.watched() {
 		observe := observers[ref.Kind]
 		if observe == nil {
 			continue
 		}
+		at, whole := answers, answering
+		if ref.Kind.Traits().Provisioned {
+			at, whole = stacks, planning
+		}
 		all.Start(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
 			var note func()
-			err := fault.Guard(func() (err error) { note, err = observe(ctx, w, eyes, ref); return err })
+			var err error
+			at.each(whole, func(within context.Context) {
+				err = fault.Guard(func() (err error) { note, err = observe(within, w, eyes, ref); return err })
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			if note != nil {
@@ -50,6 +113,9 @@ func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 		})
 	}
 	all.Wait()
+	if err := ctx.Err(); err != nil && len(errs) == 0 {
+		return err
+	}
 	return errors.Join(errs...)
 }
 
@@ -70,6 +136,7 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 
 func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
 	live, err := eyes.survey.Observe(ctx, ref.Name)
+	err = overdue(ctx, err)
 	logged := eyes.logged(ctx, w.Graph, ref, live)
 	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
 }

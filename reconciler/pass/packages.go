@@ -29,6 +29,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 	}
 	oci := spec.Packs().OCI
 	state, err := eyes.Packager.Inspect(ctx, port.Registry{Repository: oci.Repository, PlainHTTP: oci.PlainHTTP}, *last.Package, oci.Tags)
+	err = overdue(ctx, err)
 	return func() {
 		if err == nil {
 			w.Packages[ref] = state
@@ -40,7 +41,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		if hint := fault.HintOf(err); hint != "" {
 			w.Unobservable[ref] += " (" + hint + ")"
 		}
-	}, ctx.Err()
+	}, nil
 }
 
 // Attest verifies a released model, and signs its package by the digests of its manifests. The

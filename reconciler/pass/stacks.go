@@ -23,6 +23,7 @@ import (
 
 func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
 	change, err := w.diff(ctx, eyes.Provisioner, ref)
+	err = overdue(ctx, err)
 	var none port.Unplanned
 	unplanned := errors.As(err, &none)
 	wrong := ""
@@ -45,7 +46,7 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 				w.Unobservable[ref] += "; this may pass: plan again"
 			}
 		}
-	}, ctx.Err()
+	}, nil
 }
 
 // correct is what to do about a module that is wrong.

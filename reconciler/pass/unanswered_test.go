@@ -1,0 +1,131 @@
+// What does not answer holds a plan up for so long and no longer, and is never taken for gone.
+
+package pass
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
+)
+
+// silent answers nothing.
+type silent struct {
+	packer
+	port.Server
+}
+
+func (silent) Inspect(ctx context.Context, _ port.Registry, _ port.Packed, _ []string) (port.PackageState, error) {
+	<-ctx.Done()
+	return port.PackageState{}, ctx.Err()
+}
+
+func (silent) Observe(ctx context.Context, _ string) (port.Live, error) {
+	<-ctx.Done()
+	return port.Live{}, ctx.Err()
+}
+
+// broken is a server whose answer cannot be read.
+type broken struct{ port.Server }
+
+func (broken) Observe(context.Context, string) (port.Live, error) {
+	var answers map[string]int
+	answers["live"]++
+	return port.Live{}, nil
+}
+
+func TestWhatDoesNotAnswerIsNotKnownAndNotGone(t *testing.T) {
+	packs := with("vishwa/package.yaml", "apiVersion: vishwa.dev/v1alpha1\nkind: Package\nmetadata: {name: m}\nspec: {model: model/m, oci: {repository: registry.example.com/team/m}}\n")
+	work := tree(packs)
+	h, w := newHouse(work)
+	h.Packager, h.Signer.Statement = packer{}, notary{}.Sign
+	apply(t, h)
+	in, err := Read(t.Context(), work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev, err := w.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := func(eyes Observers) (s *Snapshot, took time.Duration, err error) {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			s, err = Observe(t.Context(), in, rev, eyes)
+			took = time.Since(began)
+		})
+		return s, took, err
+	}
+	t.Run("a registry", func(t *testing.T) {
+		eyes := h.Observers
+		eyes.Packager = silent{}
+		s, took, err := looks(eyes)
+		if err != nil || took > forAnswers.one {
+			t.Fatalf("after %s: %v", took, err)
+		}
+		if why := s.Unobservable[ref("package/m")]; !strings.HasPrefix(why, plan.NotKnown+": no answer within 20s") {
+			t.Errorf("it says %q", why)
+		}
+	})
+	t.Run("a server", func(t *testing.T) {
+		eyes := h.Observers
+		eyes.Server = silent{Server: eyes.Server}
+		_, took, err := looks(eyes)
+		if err == nil || fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "deployment/s: no answer within 20s") || fault.HintOf(err) == "" || took > forAnswers.one {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+	t.Run("a server whose answer breaks who reads it", func(t *testing.T) {
+		eyes := h.Observers
+		eyes.Server = broken{eyes.Server}
+		if _, _, err := looks(eyes); err == nil || fault.Of(err) != fault.Internal || !strings.Contains(err.Error(), "deployment/s: panic: assignment to entry in nil map") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestAllThatDoNotAnswerTakeNoLongerThanTheirPatience: however many they are, and each hears why it was ended.
+func TestAllThatDoNotAnswerTakeNoLongerThanTheirPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		at := forAnswers.places()
+		whole, done := forAnswers.whole(t.Context())
+		defer done()
+		var all routine.Set
+		var ended atomic.Int64
+		for range 500 {
+			all.Start(func() {
+				at.each(whole, func(ctx context.Context) {
+					<-ctx.Done()
+					if err := overdue(ctx, ctx.Err()); fault.Of(err) == fault.Transient && strings.Contains(err.Error(), "no answer within") {
+						ended.Add(1)
+					}
+				})
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took != forAnswers.all || ended.Load() != 500 {
+			t.Errorf("%d of 500 ended with their reason, after %s", ended.Load(), took)
+		}
+	})
+}
+
+// TestWhoGivesUpIsNotToldOfPatience: a look that was cancelled is no server that does not answer.
+func TestWhoGivesUpIsNotToldOfPatience(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	whole, done := forAnswers.whole(ctx)
+	defer done()
+	cancel()
+	forAnswers.places().each(whole, func(ctx context.Context) {
+		if err := overdue(ctx, ctx.Err()); fault.Of(err) != fault.Cancelled {
+			t.Errorf("%v", err)
+		}
+	})
+}
