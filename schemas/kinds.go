@@ -144,7 +144,7 @@ type Environs struct {
 
 // Limits bound a run; they are no part of its key.
 type Limits struct {
-	// Timeout ends a run that takes longer.
+	// Timeout ends a run that takes longer. One that is under way keeps the timeout that it began with.
 	Timeout Duration `json:"timeout,omitempty" jsonschema:"default=1h" part:"placement"`
 	// Retries is how often a failed run is tried again before it is held.
 	Retries int `json:"retries,omitempty" jsonschema:"minimum=0,maximum=10" part:"placement"`
