@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"errors"
 	"io"
 	"io/fs"
 	"math"
@@ -31,6 +32,7 @@ type mlrun struct {
 	start  int64
 	nested bool
 	log    *recorder
+	sets   bySet
 }
 
 func (f *files) mlflow(r *recorder) error {
@@ -88,7 +90,7 @@ func (f *files) runFolder(p string, held *pool) (*mlrun, error) {
 		return nil, err
 	}
 	dir := path.Dir(p)
-	run := &mlrun{id: meta.Run, start: meta.Start, log: held.recorder()}
+	run := &mlrun{id: meta.Run, start: meta.Start, log: held.recorder(), sets: bySet{log: held.recorder()}}
 	below := f.below(dir)
 	if err := f.spend(listing * int64(len(below))); err != nil { // runs may lie in each other
 		return nil, fault.New(fault.Invalid, "%s: %w", p, err)
@@ -105,7 +107,7 @@ func (f *files) runFolder(p string, held *pool) (*mlrun, error) {
 		var err error
 		switch what, name, _ := strings.Cut(rel, "/"); what {
 		case "metrics":
-			err = f.metricFile(file, name, run.log)
+			err = f.metricFile(file, name, run)
 		case "params":
 			var value []byte
 			if value, err = f.text(file); err == nil {
@@ -116,7 +118,7 @@ func (f *files) runFolder(p string, held *pool) (*mlrun, error) {
 			return nil, err
 		}
 	}
-	return run, nil
+	return run, run.sets.into(run.log)
 }
 
 // below lists the files of a folder.
@@ -133,8 +135,8 @@ func (f *files) below(dir string) []string {
 	return f.all[from:to]
 }
 
-// metricFile reads lines of TIMESTAMP VALUE STEP, after which newer ones name a data set.
-func (f *files) metricFile(p, name string, r *recorder) error {
+// metricFile reads lines of TIMESTAMP VALUE STEP, after which newer ones have the name and the digest of a data set.
+func (f *files) metricFile(p, name string, run *mlrun) error {
 	file, err := f.open(p, mostCSV)
 	if err != nil {
 		return err
@@ -160,8 +162,13 @@ func (f *files) metricFile(p, name string, r *recorder) error {
 		if err1 != nil || err2 != nil && !isRange(err2) || err3 != nil {
 			return fault.New(fault.Invalid, "%s: a line is none of MLflow's", p)
 		}
-		if err := r.point(name, point{step, at, value}); err != nil {
+		if err := run.log.point(name, point{step, at, value}); err != nil {
 			return err
+		}
+		if len(fields) > 4 {
+			if err := run.sets.point(name, string(bytes.Join(fields[3:len(fields)-1], []byte(" "))), point{step, at, value}); err != nil {
+				return err
+			}
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -218,7 +225,7 @@ func tables(db *sqlite.DB, held *pool) (out []*mlrun, err error) {
 		if len(runs) >= mostRuns {
 			return fault.New(fault.Invalid, "it began more than %d runs of MLflow", mostRuns)
 		}
-		run := &mlrun{id: id, start: start, log: held.recorder()}
+		run := &mlrun{id: id, start: start, log: held.recorder(), sets: bySet{log: held.recorder()}}
 		if runs[id] == nil {
 			out = append(out, run)
 		}
@@ -249,19 +256,40 @@ func tables(db *sqlite.DB, held *pool) (out []*mlrun, err error) {
 		}
 		return run.log.param(text(row[1]), text(row[2]))
 	})
-	each("metrics", []string{"run_uuid", "key", "value", "timestamp", "step", "is_nan"}, 0, func(run *mlrun, row []sqlite.Value) error {
-		at, _ := row[3].(int64)
-		step, _ := row[4].(int64)
-		value, ok := number(row[2])
-		if row[5] == int64(1) || !ok {
-			value = math.NaN()
-		}
-		if run.nested {
-			return nil
-		}
-		return run.log.point(text(row[1]), point{step, at, value})
-	})
+	each("metrics", []string{"run_uuid", "key", "value", "timestamp", "step", "is_nan"}, 0, takePoint)
+	if db.Has("logged_model_metrics") { // since MLflow 3
+		each("logged_model_metrics", columnsBySet, 0, takeBySet)
+	}
+	for _, run := range out {
+		err = errors.Join(err, run.sets.into(run.log))
+	}
 	return slices.DeleteFunc(out, func(r *mlrun) bool { return runs[r.id] != r }), err
+}
+
+func takePoint(run *mlrun, row []sqlite.Value) error {
+	at, _ := row[3].(int64)
+	step, _ := row[4].(int64)
+	value, ok := number(row[2])
+	if row[5] == int64(1) || !ok {
+		value = math.NaN()
+	}
+	if run.nested {
+		return nil
+	}
+	return run.log.point(text(row[1]), point{step, at, value})
+}
+
+// columnsBySet are those of what was said of a model and of a data set.
+var columnsBySet = []string{"run_id", "metric_name", "metric_value", "metric_timestamp_ms", "metric_step", "dataset_name"}
+
+func takeBySet(run *mlrun, row []sqlite.Value) error {
+	at, _ := row[3].(int64)
+	step, _ := row[4].(int64)
+	value, ok := number(row[2])
+	if run.nested || !ok || text(row[5]) == "" {
+		return nil
+	}
+	return run.sets.point(text(row[1]), text(row[5]), point{step, at, value})
 }
 
 func text(v sqlite.Value) string { s, _ := v.(string); return s }
