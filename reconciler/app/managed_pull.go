@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/app/review"
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/templates"
@@ -68,7 +69,7 @@ func (s *ManagedRepository) reconcilePull(ctx context.Context, pull port.PullReq
 	if queue != "" {
 		wanted = append(wanted, queue)
 	}
-	guest, _ := port.Admission(ctx)
+	guest, _ := turn.Admission(ctx)
 	if !guest {
 		wanted = append(wanted, head)
 	}

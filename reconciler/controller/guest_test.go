@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // lanes is a site whose pull requests up to 100 are strangers', each of which takes until it is ended.
@@ -32,7 +32,7 @@ func newLanes(name string) *lanes {
 }
 
 func (w *lanes) look(ctx context.Context, n int) error {
-	guest, turns := port.Admission(ctx)
+	guest, turns := turn.Admission(ctx)
 	w.mu.Lock()
 	stranger := n <= 100 && !w.vouched[n]
 	switch {
@@ -41,10 +41,10 @@ func (w *lanes) look(ctx context.Context, n int) error {
 		return fault.New(fault.Internal, "a pass has no turn")
 	case stranger && !guest:
 		w.mu.Unlock()
-		return fmt.Errorf("pull %d: %w", n, port.ErrStranger)
+		return fmt.Errorf("pull %d: %w", n, turn.ErrStranger)
 	case !stranger && guest:
 		w.mu.Unlock()
-		return fmt.Errorf("pull %d: %w", n, port.ErrKnown)
+		return fmt.Errorf("pull %d: %w", n, turn.ErrKnown)
 	case !stranger:
 		w.known[n]++
 		w.mu.Unlock()
@@ -58,7 +58,7 @@ func (w *lanes) look(ctx context.Context, n int) error {
 	defer w.mu.Unlock()
 	w.inside--
 	w.ended[n] = context.Cause(ctx)
-	if strings.Contains(w.ended[n].Error(), port.ErrOverdue.Error()) {
+	if strings.Contains(w.ended[n].Error(), turn.ErrOverdue.Error()) {
 		return nil // said in the comment
 	}
 	return fault.New(fault.Cancelled, "%w", context.Cause(ctx))

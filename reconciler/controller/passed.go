@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // outcome is how a pass ended.
@@ -24,9 +24,9 @@ type outcome struct {
 func (w *worker) passed(log *slog.Logger, i item, o outcome) {
 	o.lane.slots.release(o.lane)
 	now := w.c.now()
-	if errors.Is(o.err, port.ErrStranger) || errors.Is(o.err, port.ErrKnown) {
+	if errors.Is(o.err, turn.ErrStranger) || errors.Is(o.err, turn.ErrKnown) {
 		log.Debug("pass moves to another lane", "reason", o.err)
-		w.agenda.move(i, errors.Is(o.err, port.ErrStranger))
+		w.agenda.move(i, errors.Is(o.err, turn.ErrStranger))
 		return
 	}
 	tries := w.agenda.tasks[i].tries + 1

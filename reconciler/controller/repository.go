@@ -20,8 +20,8 @@ type Repository interface {
 	Branch(ctx context.Context, branch string) error
 	// Pull looks at pull request n: its plan, its runs, its commands and its comment. One that
 	// is closed gets its last state. cancelled ctx hands its runs back. In a turn that is not
-	// its own (see Admission) it does nothing and answers port.ErrStranger or port.ErrKnown; a look that
-	// port.ErrOverdue ends says so in the comment and is settled by that.
+	// its own (see turn.Admission) it does nothing and answers turn.ErrStranger or turn.ErrKnown; a look that
+	// turn.ErrOverdue ends says so in the comment and is settled by that.
 	Pull(ctx context.Context, n int) error
 	// Sweep lists the open pull requests and those with remarks or reviews since the
 	// last sweep: what refs alone do not show, and what a lost webhook told.

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller/config"
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 type worker struct {
@@ -344,15 +344,15 @@ func (w *worker) pass(ctx context.Context, l *lane) {
 // pull looks at a pull request. A stranger's has so much time, and no more.
 func (w *worker) pull(ctx context.Context, n int, guest bool) error {
 	if !guest {
-		return w.site.Pull(port.Admitted(ctx, false), n)
+		return w.site.Pull(turn.Admitted(ctx, false), n)
 	}
 	limit := w.c.config.Timeout
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w after %s", port.ErrOverdue, limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w after %s", turn.ErrOverdue, limit))
 	defer cancel()
 	ctx, dismiss := context.WithCancelCause(ctx)
 	defer dismiss(nil)
 	defer context.AfterFunc(w.c.visits, func() { dismiss(context.Cause(w.c.visits)) })()
-	return w.site.Pull(port.Admitted(ctx, true), n)
+	return w.site.Pull(turn.Admitted(ctx, true), n)
 }
 
 func (w *worker) measure(delta int) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	monitor "github.com/vishwaops/vishwa/reconciler/engine/watch"
@@ -129,7 +130,7 @@ func (v *pullRequest) merge(ctx context.Context, h *Session, r *templates.Report
 	if err != nil {
 		return nil, rev, err
 	}
-	guest, _ := port.Admission(ctx)
+	guest, _ := turn.Admission(ctx)
 	in, alters, err := pass.Propose(ctx, tree, v.base, pass.Reading{Unvouched: guest})
 	if err != nil {
 		return nil, rev, err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/controller/turn"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -17,7 +18,7 @@ import (
 // Admit tells whether pull may be looked at in the turn that ctx is: nil, or what a
 // site answers. It asks the forge alone, before anything that the author wrote is fetched.
 func (o *Service) Admit(ctx context.Context, pull port.PullRequest) error {
-	guest, turns := port.Admission(ctx)
+	guest, turns := turn.Admission(ctx)
 	if !turns {
 		return nil
 	}
@@ -31,9 +32,9 @@ func (o *Service) Admit(ctx context.Context, pull port.PullRequest) error {
 	o.mu.Unlock()
 	switch {
 	case stranger && !vouched && !guest:
-		return port.ErrStranger
+		return turn.ErrStranger
 	case guest && (!stranger || vouched):
-		return port.ErrKnown
+		return turn.ErrKnown
 	}
 	return nil
 }
@@ -58,7 +59,7 @@ func (o *Service) stranger(ctx context.Context, pull port.PullRequest) (bool, er
 // turn moves v to the turn that is its own, where a command made it another's: a
 // stranger's commit that somebody had run is looked at as if it were theirs.
 func (v *pullRequest) turn(ctx context.Context, told bool) error {
-	guest, turns := port.Admission(ctx)
+	guest, turns := turn.Admission(ctx)
 	if !turns {
 		return nil
 	}
@@ -79,7 +80,7 @@ func (v *pullRequest) turn(ctx context.Context, told bool) error {
 	v.mu.Unlock()
 	switch {
 	case guest && told:
-		return port.ErrKnown
+		return turn.ErrKnown
 	case guest && late:
 		return errLate
 	case !guest && !told && was != "":
@@ -120,4 +121,4 @@ var errLate = errors.New("it took too long to look at before")
 func IsLate(err error) bool { return errors.Is(err, errLate) }
 
 // IsOverdue tells whether ctx is that of a look which was ended for its time.
-func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), port.ErrOverdue) }
+func IsOverdue(ctx context.Context) bool { return errors.Is(context.Cause(ctx), turn.ErrOverdue) }

@@ -1,7 +1,6 @@
-// Strangers: whoever may open a pull request without being able to write to the
-// repository. What they declare is looked at, in time and room that is theirs alone.
-
-package port
+// Package turn says whose turn it is to be looked at. Strangers may open a pull request without being able to write to the
+// repository: what they declare is looked at, in time and room that is theirs alone.
+package turn
 
 import (
 	"context"
