@@ -33,6 +33,7 @@ HELM          := v3.21.0
 PROMETHEUS    := v0.316.0
 ALERTMANAGER  := v0.35.0
 TRAEFIK       := v3.6.12
+KSERVE_KINDS  := v0.15.2
 GATEWAY_API   := v1.4.0
 
 # What a program says that it is: a tag, or the commit since it; "-dirty" where the work tree differs.
@@ -83,7 +84,7 @@ OPTUNA := 5.0.0
 MOTO := 5.2.5
 RAY := 2.60.0
 MLFLOW := mlflow==3.17.2 boto3==1.44.8 scikit-learn==1.7.2 xgboost-cpu==3.2.0 wandb==0.31.0 dvclive==3.49.1 tensorboardX==2.6.5
-KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod traefik) $(addprefix $(TOOLS)/share/,kueue.yaml gateway-api.yaml)
+KUBERNETES := $(addprefix $(TOOLS)/bin/,kubeone etcd coredns containerd pause kueue minio helm cyclonedx-gomod traefik) $(addprefix $(TOOLS)/share/,kueue.yaml gateway-api.yaml kserve.yaml)
 KUBEFLOW   := $(addprefix $(TOOLS)/bin/,jobset trainer) $(addprefix $(TOOLS)/share/,jobset.yaml trainer.yaml)
 # What runs the tests of real engines; each chooses by the first word of a test's name.
 ENGINES    := ./reconciler/port/porttest/enginetest ./reconciler/adapter/launcher/... ./reconciler/adapter/server/docker ./reconciler/adapter/server/kubernetes ./reconciler/adapter/packager ./reconciler/app ./cmd/vishwa-release
@@ -174,7 +175,7 @@ test-docker: debian-docker $(addprefix $(TOOLS)/bin/,minio traefik) ## what driv
 bench-docker: debian-docker ## a run through Docker, beside docker run (as root)
 	VISHWA_REAL=1 $(BENCH) docker
 
-test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue and Traefik (as root; builds for minutes, once)
+test-kubernetes: debian-kubernetes $(KUBERNETES) ## what drives Kubernetes, on a real cluster of the tests' own, with Kueue, Traefik and the kinds of KServe (as root; builds for minutes, once)
 	VISHWA_REAL=1 $(GO) test -count=1 -timeout 20m -run '^TestKubernetes' $(ENGINES)
 
 bench-kubernetes: debian-kubernetes $(KUBERNETES) ## the figures of docs/benchmarks.md that need a real cluster (as root)
@@ -368,7 +369,6 @@ $(TOOLS)/runtimes/onnxruntime/bin/onnxruntime-ready:
 	$(TOOLS)/runtimes/onnxruntime/bin/pip install --quiet $(ONNXRUNTIME)
 	touch $@
 
-$(TOOLS)/runtimes/bentoml/bin/bentoml:
 # KServe's server for models of a class of one's own, which is no program.
 $(TOOLS)/runtimes/kserve/bin/kserve-ready:
 	mkdir -p $(TOOLS)/runtimes
@@ -376,6 +376,7 @@ $(TOOLS)/runtimes/kserve/bin/kserve-ready:
 	$(TOOLS)/runtimes/kserve/bin/pip install --quiet $(KSERVE)
 	touch $@
 
+$(TOOLS)/runtimes/bentoml/bin/bentoml:
 	mkdir -p $(TOOLS)/runtimes
 	$(PYTHON) -m venv $(TOOLS)/runtimes/bentoml
 	$(TOOLS)/runtimes/bentoml/bin/pip install --quiet $(BENTOML)
@@ -445,6 +446,11 @@ $(TOOLS)/bin/traefik:
 $(TOOLS)/share/gateway-api.yaml:
 	mkdir -p $(@D) && at=$$($(GO) mod download -json sigs.k8s.io/gateway-api@$(GATEWAY_API) | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p') && \
 	  for kind in "$$at"/config/crd/standard/*_*.yaml; do cat "$$kind" && echo ---; done > $@.new && mv $@.new $@
+
+# The kind InferenceService, whose module has no list of versions.
+$(TOOLS)/share/kserve.yaml:
+	mkdir -p $(@D) && at=$$($(GO) mod download -json github.com/kserve/kserve@$(KSERVE_KINDS) | sed -n 's/^.*"Dir": "\(.*\)".*$$/\1/p') && \
+	  cp "$$at/config/crd/full/serving.kserve.io_inferenceservices.yaml" $@.new && chmod u+w $@.new && mv $@.new $@
 
 # The jars of a broker, in versions that .ci/servers/kafka/pom.xml names.
 $(TOOLS)/kafka/lib: .ci/servers/kafka/pom.xml

@@ -262,11 +262,17 @@ func (k *Kubernetes) story() string {
 }
 
 func (k *Kubernetes) try(in string, args ...string) error {
+	_, err := k.TryKubectl(in, args...)
+	return err
+}
+
+// TryKubectl runs kubectl as the administrator, gives it what it is to read, and tells what it says.
+func (k *Kubernetes) TryKubectl(in string, args ...string) (string, error) {
 	out, err := k.kubectl(in, args...)
 	if err != nil {
-		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
+		return out, fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
 	}
-	return nil
+	return out, nil
 }
 
 func (k *Kubernetes) kubectl(in string, args ...string) (string, error) {

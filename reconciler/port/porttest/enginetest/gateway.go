@@ -3,8 +3,6 @@
 package enginetest
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -44,13 +42,7 @@ func (k *Kubernetes) Gateway(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(program)), "share", "gateway-api.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { k.Kubectl(t, string(kinds), "delete", "--ignore-not-found", "-f", "-") })
-	k.Kubectl(t, string(kinds), "apply", "--server-side", "-f", "-")
-	k.Kubectl(t, string(kinds), "wait", "--for=condition=Established", "--timeout=60s", "-f", "-")
+	k.kinds(t, "gateway-api.yaml")
 	k.Kubectl(t, `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "`+Gateways+`"}}`, "create", "-f", "-")
 	t.Cleanup(func() { k.Kubectl(t, "", "delete", "namespace", Gateways) })
 	if err := k.apply(gateways); err != nil {
