@@ -39,6 +39,10 @@ const (
 // would lose that request, since a POST cannot be sent twice.
 const idle = time.Second
 
+// streamed is how long a part of an answer whose length is known may wait for the next one. What is there as a whole is then sent by one write: sent at
+// once, headers and body are two, the first of them by a goroutine of its own. An answer of no known length streams at once.
+const streamed = 5 * time.Millisecond
+
 // backend is one process that answers.
 type backend struct {
 	addr       string
@@ -132,7 +136,7 @@ func newProxy(g *trafficSwitch, hold func() time.Duration, bounds func() (time.D
 			unsaid(r.Out.Trailer)
 		},
 		Transport:     p,
-		FlushInterval: -1, // a streamed answer streams
+		FlushInterval: streamed,
 		BufferPool:    &buffers,
 		ModifyResponse: func(r *http.Response) error {
 			v, _ := r.Request.Context().Value(visitKey{}).(*visit)
@@ -193,6 +197,7 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, v *visit, rec *re
 		out.Body = &slow{body: r.Body, pulse: pulse, left: limits.Body, how: &v.cut}
 		if r.ContentLength > 0 && r.ContentLength <= held {
 			var whole bytes.Buffer
+			whole.Grow(int(min(r.ContentLength, soughtIn)) + bytes.MinRead) // no more than little, before it has come
 			if _, err := whole.ReadFrom(out.Body); err != nil {
 				refuse(w, v.cut.Load(), limits)
 				return
@@ -214,15 +219,14 @@ func (p *proxy) answer(w http.ResponseWriter, r *http.Request, v *visit, rec *re
 // reached, nothing was sent and the next one is waited for.
 func (p *proxy) RoundTrip(r *http.Request) (*http.Response, error) {
 	v := r.Context().Value(visitKey{}).(*visit)
-	wait, cancel := context.WithTimeout(r.Context(), p.hold())
-	defer cancel()
+	until := time.Now().Add(p.hold())
 	if r.Body != nil && r.Body != http.NoBody {
 		// A failed connection closes the body without reading it; the server that
 		// received the request closes it anyway when the handler is done.
 		r.Body = keptOpen{r.Body}
 	}
 	for {
-		to := p.gate.enter(wait, v.at, r.Header.Get(HeaderRelease))
+		to := p.gate.enter(r.Context(), until, v.at, r.Header.Get(HeaderRelease))
 		b := to.to
 		v.move(to)
 		if b == nil {
@@ -293,11 +297,13 @@ var buffers pool
 
 type pool struct{ sync.Pool }
 
+const bufferSize = 32 << 10
+
 func (p *pool) Get() []byte {
-	if b, ok := p.Pool.Get().(*[]byte); ok {
-		return *b
+	if b, ok := p.Pool.Get().(*[bufferSize]byte); ok {
+		return b[:]
 	}
-	return make([]byte, 32<<10)
+	return make([]byte, bufferSize)
 }
 
-func (p *pool) Put(b []byte) { p.Pool.Put(&b) }
+func (p *pool) Put(b []byte) { p.Pool.Put((*[bufferSize]byte)(b)) }

@@ -142,9 +142,9 @@ func (g *trafficSwitch) change(do func()) {
 }
 
 // enter finds who answers and counts the request as under way there. Where nobody
-// does, or only the one that has just refused, it waits until ctx is done. Of several releases, key asks for one that has no
+// does, or only the one that has just refused, it waits until then, or until ctx is done. Of several releases, key asks for one that has no
 // part of the requests; it means nothing elsewhere, as whoever asks does not choose what is compared.
-func (g *trafficSwitch) enter(ctx context.Context, not *backend, key string) route {
+func (g *trafficSwitch) enter(ctx context.Context, until time.Time, not *backend, key string) route {
 	for {
 		g.mu.Lock()
 		r, is := g.named(key)
@@ -158,17 +158,21 @@ func (g *trafficSwitch) enter(ctx context.Context, not *backend, key string) rou
 		}
 		changed := g.changed
 		g.mu.Unlock()
-		retry := make(<-chan time.Time)
-		if r.to != nil { // refused and not known to be gone: its queue may have been full
+		var retry <-chan time.Time
+		late := time.NewTimer(time.Until(until)) // for those alone that wait
+		if r.to != nil {                         // refused and not known to be gone: its queue may have been full
 			retry = time.After(20 * time.Millisecond)
 		}
 		select {
 		case <-ctx.Done():
 			return route{}
+		case <-late.C:
+			return route{}
 		case <-changed:
 		case <-retry:
 			not = nil
 		}
+		late.Stop()
 	}
 }
 
