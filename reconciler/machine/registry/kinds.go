@@ -92,7 +92,7 @@ func (b *repository) refused(name string, e *errcode.ErrorResponse) error {
 		}
 	}
 	switch code := e.StatusCode; {
-	case writes(e.Method) && code < 500 && (coded(e, "LIMIT_EXCEEDED", "QUOTA_EXCEEDED") || says(e, "quota", "exceed")):
+	case writes(e.Method) && code < 500 && full(e):
 		return fault.WithHint(fault.New(fault.Denied, "%s: it has no room left for this repository", text), "raise its quota in the registry, or remove there what nobody needs; then run the command again")
 	case coded(e, "DIGEST_INVALID", "SIZE_INVALID"):
 		return fault.WithHint(fault.New(fault.Transient, "%s: what arrived was not what was sent", text), "try again; if it stays, look for a proxy that changes what passes, and check the machine's memory")
@@ -134,8 +134,16 @@ func says(err error, words ...string) bool {
 	})
 }
 
-// stuck tells that a registry does not let a tag move.
+// full tells that a repository has no room left.
+func full(err error) bool {
+	return coded(err, "LIMIT_EXCEEDED", "QUOTA_EXCEEDED") || says(err, "quota", "exceed")
+}
+
+// stuck tells that a registry does not let a tag move. Harbor answers 412 to what has no room, too.
 func stuck(err error) bool {
+	if full(err) {
+		return false
+	}
 	switch status(err) {
 	case http.StatusConflict, http.StatusPreconditionFailed:
 		return true
