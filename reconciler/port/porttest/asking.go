@@ -3,6 +3,9 @@
 package porttest
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -18,6 +21,30 @@ type Asking struct {
 	failed []string
 	stop   func()
 	done   sync.WaitGroup
+}
+
+// afresh is a client that asks each time anew, so that nothing is asked twice without a word.
+var afresh = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// ByHost asks an address for what a host of a name has, and tells what one request is answered by: its text, where it went well.
+func ByHost(t testing.TB, address, host string) func() (version string, err error) {
+	return func() (string, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			return "", err
+		}
+		r.Host = host
+		a, err := afresh.Do(r)
+		if err != nil {
+			return "", err
+		}
+		defer a.Body.Close()
+		raw, err := io.ReadAll(a.Body)
+		if err == nil && a.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", a.Status, raw)
+		}
+		return string(raw), err
+	}
 }
 
 // Ask asks until End, or until the test ends; what is asked is answered by a version, or fails.

@@ -3,9 +3,6 @@
 package docker
 
 import (
-	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -19,28 +16,9 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// fresh asks each time anew, so that nothing is asked twice without a word.
-var fresh = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
 // byHost is what one request for a host is answered by, through Traefik.
 func byHost(t *testing.T, host string) func() (version string, err error) {
-	return func() (string, error) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, enginetest.Entry+"/v1/models", nil)
-		if err != nil {
-			return "", err
-		}
-		r.Host = host
-		a, err := fresh.Do(r)
-		if err != nil {
-			return "", err
-		}
-		defer a.Body.Close()
-		raw, err := io.ReadAll(a.Body)
-		if err == nil && a.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s: %s", a.Status, raw)
-		}
-		return string(raw), err
-	}
+	return porttest.ByHost(t, enginetest.Entry+"/v1/models", host)
 }
 
 // TestDockerTraefikLosesNoRequest: from one release to the next, past one that does not come up, by a trial and back, and when what Traefik is

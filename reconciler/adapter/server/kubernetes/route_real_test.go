@@ -5,8 +5,6 @@ package kubernetes
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -82,25 +80,8 @@ func (s *routedStage) watch() {
 
 // request is what one request by the route is answered by.
 func (s *routedStage) request() (version string, err error) {
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, enginetest.Entry, nil)
-	if err != nil {
-		return "", err
-	}
-	r.Host = s.stage.route.Host
-	a, err := fresh.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer a.Body.Close()
-	raw, err := io.ReadAll(a.Body)
-	if err == nil && a.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", a.Status, raw)
-	}
-	return string(raw), err
+	return porttest.ByHost(s.t, enginetest.Entry, s.stage.route.Host)()
 }
-
-// fresh is a client that asks each time anew, so that nothing is asked twice without a word.
-var fresh = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func (s *routedStage) answers(n int) map[string]int {
 	s.t.Helper()
