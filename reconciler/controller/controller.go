@@ -320,13 +320,12 @@ func (c *Controller) spread(d time.Duration) time.Duration {
 }
 
 // guarded calls f, and makes a panic an error: a repository that breaks a pass
-// stalls no other.
+// stalls no other. Where it came from is logged, be it of f or of what f had begun beside it.
 func guarded[T any](log *slog.Logger, f func() (T, error)) (v T, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.WithHint(fault.Panicked(p), "report it with the log")
-			log.Error("panic", "error", err, "stack", fault.Stack(err))
-		}
-	}()
-	return f()
+	err = fault.Guard(func() (err error) { v, err = f(); return err })
+	if stack := fault.Stack(err); stack != "" {
+		log.Error("panic", "error", err, "stack", stack)
+		err = fault.WithHint(err, "report it with the log")
+	}
+	return v, err
 }
