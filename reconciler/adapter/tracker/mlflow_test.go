@@ -313,6 +313,14 @@ func TestWhatAServerRefusesHasAKindAndNoSecret(t *testing.T) {
 		"403": {status(403), fault.Denied, mlflowapi.TokenVariable},
 		"429": {status(429), fault.Transient, "rate limit"},
 		"500": {status(500), fault.Transient, "500"},
+		"a locked SQLite database, as MLflow 2 tells it": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprint(w, "<!doctype html>\n<title>500 Internal Server Error</title>\n")
+		}, fault.Transient, "answered 500"},
+		"a locked SQLite database, as MLflow 3 tells it": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, `{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "(sqlite3.OperationalError) database is locked"}`)
+		}, fault.Transient, "503 TEMPORARILY_UNAVAILABLE"},
 		"a page to log in at": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://sso.example/?"+secret, http.StatusFound)
 		}, fault.Invalid, "leads elsewhere"},
