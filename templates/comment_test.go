@@ -206,7 +206,7 @@ func anyReport(t *rapid.T, n int) Report {
 	}
 	for range of("runs") {
 		r.Runs = append(r.Runs, Run{bad, rapid.SampledFrom([]string{"failed", "done", evil}).Draw(t, "state"), text("text"), strings.Join(texts("log"), "\n"), 1, &port.Isolation{Level: text("level"), Network: text("network"), Limits: text("limits")},
-			&Logged{From: texts("from"), Params: texts("params"), Curves: []Curve{{text("name"), text("last"), text("line"), 3}}, Files: 1, More: 1}})
+			&Logged{From: texts("from"), Params: texts("params"), Curves: []Curve{{text("name"), text("last"), text("line"), 3}}, Files: texts("files"), More: 1}})
 		r.Problems = append(r.Problems, schemas.Problem{Pos: schemas.Position{File: text("file"), Line: 1}, Field: text("field"), Message: text("message")})
 		r.Approvals = append(r.Approvals, Approval{Ref: bad, Environment: text("environment"), Need: 1, Roles: texts("roles"), Given: texts("given"), Void: texts("void")})
 		r.Records = append(r.Records, Record{Action: ledger.Action(text("action")), Ref: bad, URL: text("URL")})

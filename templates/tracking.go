@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/format/tracking"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
 // Logged is what a run logged, as far as it is told.
@@ -18,7 +20,7 @@ type Logged struct {
 	From   []string // the tools
 	Params []string // "depth 3"
 	Curves []Curve  // those of several points before the others
-	Files  int      // images and tables that are kept
+	Files  []string // images and tables that are kept: "plots/residuals.svg sha256:0123456789ab"
 	More   int      // metrics that are not told
 }
 
@@ -37,9 +39,14 @@ const (
 	lineWidth  = 20
 )
 
-// LoggedBy is what d says, with files images and tables beside it.
-func LoggedBy(d tracking.Document, files int) *Logged {
-	out := &Logged{From: d.From, Files: files}
+// LoggedBy is what d says, and kept what is kept of the run: d itself, and images and tables beside it.
+func LoggedBy(d tracking.Document, kept digest.Manifest) *Logged {
+	out := &Logged{From: d.From}
+	for _, f := range kept {
+		if name, is := strings.CutPrefix(f.Path, port.TrackingMedia); is {
+			out.Files = append(out.Files, mediaName(name)+" sha256:"+f.Digest.Short())
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Params)) {
 		if len(out.Params) == mostParams {
 			out.Params = append(out.Params, fmt.Sprintf("%d more", len(d.Params)-mostParams))
@@ -58,6 +65,16 @@ func LoggedBy(d tracking.Document, files int) *Logged {
 	}
 	out.More = len(all) - len(out.Curves)
 	return out
+}
+
+// mediaName is what a script called an image or a table: its path in the run's folder begins with where the tool keeps such files.
+func mediaName(path string) string {
+	for _, kept := range []string{"/artifacts/", "/files/media/"} {
+		if i := strings.LastIndex(path, kept); i >= 0 {
+			path = path[i+len(kept):]
+		}
+	}
+	return cut(path, 120)
 }
 
 var blocks = []rune("▁▂▃▄▅▆▇█")
@@ -105,8 +122,8 @@ func (l *Logged) Lines() (out []string) {
 	if l.More > 0 {
 		out = append(out, counted(l.More, "metric", "metrics")+" more")
 	}
-	if l.Files > 0 {
-		out = append(out, counted(l.Files, "image or table", "images and tables")+" kept")
+	for _, f := range l.Files {
+		out = append(out, "image or table kept: "+harmless.Line(f))
 	}
 	return out
 }
@@ -131,8 +148,8 @@ func logged(r Report, z size) []part {
 		if len(l.Params) > 0 {
 			text += "; parameters: " + codes(l.Params, z.names)
 		}
-		if l.Files > 0 {
-			text += "; " + counted(l.Files, "image or table", "images and tables") + " kept"
+		if n := len(l.Files); n > 0 {
+			text += "; " + counted(n, "image or table", "images and tables") + " kept: " + codes(l.Files, z.names)
 		}
 		rest.rows = append(rest.rows, text+"\n")
 	}

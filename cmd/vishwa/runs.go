@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/tracking"
@@ -44,7 +45,7 @@ type shownRun struct {
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
 	Stopped  string             `json:"stopped,omitempty"` // early, and why
 	Logged   *tracking.Document `json:"logged,omitempty"`
-	files    int
+	kept     digest.Manifest
 	lost     bool // it logged something, which the store of this machine does not have
 }
 
@@ -212,7 +213,7 @@ func (s *station) named(cmd *cobra.Command, args []string) ([]shownRun, error) {
 			return nil, err
 		}
 		if found.Run != nil && found.Run.Tracking != nil {
-			r.files, r.lost = len(found.Run.Tracking.Files)-1, r.Logged == nil
+			r.kept, r.lost = found.Run.Tracking.Files, r.Logged == nil
 		}
 		out = append(out, r)
 	}
@@ -244,7 +245,7 @@ func (a *cli) showRun(r shownRun) {
 	if r.Logged == nil {
 		return
 	}
-	for _, text := range templates.LoggedBy(*r.Logged, r.files).Lines() {
+	for _, text := range templates.LoggedBy(*r.Logged, r.kept).Lines() {
 		line("Logged", text)
 	}
 	for _, n := range r.Logged.Notes {

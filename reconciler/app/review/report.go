@@ -231,7 +231,7 @@ func logged(ctx context.Context, h *Session, facts *ledger.Facts, all []template
 			continue
 		}
 		if d, err := pass.Logged(ctx, h.Store, e.Run); err == nil && d != nil {
-			all[i].Logged = templates.LoggedBy(*d, len(e.Run.Tracking.Files)-1)
+			all[i].Logged = templates.LoggedBy(*d, e.Run.Tracking.Files)
 			told++
 		}
 	}

@@ -18,7 +18,7 @@ const (
 	MostMediaSize = 64 << 20 // bytes of all
 )
 
-var shown = []string{".png", ".jpg", ".jpeg", ".gif", ".svg", ".html", ".csv", ".json", ".txt", ".md"}
+var shown = []string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".html", ".csv", ".tsv", ".json", ".parquet", ".txt", ".md"}
 
 // Media are the paths of images and tables below fsys that a tool was given: the artifacts of
 // MLflow's runs, but for those of a model, W&B's media and DVCLive's plots. What is large is left out.

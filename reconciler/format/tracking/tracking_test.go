@@ -161,6 +161,19 @@ func TestImagesOfTensorBoardAreKept(t *testing.T) {
 	}
 }
 
+// TestImagesAndTablesOfToolsAreKept: in the formats that MLflow's log_image and log_table, W&B and DVCLive write, and nothing of a model's own.
+func TestImagesAndTablesOfToolsAreKept(t *testing.T) {
+	files := map[string]string{}
+	want := []string{"m/1/a1/artifacts/images/x%step%0.png", "m/1/a1/artifacts/images/x%step%0.webp", "m/1/a1/artifacts/t.json", "m/1/a1/artifacts/t.parquet", "dvclive/plots/sklearn/roc.json", "wandb/r/files/media/table/t.table.json", "m/1/a1/artifacts/rows.tsv"}
+	slices.Sort(want)
+	for _, p := range append([]string{"m/1/a1/artifacts/model/MLmodel", "m/1/a1/artifacts/model/input_example.json", "m/1/a1/artifacts/weights.bin", "elsewhere.png", "dvclive/plots/metrics/a.tsv"}, want...) {
+		files[p] = "x"
+	}
+	if got, err := tracking.Media(tree(files), nil); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %q", err, got)
+	}
+}
+
 // TestADatabaseOfMLflowIsRead: of its own tables, which Python's SQLite writes.
 func TestADatabaseOfMLflowIsRead(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mlflow.db")
