@@ -19,11 +19,16 @@ const NotKnown = "it is not known whether it is there"
 // facts are a plan's words and, for the ledger, what was the case when it was done.
 var facts = []struct{ plan, fact string }{
 	{"is served, but not recorded", "was served, but not recorded"},
+	{"serves, and ", "served; at that time "},
 	{"is not served any more", "was no longer served"},
 	{"is not served", "was not served"},
 	{"serves something else", "something else was served"},
 	{"the infrastructure is not as declared", "the infrastructure was not as declared"},
 	{"is ", "was "},
+	{"never made", "never made before"},
+	{"never pinned", "never pinned before"},
+	{"never deployed", "never deployed before"},
+	{"never packed", "never packed before"},
 }
 
 // Recorded is the reason of s for the ledger: of what was the case when it was done, and
@@ -49,6 +54,7 @@ func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
 	}
 	for _, f := range facts {
 		if rest, is := strings.CutPrefix(s.Why, f.plan); is {
+			rest, _, _ = strings.Cut(rest, "; ") // what to do about it, which was done
 			return f.fact + rest
 		}
 	}
