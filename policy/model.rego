@@ -48,7 +48,7 @@ unknown_model := sprintf("no candidate reports %s (spec.select.metric); they rep
 	count(input.reported) > 0
 } else := "the files and metrics of this model are not known"
 
-unknown_hint := "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS" if {
+unknown_hint := "correct spec.select.metric, or have the training write it to the file that VISHWA_METRICS names" if {
 	count(input.reported) > 0
 } else := "train it again, or restore the store that held it"
 

@@ -163,7 +163,7 @@ type Freeze struct {
 	To string `json:"to" jsonschema:"required,maxLength=200" part:"placement"`
 	// Zone is the IANA name of the time zone whose clocks are meant, such as Europe/Berlin; without it, UTC.
 	Zone string `json:"zone,omitempty" jsonschema:"maxLength=64" part:"placement"`
-	// Reason is for everybody who meets it.
+	// Reason is what plans and status show of it.
 	Reason string `json:"reason,omitempty" jsonschema:"maxLength=200" part:"text"`
 }
 

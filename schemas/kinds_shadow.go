@@ -79,7 +79,7 @@ func (r *Rollout) checkShadow(c *checker, d *document, names []string) {
 	c.duration(d, at+".slower", r.Shadow.Slower)
 	for i, p := range r.Shadow.Paths {
 		if whole, _ := strings.CutSuffix(p, "*"); !strings.HasPrefix(p, "/") || strings.ContainsAny(whole, "*?#") {
-			d.problem(fmt.Sprintf("%s.paths.%d", at, i), "%s is no path; write one such as /predict, or /v2/models/* for all below", short(p))
+			d.problem(fmt.Sprintf("%s.paths.%d", at, i), "%s is not a path; write one such as /predict, or /v2/models/* for all below", short(p))
 		}
 	}
 	r.checkSwitchSteps(c, d, at+".steps", r.Shadow.Steps, names)

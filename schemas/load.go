@@ -79,7 +79,7 @@ func (l *loader) enough() bool { return l.told >= MaxProblems || l.exceeds() != 
 func (l *loader) exceeds() string {
 	switch {
 	case l.bytes > MaxBytes:
-		return fmt.Sprintf("with this file, those of declarations hold more than %d MiB; declare less, or keep data in files of its own", MaxBytes>>20)
+		return fmt.Sprintf("with this file, all files of declarations hold more than %d MiB; declare less, or move data to files of its own", MaxBytes>>20)
 	case len(l.docs) > MaxDeclarations:
 		return fmt.Sprintf("with this file, there are more than %d declarations; declare fewer, or split the repository", MaxDeclarations)
 	case l.values > maxValues:

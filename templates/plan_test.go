@@ -44,7 +44,7 @@ func sample(t *testing.T) plan.Plan {
 				{Address: "terraform_data.disk", Action: "create"}, {Address: `terraform_data.each["a b"]`, Action: "update"},
 				{Address: "terraform_data.login", Action: "replace"}, {Address: "terraform_data.old", Action: "delete"},
 				{Address: "data.x.y", Action: "read"}, {Address: "z.z", Action: "forget"}}},
-			{Ref: ref(t, "deployment/old"), Do: plan.Retire, Why: "declared no more"},
+			{Ref: ref(t, "deployment/old"), Do: plan.Retire, Why: "no longer declared"},
 			{Ref: ref(t, "dataset/schools"), Do: plan.Keep, Why: "up to date"},
 			{Ref: ref(t, "transform/schools"), Do: plan.Keep, Why: "up to date"},
 		},

@@ -59,7 +59,7 @@ have the revision, apply says so and needs a yes: at a terminal, or by --here.`,
 	cmd.Flags().BoolVarP(&sure.yes, "yes", "y", false, "do not ask")
 	a.allows(cmd)
 	hereFlag(cmd, &sure.here)
-	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is declared no more, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
+	cmd.Flags().StringArrayVar(&destroy, "allow-destroy", nil, "let infrastructure that is no longer declared, or that Terraform would replace, be destroyed; may name one `REF` (--allow-destroy=infrastructure/x)")
 	cmd.Flags().Lookup("allow-destroy").NoOptDefVal = everything
 	return cmd
 }
@@ -103,7 +103,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 		if err != nil {
 			return err
 		}
-		if err := a.confirm(p, asked || sure.yes || o.Agreed != nil); err != nil {
+		if err := a.confirm(p, asked || sure.yes || o.Agreed != nil, "apply", "give --yes, or apply a plan file"); err != nil {
 			return err
 		}
 		if len(p.Work()) > 0 { // what cannot be recorded is not begun: a training may take hours
@@ -221,7 +221,7 @@ func signsRuns(p plan.Plan) []port.Role {
 }
 
 // confirm asks a person, where there is one.
-func (a *cli) confirm(p plan.Plan, yes bool) error {
+func (a *cli) confirm(p plan.Plan, yes bool, verb, hint string) error {
 	open := 0
 	for _, s := range p.Work() {
 		if s.Held == "" {
@@ -232,7 +232,7 @@ func (a *cli) confirm(p plan.Plan, yes bool) error {
 		return nil
 	}
 	if !a.terminal {
-		return fault.WithHint(fault.New(fault.Held, "apply needs a yes, and nobody is at a terminal to give it"), "give --yes, or apply a plan file")
+		return fault.WithHint(fault.New(fault.Held, "%s needs a yes, and nobody is at a terminal to give it", verb), "%s", hint)
 	}
 	return a.yes("Do this?")
 }

@@ -56,7 +56,7 @@ the version of Terraform or OpenTofu that is here.`,
 			}
 			if err == nil {
 				if problems = a.metricProblems(cmd.Context(), in); len(problems) > 0 {
-					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the metric, or have the training write it to the file at VISHWA_METRICS")
+					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the metric, or have the training write it to the file that VISHWA_METRICS names")
 				}
 			}
 			if format == "json" {

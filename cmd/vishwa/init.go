@@ -37,12 +37,12 @@ func (a *cli) initVerb() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "Write a small project that works as it is, or a pipeline for an existing one",
 		Long: `Write a small project that applies as it is, with the Python standard library alone.
-DIR becomes a Git repository where it is none. Nothing that is there is overwritten: in
-a folder with files, init says which it left alone.
+DIR becomes a Git repository if it is not in one. No file is overwritten: in a folder with
+files, init lists those that it did not change.
 
-With --github or --jenkins, write a pipeline to a repository that is there instead:
-the workflow .github/workflows/vishwa.yml, or a Jenkinsfile. They do in continuous
-integration what vishwa controller does. A file that is there stays as it is.
+With --github or --jenkins, write a pipeline to an existing repository instead: the
+workflow .github/workflows/vishwa.yml, or a Jenkinsfile. They do in continuous
+integration what vishwa controller does. A file that exists is not changed.
 
 With --monitoring, write the folder monitoring: rules and alerts for Prometheus with
 their tests, the same for its operator, and dashboards for Grafana.`,
@@ -112,10 +112,10 @@ func (a *cli) scaffold(dir, name string) error {
 
   %s
 
-See that they fit what vishwa/model.yaml declares; vishwa init NEW-FOLDER shows what init writes.
+Check that these files fit what vishwa/model.yaml declares. To see what init writes: vishwa init NEW-FOLDER
 `, strings.Join(left, "\n  "))
 		if slices.Contains(left, ".gitignore") {
-			fmt.Fprintf(a.out, "Let .gitignore hold these lines as well:\n\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(string(files[".gitignore"])), "\n", "\n  "))
+			fmt.Fprintf(a.out, "Add these lines to .gitignore:\n\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(string(files[".gitignore"])), "\n", "\n  "))
 		}
 	}
 	keys := "vishwa keys generate          # asks for a password; adds the keys to trust.yaml"
@@ -171,12 +171,12 @@ func lay(dir string, files map[string][]byte) (left []string, err error) {
 		}
 		for at := path.Dir(p); at != "."; at = path.Dir(at) {
 			if info, err := root.Lstat(at); err == nil && !info.IsDir() {
-				return nil, fault.WithHint(fault.New(fault.Conflict, "%s is there and is not a folder, and init overwrites nothing", at), "move it away, or give another folder: vishwa init NEW-FOLDER")
+				return nil, fault.WithHint(fault.New(fault.Conflict, "%s already exists and is not a folder, and init overwrites nothing", filepath.Join(dir, at)), "move it away, or give another folder: vishwa init NEW-FOLDER")
 			}
 		}
 	}
 	if slices.Contains(left, schemas.Root) {
-		return nil, fault.WithHint(fault.New(fault.Conflict, "%s already exists, and init overwrites nothing", schemas.Root), "it is a project already: vishwa plan; or give another folder: vishwa init NEW-FOLDER")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "%s already exists, and init overwrites nothing", filepath.Join(dir, schemas.Root)), "it is a project already: run vishwa plan in it; or give another folder: vishwa init NEW-FOLDER")
 	}
 	for _, p := range paths {
 		if slices.Contains(left, p) {

@@ -28,8 +28,8 @@ func (a *cli) logsVerb() *cobra.Command {
 		Use:   "logs REF",
 		Short: "Show what a run or a served process printed",
 		Long: `Show what the newest run of a transform or a training printed, or what the processes
-of a deployment printed. The output of a run that is under way on this machine is shown
-so far; that of a run that ended comes from the store. Of a training with several
+of a deployment printed. The output so far of a run that is under way on this machine
+is shown; that of a run that ended comes from the store. Of a training with several
 candidates, you can name one: training/x:candidate.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,7 +51,7 @@ candidates, you can name one: training/x:candidate.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what comes: until the run ends, or, for what is served, until you interrupt")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show new output as it comes, until the run ends or, for a deployment, until you interrupt")
 	return cmd
 }
 
@@ -68,6 +68,9 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 		return err
 	}
 	all := append(recordedLogs(facts, ref, s.Machine), s.ranHere(ctx, facts, ref)...)
+	if len(all) == 0 && ref.Kind.Traits().Releases {
+		return fault.WithHint(fault.New(fault.Missing, "nothing has scored %s: only the command of its spec.evaluate prints something", ref), "see what its training printed: vishwa logs training/NAME")
+	}
 	if len(all) == 0 {
 		return fault.WithHint(fault.New(fault.Missing, "no run of %s is known", ref), "vishwa plan says whether it is to run; vishwa apply runs it")
 	}

@@ -107,8 +107,8 @@ func (a *cli) root() *cobra.Command {
 what changed, gates and signs the model, provisions with Terraform, deploys, and
 records every step on the branch vishwa/ledger, signed.
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (the
-world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (something
+else changed meanwhile), 5 held (waits for a person), 130 interrupted; vishwa plan
 --detailed-exitcode has codes of its own.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.NoArgs,
@@ -118,7 +118,7 @@ world has moved on), 5 held (waits for a person), 130 interrupted; vishwa plan
 	root.SetVersionTemplate(versionLine())
 	root.Flags().Bool("version", false, "print the version")
 	root.PersistentFlags().StringVarP(&a.dir, "directory", "C", ".", "run as if started in `DIR`")
-	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "ask nobody who is not on this machine; what is recorded is pushed the next time")
+	root.PersistentFlags().BoolVar(&a.offline, "offline", false, "ask nothing outside of this machine; what is recorded is pushed the next time")
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "tell more on standard error")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(

@@ -75,7 +75,7 @@ func (s *station) packageNamed(ctx context.Context, name string) (app.PackageRef
 		return app.PackageRef{}, false, nil
 	}
 	var decls []schemas.Declaration
-	if in, err := s.Intent(ctx); err == nil { // of what is declared no more, the address alone is known
+	if in, err := s.Intent(ctx); err == nil { // of what is no longer declared, the address alone is known
 		decls = in.Decls
 	}
 	from, err := s.PackageOf(ctx, ref, decls)

@@ -122,7 +122,7 @@ func names(refs []schemas.Ref) string {
 
 // violating is the error of data that would not be pinned, which the plan shows.
 func violating(refs []schemas.Ref) error {
-	return fault.WithHint(fault.New(fault.Invalid, "%s: the data violates what is declared of it", names(refs)), "correct the data, or what is declared of it: apply would refuse it")
+	return fault.WithHint(fault.New(fault.Invalid, "%s: the data violates its declaration", names(refs)), "correct the data, or its declaration: apply would refuse this data")
 }
 
 // showMoved shows what of the rows changed in the data of p, and tells which datasets

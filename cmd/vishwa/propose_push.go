@@ -28,7 +28,7 @@ func (r *refreshing) pushable(ctx context.Context) error {
 			return bad
 		}
 		if names := set.Remotes(); len(names) > 0 {
-			return fault.WithHint(fault.New(fault.Missing, "this clone has the remotes %s, none of them is called %s, and its branch goes with none: where to push to is not known", strings.Join(names, " and "), r.remote()),
+			return fault.WithHint(fault.New(fault.Missing, "this clone has the remotes %s, none of them is called %s, and its branch follows none: it is not known where to push", strings.Join(names, " and "), r.remote()),
 				"have the branch go with it: git branch --set-upstream-to REMOTE/BRANCH; or leave out --push")
 		}
 		return fault.WithHint(fault.New(fault.Missing, "there is no remote to push to"), "name it: git remote add %s URL; or leave out --push", r.remote())

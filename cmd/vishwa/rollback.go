@@ -35,7 +35,7 @@ as then.`,
 			return a.rollback(cmd, args, o, to, yes)
 		},
 	}
-	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	cmd.Flags().StringVar(&o.Reason, "reason", "", "the reason, which status and the log show: `TEXT`")
 	cmd.Flags().Int64Var(&to, "to", 0, "serve the release of this `ENTRY` of the ledger: vishwa log --action deploy lists them")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	if err := cmd.MarkFlagRequired("reason"); err != nil {
@@ -63,7 +63,7 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 	defer bar.stop()
 	o.Confirm = func(p plan.Plan) error {
 		fmt.Fprintf(a.out, "Roll back %s to the release of entry %d, of %s. %s\n", o.To.Ref, o.To.Seq, o.To.Time.UTC().Format("2006-01-02 15:04 UTC"), s.where())
-		return a.confirm(p, yes)
+		return a.confirm(p, yes, "rollback", "give --yes")
 	}
 	result, err := s.Rollback(ctx, o)
 	bar.stop()
@@ -88,7 +88,7 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 		return err
 	}
 	if facts.Suspension(o.To.Ref) == nil {
-		fmt.Fprintf(a.out, "Somebody let %s go on meanwhile: the next apply makes it what the branch declares. Where that is not meant: vishwa suspend %[1]s --reason TEXT\n", o.To.Ref)
+		fmt.Fprintf(a.out, "Somebody resumed %s meanwhile: the next apply deploys what the branch declares. To prevent that: vishwa suspend %[1]s --reason TEXT\n", o.To.Ref)
 		return nil
 	}
 	fmt.Fprintf(a.out, "%s is suspended, so that no apply undoes this. Correct the branch, then: vishwa resume %[1]s\n", o.To.Ref)

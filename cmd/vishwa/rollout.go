@@ -264,7 +264,7 @@ or aborts it. A new release that fails, or is found worse, goes back all the sam
 			})
 		},
 	}
-	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	cmd.Flags().StringVar(&o.Reason, "reason", "", "the reason, which status and the log show: `TEXT`")
 	if err := cmd.MarkFlagRequired("reason"); err != nil {
 		panic(err) // it was defined just now
 	}
@@ -286,7 +286,7 @@ back. It is not tried again until something else is declared, or vishwa retry RE
 			})
 		},
 	}
-	cmd.Flags().StringVar(&o.Reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	cmd.Flags().StringVar(&o.Reason, "reason", "", "the reason, which status and the log show: `TEXT`")
 	if err := cmd.MarkFlagRequired("reason"); err != nil {
 		panic(err) // it was defined just now
 	}

@@ -34,13 +34,13 @@ What is served goes on, and a run that is under way is not stopped.`,
 				}
 				e, err := s.Suspend(cmd.Context(), o.rev, o.ref, reason)
 				if err == nil {
-					fmt.Fprintf(a.out, "%s is suspended (entry %d); vishwa resume %s lets it go on.\n", o.ref, e.Seq, o.ref)
+					fmt.Fprintf(a.out, "%s is suspended (entry %d). To resume it: vishwa resume %s\n", o.ref, e.Seq, o.ref)
 				}
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for everybody who meets it: `TEXT`")
+	cmd.Flags().StringVar(&reason, "reason", "", "the reason, which status and the log show: `TEXT`")
 	if err := cmd.MarkFlagRequired("reason"); err != nil {
 		panic(err) // it was defined just now
 	}
@@ -54,7 +54,7 @@ type asked struct {
 	facts *ledger.Facts
 }
 
-// known tells whether the ref is declared, or stands although it is declared no more.
+// known tells whether the ref is declared, or stands although it is no longer declared.
 func (o asked) known(in *pass.Intent) bool {
 	same := func(ref schemas.Ref) bool { return ref == o.ref || ref.Whole() == o.ref }
 	if slices.ContainsFunc(in.Graph.Nodes, func(n graph.Node) bool { return same(n.Ref) }) {
@@ -101,7 +101,7 @@ func (a *cli) resumeVerb() *cobra.Command {
 			return a.ask(cmd, args, func(s *station, _ *pass.Intent, o asked) error {
 				e, err := s.Resume(cmd.Context(), o.rev, o.ref, reason)
 				if err == nil {
-					fmt.Fprintf(a.out, "%s goes on (entry %d); run vishwa apply, where no controller does.\n", o.ref, e.Seq)
+					fmt.Fprintf(a.out, "%s is resumed (entry %d). Run vishwa apply, unless a controller does it.\n", o.ref, e.Seq)
 				}
 				return err
 			})

@@ -134,7 +134,7 @@ func TestAReceiverIsToldOnceThroughStartsAndFailures(t *testing.T) {
 	if err := look(ledger.Faulty); err != nil {
 		t.Fatal(err)
 	}
-	s.monitors["main"] = map[schemas.Ref]string{} // the monitor is declared no more
+	s.monitors["main"] = map[schemas.Ref]string{} // the monitor is no longer declared
 	for range 2 {
 		if err := again(); err != nil {
 			t.Fatal(err)
@@ -227,7 +227,7 @@ func TestDriftOfAStackIsOneIncidentUntilALookFindsItInOrder(t *testing.T) {
 	book.entries[ref].Stack.Branch = "main"
 	s.provides["main"] = nil
 	look(plan.Step{Do: plan.Retire, Held: "destroys"})
-	told("declared no more", "began drifted", "over drifted", "began drifted", "over drifted")
+	told("no longer declared", "began drifted", "over drifted", "began drifted", "over drifted")
 	if open != 0 {
 		t.Errorf("%d are open", open)
 	}

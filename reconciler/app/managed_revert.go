@@ -48,7 +48,7 @@ func (s *ManagedRepository) revert(ctx context.Context, branch string) (notes []
 		var none Unreverted
 		switch {
 		case errors.As(err, &none):
-			notes = append(notes, fmt.Sprintf("What %s was rolled back from is declared still. No revert is proposed: %s.", ref, none.Why))
+			notes = append(notes, fmt.Sprintf("What %s was rolled back from is still declared. No revert is proposed: %s.", ref, none.Why))
 		case err != nil:
 			failed = append(failed, fmt.Errorf("propose to revert what %s was rolled back from: %w", ref, err))
 		case got.URL != "" && got.Pull == 0: // people said no

@@ -92,7 +92,7 @@ func (p *Proposer) declaring(ctx context.Context, ref schemas.Ref, by *ledger.En
 			return d, err
 		}
 	}
-	return stated{}, Unreverted{fmt.Sprintf("no commit of the branch is known that declares the release of entry %d for %s; declare it", by.Seq, ref)}
+	return stated{}, Unreverted{fmt.Sprintf("no commit of the branch declares the release of entry %d for %s, as far as is known; declare it", by.Seq, ref)}
 }
 
 // selects is the key by which the declarations of a commit select model; "" where it is not known.

@@ -92,18 +92,18 @@ func trainingBehind(in *pass.Intent, monitor schemas.Ref) (*schemas.Declaration,
 	}
 	d := find(monitor)
 	if d == nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", monitor), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", monitor), "vishwa plan -v lists what is declared; the branch may have changed meanwhile")
 	}
 	spec := d.Spec.(schemas.Watches).Watches()
 	if d = find(spec.Deployment); d == nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", spec.Deployment), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", spec.Deployment), "vishwa plan -v lists what is declared; the branch may have changed meanwhile")
 	}
 	if d = find(d.Spec.(schemas.Serves).Serves().Model); d == nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Missing, "the model of %s is not declared", spec.Deployment), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "the model of %s is not declared", spec.Deployment), "vishwa plan -v lists what is declared; the branch may have changed meanwhile")
 	}
 	from := d.Spec.(schemas.Selects).Selects().From
 	if d = find(from); d == nil {
-		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", from), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
+		return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", from), "vishwa plan -v lists what is declared; the branch may have changed meanwhile")
 	}
 	return d, spec, nil
 }
@@ -165,5 +165,5 @@ func (p *Proposer) pin(ctx context.Context, in *pass.Intent, ref schemas.Ref, o 
 		}
 		return files, []templates.PinText{PinText(got)}, nil
 	}
-	return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", ref), "vishwa plan -v lists what is; a branch that was changed meanwhile may declare it no more")
+	return nil, nil, fault.WithHint(fault.New(fault.Missing, "%s is not declared", ref), "vishwa plan -v lists what is declared; the branch may have changed meanwhile")
 }

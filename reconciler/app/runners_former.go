@@ -56,7 +56,7 @@ func rememberRunner(base runner.RemoteConfig, name string, project *schemas.Proj
 	return nil
 }
 
-// formerRunners are those that have runs here and are declared no more. What cannot be read is left out, and logged.
+// formerRunners are those that have runs here and are no longer declared. What cannot be read is left out, and logged.
 func formerRunners(base runner.RemoteConfig, project *schemas.Project) map[string]formerRunner {
 	found, err := filepath.Glob(runnerFile(base.Dir, "*"))
 	if err != nil {

@@ -43,7 +43,7 @@ func (h *Repository) oneRemote(ctx context.Context, l schemas.Ledger) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fault.WithHint(fault.New(fault.Invalid, "this clone has the remotes %s, none of them is called %s, and its branch goes with none: which of them has the ledger is not known",
+	return fault.WithHint(fault.New(fault.Invalid, "this clone has the remotes %s, none of them is called %s, and its branch follows none: it is not known which of them has the ledger",
 		strings.Join(names, " and "), gitremote.Origin), "name it in spec.ledger.remote of %s, or have the branch go with it: git branch --set-upstream-to REMOTE/BRANCH", schemas.Root)
 }
 

@@ -50,7 +50,7 @@ func (r Result) Err() error {
 		return fault.WithHint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
 	}
 	if len(held) > 0 {
-		return fault.WithHint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "see above what each waits for")
+		return fault.WithHint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "the lines above say what each waits for")
 	}
 	return nil
 }

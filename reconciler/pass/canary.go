@@ -249,7 +249,7 @@ func (h *Reconciler) PromoteRollout(ctx context.Context, in *Intent, rev port.Re
 	}
 	n := in.Graph.Node(o.Ref)
 	if n == nil {
-		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is declared no more", o.Ref), "vishwa apply ends its canary")
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is no longer declared", o.Ref), "vishwa apply ends its canary")
 	}
 	canary, declared, tries := plan.CanaryOf(n)
 	if !tries || declared != s.Declared {
@@ -276,7 +276,7 @@ func (h *Reconciler) PromoteRollout(ctx context.Context, in *Intent, rev port.Re
 
 func (o RolloutOrder) reasoned(what string) error {
 	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
-		return fault.WithHint(fault.New(fault.Invalid, "to %s a rollout needs a reason of 1 to %d bytes: everybody who meets it reads it", what, mostReason), "give one: --reason TEXT")
+		return fault.WithHint(fault.New(fault.Invalid, "to %s a rollout needs a reason of 1 to %d bytes, which status and the log show", what, mostReason), "give one: --reason TEXT")
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (i Intake) Take(ctx context.Context) (Taken, error) {
 	var t Taken
 	if len(found.Violations) > 0 {
 		if spec.Violations != warns {
-			return t, fault.WithHint(fault.New(fault.Invalid, "the data violates what is declared of it:\n    %s", quality.Broken(i.Decl, found.Violations)), "%s", i.Hint)
+			return t, fault.WithHint(fault.New(fault.Invalid, "the data violates its declaration:\n    %s", quality.Broken(i.Decl, found.Violations)), "%s", i.Hint)
 		}
 		t.Broken = quality.Sentence(found.Violations)
 	}

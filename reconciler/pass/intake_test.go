@@ -33,7 +33,7 @@ func TestDataThatViolatesWhatIsDeclaredDoesNotComeIn(t *testing.T) {
 		broken     int
 	}{
 		"fits":             {},
-		"violates":         {min: &zero, kind: fault.Invalid, says: "the data violates what is declared of it"},
+		"violates":         {min: &zero, kind: fault.Invalid, says: "the data violates its declaration"},
 		"violates, warns":  {min: &zero, violations: "warn", broken: 1},
 		"cannot be had":    {fetch: gone, kind: fault.Missing, says: "gone"},
 		"is a dataset's":   {violations: "warn"},

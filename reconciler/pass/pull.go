@@ -158,7 +158,7 @@ func (h *Reconciler) Assert(ctx context.Context, p *Proposal, r trust.Request) (
 		}
 	}
 	if h.PushersUnknown && p.asksOther() {
-		return false, fault.WithHint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not tell who pushed it: nobody is known to be another"),
+		return false, fault.WithHint(fault.New(fault.Denied, "trust.yaml does not know who wrote the change, and the forge does not say who pushed it: nobody can count as a second person"),
 			"approve it by signature, with one person more (unknownAuthors: two), or have it committed by people of trust.yaml")
 	}
 	e := ledger.Entry{

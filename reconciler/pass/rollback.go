@@ -31,7 +31,7 @@ type Rollback struct {
 // makes, or whose model is not in the store, is a Conflict and nothing is done.
 func (h *Reconciler) Rollback(ctx context.Context, o Rollback) (Result, error) {
 	if strings.TrimSpace(o.Reason) == "" || len(o.Reason) > mostReason {
-		return Result{}, fault.WithHint(fault.New(fault.Invalid, "a rollback needs a reason of 1 to %d bytes: everybody who meets the deployment reads it", mostReason), "give one: --reason TEXT")
+		return Result{}, fault.WithHint(fault.New(fault.Invalid, "a rollback needs a reason of 1 to %d bytes, which status and the log show", mostReason), "give one: --reason TEXT")
 	}
 	note := func(text string) { h.sendEvent(execute.Event{Kind: execute.Output, Text: text}) }
 	ctx, unlock, err := h.Lock(ctx, note)

@@ -42,7 +42,7 @@ type stepServices struct {
 	monthly   *plan.Monthly                   // of the plan's infrastructure
 	cost      *plan.Cost                      // of the plan, as it was made
 	rollback  *Rollback                       // what is to serve again; nil: what is declared
-	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is declared no more
+	over      map[schemas.Ref]schemas.Ref     // whose address a deployment takes, which is no longer declared
 
 	past     sync.Mutex // held by whoever asks the world of revisions while steps are done
 	examined sync.Map   // schemas.Ref -> policy.Data

@@ -142,7 +142,7 @@ func (w *Snapshot) asBase(ref schemas.Ref, s port.Infrastructure) (port.Infrastr
 	return s, nil
 }
 
-// stack is the stack of ref: as declared, or, where it is declared no more, as it
+// stack is the stack of ref: as declared, or, where it is no longer declared, as it
 // was when it was last provisioned, to be destroyed.
 func (w *Snapshot) stack(ctx context.Context, ref schemas.Ref) (port.Infrastructure, error) {
 	if n := w.Graph.Node(ref); n != nil {

@@ -84,7 +84,7 @@ func TestTheBaseSaysHowAPullRequestIsPlanned(t *testing.T) {
 		"the bucket of another":    {"  planPass: []\n  state: {backend: {key: a}}\n", "  planPass: []\n  state: {backend: {key: b}}\n", grant{}, "it moves the state"},
 		"state that stays":         {"  planPass: []\n  state: {path: /srv/a.tfstate}\n", "  planPass: []\n  state: {path: /srv/a.tfstate}\n  vars: {a: 1}\n", grant{true, []string{}, nil}, ""},
 		"removed from the project": {"  planPass: [READER]\n", "gone", grant{true, []string{"READER"}, nil}, ""},
-		"removed, and no plan":     {"", "gone", grant{}, "declared no more; no plan in a pull request"},
+		"removed, and no plan":     {"", "gone", grant{}, "no longer declared; no plan in a pull request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := &ground{}

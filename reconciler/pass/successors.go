@@ -1,4 +1,4 @@
-// What takes the place of what goes: a deployment that is declared no more serves until its
+// What takes the place of what goes: a deployment that is no longer declared serves until its
 // heir does, and whoever wants an address waits until it is left.
 
 package pass
@@ -13,7 +13,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// outlive keeps what is served, and declared no more, until what takes its place may: where
+// outlive keeps what is served, and no longer declared, until what takes its place may: where
 // one takes its address, that one takes over from it, port and all; else, where a guard
 // stands before it, it goes when those that stay in its environment answer.
 func (d *stepServices) outlive(p *plan.Plan) {

@@ -20,7 +20,7 @@ const mostReason = 500
 // Suspend records that nothing is to be done about ref until Resume.
 func (h *Reconciler) Suspend(ctx context.Context, rev port.Revision, ref schemas.Ref, reason string) (ledger.Entry, error) {
 	if strings.TrimSpace(reason) == "" || len(reason) > mostReason {
-		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "a suspension needs a reason of 1 to %d bytes: everybody who meets it reads it", mostReason), "give one: --reason TEXT")
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Invalid, "a suspension needs a reason of 1 to %d bytes, which status and the log show", mostReason), "give one: --reason TEXT")
 	}
 	facts, err := h.Ledger.Facts(ctx)
 	if err != nil {

@@ -65,7 +65,7 @@ func issueText(a port.Alert) string {
 	case a.Stack != "" && a.Over.IsZero():
 		b.WriteString("`vishwa plan` shows what is left to do, and what holds it. This issue is closed when a look finds the stack as declared.\n")
 	case a.Stack != "":
-		b.WriteString("A look found the stack as declared, or it is declared no more.\n")
+		b.WriteString("A look found the stack as declared, or it is no longer declared.\n")
 	case a.Over.IsZero():
 		fmt.Fprintf(&b, "`vishwa monitor show monitor/%s` shows all that was found. This issue is closed when a window is well again.\n", a.Monitor)
 	default:

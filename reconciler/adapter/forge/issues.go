@@ -67,7 +67,7 @@ func (c *Client) openIssue(ctx context.Context, i port.Issue) ([]*github.Issue, 
 	}
 	if _, err := c.call(ctx, http.MethodPost, c.repo+"/issues", ask, &made); err != nil {
 		if fault.Of(err) == fault.Denied {
-			return nil, fault.WithHint(fmt.Errorf("open an issue: %w", err), "give the token or the App issues: write, and let the repository have issues")
+			return nil, fault.WithHint(fmt.Errorf("open an issue: %w", err), "give the token or the App the permission issues: write, and enable issues in the repository")
 		}
 		return nil, fmt.Errorf("open an issue: %w", err)
 	}

@@ -105,7 +105,7 @@ func (b delivered) Write(ctx context.Context, path string, was, content []byte, 
 func (b delivered) lost(err error) error {
 	switch {
 	case errors.Is(err, gitremote.ErrRefused):
-		return fault.WithHint(err, "let whoever Vishwa pushes as write to branch %s: its protection, or a hook, refuses it", b.opts.Branch)
+		return fault.WithHint(err, "allow the account that Vishwa pushes with to write to branch %s; its protection, or a hook, refuses that", b.opts.Branch)
 	case err == nil:
 		return fault.WithHint(fault.New(fault.Transient, "branch %s moves on each time that it is written to", b.opts.Branch), "run vishwa apply again")
 	}

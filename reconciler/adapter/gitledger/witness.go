@@ -185,5 +185,5 @@ func (l *Ledger) wayBack(c Claim, err error) error {
 	if c.Commit != "" {
 		back += fmt.Sprintf(", and push it from there: git push %s +%s:%s", l.opts.Remote, c.Commit, l.branch)
 	}
-	return fault.WithHint(err, "do not go on with this branch: %s; if the ledger was meant to be cut or to begin anew, have that on a branch of another name: spec.ledger.branch, by a reviewed change", back)
+	return fault.WithHint(err, "stop using this branch: %s; to cut the ledger or begin a new one on purpose, use a branch of another name: spec.ledger.branch, by a reviewed change", back)
 }

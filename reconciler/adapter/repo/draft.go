@@ -57,7 +57,7 @@ func (r *Repo) Write(ctx context.Context, d CommitDraft) (string, error) {
 		}
 	}
 	if len(d.Undo) > 0 && root == parent.TreeHash {
-		return "", fault.WithHint(fault.New(fault.Conflict, "take back %s: %w", strings.Join(d.Undo, ", "), ErrUnchanged), "nothing is to do: what the commits brought is taken back already")
+		return "", fault.WithHint(fault.New(fault.Conflict, "take back %s: %w", strings.Join(d.Undo, ", "), ErrUnchanged), "nothing to do: what the commits brought was already taken back")
 	}
 	who := fmt.Sprintf("%s %d +0000", gitstore.Mailbox("Vishwa", "vishwa@localhost"), d.Time.Unix())
 	c := ledger.Commit{Tree: root.String(), Parent: d.Parent, Author: who, Committer: who, Message: strings.TrimRight(d.Message, "\n") + "\n"}

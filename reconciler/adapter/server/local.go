@@ -132,7 +132,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	o, err := s.order(r)
 	if err != nil {
-		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "correct what the message names, then run vishwa apply; the release before is still served"))
 	}
 	l, err := s.line()
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	}
 	o, err = s.layOut(ctx, r, o)
 	if err != nil {
-		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what was served goes on"))
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "serve %s: %w", r.Name, err), "%s", wayOr(err, "correct what the message names, then run vishwa apply; the release before is still served"))
 	}
 	live, err := s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup)}, r.Name)
 	if err != nil {

@@ -31,7 +31,7 @@ type ownProcess struct {
 // begin starts a process of this machine, behind its wall.
 func (l launcher) begin(o order, env []string, log io.Writer) (port.Started, error) {
 	if err := sandbox.VerifyEnvironment(o.Bin, sandbox.EnvironmentKey(l.key, "")); err != nil {
-		return nil, fault.WithHint(fault.New(fault.Corrupt, "start %s: %w", o.Name, err), "run vishwa apply, or let the controller: it makes the environment anew")
+		return nil, fault.WithHint(fault.New(fault.Corrupt, "start %s: %w", o.Name, err), "run vishwa apply, or wait for the controller: it makes the environment again")
 	}
 	dir := l.place.release(o.Name, o.Folder)
 	program := sandbox.LookPath(o.Command[0], sandbox.Variable(env, "PATH"), dir+"/"+codeFolder)

@@ -46,7 +46,7 @@ func (s *local) Split(ctx context.Context, r port.Release, part port.Part) (port
 			}
 		}
 		if o, err = s.layOut(ctx, r, o); err != nil {
-			return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", wayOr(err, "put right what is named, then run vishwa apply; what serves goes on"))
+			return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", wayOr(err, "correct what the message names, then run vishwa apply; the release that serves goes on"))
 		}
 		return s.demand(ctx, demand{Order: o, Env: o.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Try: try}, r.Name)
 	})

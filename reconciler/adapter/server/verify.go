@@ -24,7 +24,7 @@ var scratch = []string{"home", "outputs"}
 // bytes, names and modes of code, model, inputs and parameters. The Python environment
 // at o.Bin is not below that folder, and not looked at here.
 func verify(place folder, o order) error {
-	const way = "run vishwa apply, or let the controller: it lays the release out anew from the store"
+	const way = "run vishwa apply, or wait for the controller: it writes the release again from the store"
 	root, err := os.OpenRoot(place.release(o.Name, o.Folder))
 	if err != nil {
 		return fault.WithHint(fault.New(fault.Corrupt, "open release %s: %w", o.Name, err), way)

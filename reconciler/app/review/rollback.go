@@ -92,7 +92,7 @@ func resumed(ctx context.Context, h *Session, o *order, reason string) (string, 
 	case err != nil:
 		return "", err
 	}
-	return fmt.Sprintf("%s goes on: the next pass makes it what the branch declares, as far as rules and approvals let it", o.Ref), nil
+	return fmt.Sprintf("%s is resumed: the next pass makes it what the branch declares, if rules and approvals allow that", o.Ref), nil
 }
 
 // advised is an error with what to do about it.

@@ -255,23 +255,23 @@ func changed(last *ledger.Entry, now port.Recipe) string {
 	return why
 }
 
-// retired are steps for what is declared no more: what serves before what it may stand on.
+// retired are steps for what is no longer declared: what serves before what it may stand on.
 func (c *computing) retired() (steps []Step) {
 	for ref := range c.seen.Facts.Latest {
 		e := c.seen.Facts.On(c.seen.Machine, ref)
 		if c.want.Node(ref) != nil || !e.Stands() {
 			continue
 		}
-		s := Step{Ref: ref, Do: Retire, Key: e.Key, Why: "declared no more"}
+		s := Step{Ref: ref, Do: Retire, Key: e.Key, Why: "no longer declared"}
 		if change, ok := c.seen.Stacks[ref]; ok {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
 		if why, blind := c.seen.Unobservable[ref]; blind {
-			s.Pending, s.Why = true, "declared no more; "+why
+			s.Pending, s.Why = true, "no longer declared; "+why
 			s.Failed, s.Passing = c.seen.Failed[ref], c.seen.Passing[ref]
 		}
 		if why, none := c.seen.Unplanned[ref]; none {
-			s.Pending, s.Why = true, "declared no more; "+why
+			s.Pending, s.Why = true, "no longer declared; "+why
 		}
 		steps = append(steps, s)
 	}

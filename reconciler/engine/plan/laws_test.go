@@ -244,7 +244,7 @@ func TestRetiredGoesInOrder(t *testing.T) {
 	if len(p.Steps) != 2 || p.Steps[0].Ref != ref("deployment/z") || p.Steps[1].Ref != ref("infrastructure/a") {
 		t.Fatalf("%+v", p.Steps)
 	}
-	if a := p.Steps[1]; !slices.Equal(a.Needs, []schemas.Ref{ref("deployment/z")}) || !a.Pending || a.Why != "declared no more; no terraform" {
+	if a := p.Steps[1]; !slices.Equal(a.Needs, []schemas.Ref{ref("deployment/z")}) || !a.Pending || a.Why != "no longer declared; no terraform" {
 		t.Fatalf("%+v", a)
 	}
 }

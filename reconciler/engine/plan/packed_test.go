@@ -73,15 +73,15 @@ func TestAPackageIsMadeWhereItIsNotAsRecorded(t *testing.T) {
 		do      Do
 		why     string
 	}{
-		"nobody was asked":                    {[]ledger.Entry{packed}, Observed{}, Keep, "up to date"},
-		"it is whole":                         {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{})}, Keep, "up to date"},
-		"a layer is gone":                     {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Lacks: "a layer"})}, Remake, "is not whole: a layer"},
-		"a tag is gone":                       {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": ""}})}, Remake, "its tag stable named nothing"},
-		"a tag is behind":                     {[]ledger.Entry{old, packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": was}})}, Remake, "its tag stable named the package of entry"},
-		"a tag was moved":                     {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": foreign}})}, Remake, "drift: its tag stable named"},
-		"another was packed":                  {[]ledger.Entry{old}, Observed{}, Remake, "changed"},
-		"nobody could be asked":               {[]ledger.Entry{packed}, Observed{Unobservable: map[schemas.Ref]string{at: "the registry answers 401"}}, Remake, "the registry answers 401"},
-		"it was declared no more for a while": {[]ledger.Entry{packed, retired}, Observed{}, Make, "never packed"},
+		"nobody was asked":                      {[]ledger.Entry{packed}, Observed{}, Keep, "up to date"},
+		"it is whole":                           {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{})}, Keep, "up to date"},
+		"a layer is gone":                       {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Lacks: "a layer"})}, Remake, "is not whole: a layer"},
+		"a tag is gone":                         {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": ""}})}, Remake, "its tag stable named nothing"},
+		"a tag is behind":                       {[]ledger.Entry{old, packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": was}})}, Remake, "its tag stable named the package of entry"},
+		"a tag was moved":                       {[]ledger.Entry{packed}, Observed{Packages: state(port.PackageState{Elsewhere: map[string]digest.Digest{"stable": foreign}})}, Remake, "drift: its tag stable named"},
+		"another was packed":                    {[]ledger.Entry{old}, Observed{}, Remake, "changed"},
+		"nobody could be asked":                 {[]ledger.Entry{packed}, Observed{Unobservable: map[schemas.Ref]string{at: "the registry answers 401"}}, Remake, "the registry answers 401"},
+		"it was no longer declared for a while": {[]ledger.Entry{packed, retired}, Observed{}, Make, "never packed"},
 	} {
 		c.seen.Facts = facts(append(append([]ledger.Entry{}, made...), c.entries...)...)
 		if s := step(c.seen); s.Do != c.do || !strings.Contains(s.Why, c.why) || s.Pending {

@@ -19,7 +19,7 @@ const (
 	Make   Do = "make"   // never made
 	Remake Do = "remake" // made from something else
 	Keep   Do = "keep"   // up to date
-	Retire Do = "retire" // declared no more
+	Retire Do = "retire" // no longer declared
 )
 
 // Step is one action on one ref.

@@ -158,12 +158,12 @@ func (s Step) roll(n *graph.Node, r Rolling) Step {
 	switch {
 	case s.Do == Keep && beside != nil:
 		s.Do = Remake
-		do(rollout.End, 0, 0, "ends the canary of "+beside.Key.Short()+", which is declared no more")
+		do(rollout.End, 0, 0, "ends the canary of "+beside.Key.Short()+", which is no longer declared")
 		s.Move.Key = beside.Key
 		return s
 	case s.Do == Keep && r.Live.Key == s.Key && !same && r.State.Phase.UnderWay() && !r.Elsewhere:
 		s.Do = Remake
-		do(rollout.End, r.State.Step, 0, "ends the canary of "+r.State.Key.Short()+", which is declared no more and tried no more")
+		do(rollout.End, r.State.Step, 0, "ends the canary of "+r.State.Key.Short()+", which is no longer declared or tried")
 		s.Move.Key = r.State.Key
 		return s
 	case s.Do == Keep, s.Restores:

@@ -148,7 +148,7 @@ const (
 
 	// What is done besides, for what is found.
 	Begin  Do = "begin"
-	End    Do = "end"    // what is tried is declared no more
+	End    Do = "end"    // what is tried is no longer declared
 	Revive Do = "revive" // what serves is brought back, and what is tried with it
 	Weigh  Do = "weigh"  // the weight is made what is recorded
 )

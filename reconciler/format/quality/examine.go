@@ -273,7 +273,7 @@ func has(names []string) string {
 	}
 	text := "; there are " + strings.Join(quoted, ", ")
 	if len(names) == 1 && strings.ContainsAny(names[0], ";\t|") {
-		text += ": what is between them is for spec.format.delimiter to say"
+		text += ": if another character separates the columns, set spec.format.delimiter"
 	}
 	return text
 }

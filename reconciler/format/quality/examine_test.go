@@ -113,7 +113,7 @@ func TestAPromiseIsToldWithItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `vishwa/d.yaml:9:1: rows min 5, and there are 1
-    vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 row; there are "n;m": what is between them is for spec.format.delimiter to say`
+    vishwa/d.yaml:14:1: n: column is missing in a.csv, of 1 row; there are "n;m": if another character separates the columns, set spec.format.delimiter`
 	if got := Broken(decl, found.Violations); got != want {
 		t.Errorf("%s", got)
 	}

@@ -207,7 +207,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
 		return fault.WithHint(fault.New(fault.Denied, "%s", text), "the credentials have expired: renew them")
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "InvalidToken":
-		return fault.WithHint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket, or give others: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the remote's own")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "allow these credentials to use the bucket, or give others: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the remote's own")
 	case "XMinioStorageFull", "QuotaExceeded", "InsufficientStorage":
 		return fault.WithHint(fault.New(fault.Transient, "%s: the server has no room left", text), "make room there, then run the command again")
 	case "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "BadDigest":
@@ -217,7 +217,7 @@ func (b *s3) classed(ctx context.Context, key string, err error) error {
 	case r.StatusCode == http.StatusNotFound:
 		return fault.New(fault.Missing, "%s", name)
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
-		return fault.WithHint(fault.New(fault.Denied, "%s", text), "let these credentials at the bucket")
+		return fault.WithHint(fault.New(fault.Denied, "%s", text), "allow these credentials to use the bucket")
 	case r.StatusCode >= 500, r.StatusCode == http.StatusTooManyRequests, r.StatusCode == http.StatusRequestTimeout:
 		return fault.New(fault.Transient, "%s", text)
 	case r.StatusCode >= 400:

@@ -152,7 +152,7 @@ func (s *Store) Missing(what string, h plumbing.Hash) error {
 		return err
 	}
 	if ends, bad := s.Shallow(); bad == nil && len(ends) > 0 {
-		return fault.WithHint(err, "this clone ends before its history does; fetch the rest: git fetch --unshallow")
+		return fault.WithHint(err, "this clone lacks older commits; fetch them: git fetch --unshallow")
 	}
 	if s.lazy {
 		return fault.WithHint(err, "this clone was made with --filter, and its remote does not give what it lacks; fetch it: git fetch --refetch --no-filter")

@@ -81,7 +81,7 @@ func (b *repository) classed(ctx context.Context, key string, err error) error {
 
 func (b *repository) denied(text string) error {
 	return fault.WithHint(fault.New(fault.Denied, "%s", text),
-		"sign in with docker login %s, or set VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and let these credentials pull and push", b.at.name)
+		"sign in with docker login %s, or set VISHWA_OCI_REGISTRY, VISHWA_OCI_USERNAME and VISHWA_OCI_PASSWORD, and allow these credentials to pull and push", b.at.name)
 }
 
 func (b *repository) refused(name string, e *errcode.ErrorResponse) error {

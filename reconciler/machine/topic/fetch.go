@@ -117,7 +117,7 @@ func (f *fetching) lead(ctx context.Context) error {
 		return f.t.failed(ctx, err)
 	}
 	if f.r.ID != "" && idOf(meta.TopicID) != f.r.ID {
-		return fault.WithHint(fault.New(fault.Conflict, "topic %s is another one than was looked at: it was deleted, and created again", f.t.name), "refresh the dataset: it pins what the new topic holds")
+		return fault.WithHint(fault.New(fault.Conflict, "topic %s was deleted and created again since it was looked at", f.t.name), "refresh the dataset: it pins what the new topic holds")
 	}
 	for _, p := range meta.Partitions {
 		if p.Partition != f.r.Span.Partition {

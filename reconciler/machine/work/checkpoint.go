@@ -20,7 +20,7 @@ func (w *worker) checkpoints() error {
 	if w.Checkpoint == "" {
 		err = os.Mkdir(at, 0o700)
 		if w.Anew {
-			fmt.Fprintln(w.log, "vishwa: it begins with an empty VISHWA_CHECKPOINT_DIR: what an earlier attempt kept may be what ended the one that went on from it")
+			fmt.Fprintln(w.log, "vishwa: VISHWA_CHECKPOINT_DIR is empty: the attempt that continued from the kept checkpoint failed, so that checkpoint may be damaged")
 		}
 	} else {
 		err = errors.Join(os.Rename(w.Checkpoint, at), os.Chmod(at, 0o700))

@@ -310,7 +310,7 @@ func TestGoneIsMadeAgainAsADuplicate(t *testing.T) {
 func TestRetiringStopsServing(t *testing.T) {
 	s := newShop()
 	s.run(t)
-	p := plan.Plan{Steps: []plan.Step{{Ref: ref("deployment/a"), Do: plan.Retire, Key: s.facts.Latest[ref("deployment/a")].Key, Why: "declared no more"}}}
+	p := plan.Plan{Steps: []plan.Step{{Ref: ref("deployment/a"), Do: plan.Retire, Key: s.facts.Latest[ref("deployment/a")].Key, Why: "no longer declared"}}}
 	Run(t.Context(), p, Config{Facts: s.facts.Clone(), Server: server{s}, Services: s, Common: EntryContext{Actor: "controller:test"}})
 	if r := s.served["a"]; r.Serves() || s.facts.Latest[ref("deployment/a")].Action != ledger.Retire {
 		t.Errorf("served %+v", r)

@@ -48,7 +48,7 @@ type Config struct {
 	// Least is the least level of isolation that a deployment is served at, and that a run
 	// must have stood at for what is deployed of it; nil asks for none.
 	Least func(schemas.Ref) string
-	// Replaces is the deployment whose address another takes, and which is declared no more:
+	// Replaces is the deployment whose address another takes, and which is no longer declared:
 	// it ends when the other answers there; nil, and "", is none.
 	Replaces func(schemas.Ref) string
 	// State is the folder that ledger.Failure.Kept is relative to; empty: not known.

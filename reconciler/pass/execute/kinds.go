@@ -16,7 +16,7 @@ import (
 type executor struct {
 	// make does a step, and records it.
 	make func(*execution, context.Context, *job) error
-	// retire takes away what is declared no more, and completes its entry. A kind of
+	// retire takes away what is no longer declared, and completes its entry. A kind of
 	// which nothing stands in the world has none.
 	retire func(a *execution, ctx context.Context, j *job, change *port.Change, e *ledger.Entry) error
 	// stands is the entry of what a step need not do after all, as its key is known
@@ -52,7 +52,7 @@ func (a *execution) make(ctx context.Context, j *job) error {
 	return do(a, ctx, j)
 }
 
-// retire takes away what is declared no more.
+// retire takes away what is no longer declared.
 func (a *execution) retire(ctx context.Context, j *job) error {
 	var m Material
 	if change, ok := a.Changes[j.Ref]; ok {

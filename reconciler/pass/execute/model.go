@@ -31,7 +31,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	if trained == nil {
 		err := fault.New(fault.Invalid, "%s: no candidate of %s reports %s; %s", j.Ref, spec.From, wanted(spec.By), a.reported(j))
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
-			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file at VISHWA_METRICS"))
+			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file that VISHWA_METRICS names"))
 	}
 	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
 	if j.node.Scored != nil { // no code reads a model that rules do not let by

@@ -89,7 +89,7 @@ func Sent(facts *ledger.Facts) (out []port.PackageLayer) {
 	return out
 }
 
-// leave lets a package that is declared no more be: others may have deployed it by its digest.
+// leave lets a package that is no longer declared be: others may have deployed it by its digest.
 func (a *execution) leave(_ context.Context, j *job, _ *port.Change, e *ledger.Entry) error {
 	if last := a.latest(j.Ref); last != nil && last.Package != nil {
 		e.Package = last.Package

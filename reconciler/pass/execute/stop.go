@@ -105,7 +105,7 @@ func (w *watched) stands(j *job, r *port.Result) bool {
 	}
 	if w.reports == 0 {
 		w.a.remark(j, []ledger.Finding{{Rule: Unreported, Level: ledger.Warn, Ref: j.Ref,
-			Message: fmt.Sprintf("no line that it printed reports %s, so spec.search.stop did not look at it", w.metric),
+			Message: fmt.Sprintf("no line that it printed reports %s, so spec.search.stop did not compare it", w.metric),
 			Hint:    fmt.Sprintf("print it as the run goes on, a line a step, flushed: {\"step\": 3, %q: 0.5}; or name a metric in spec.search.stop that it prints", w.metric)}})
 	}
 	w.a.mu.Lock()

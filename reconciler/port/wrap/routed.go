@@ -23,7 +23,7 @@ type Route struct {
 	Open func() (port.Runner, error)
 	// Has tells whether it may have a run of a key, without asking its tool.
 	Has func(key digest.Digest) bool
-	// Former says that it is declared no more: what it has under way is found there, and nothing is begun.
+	// Former says that it is no longer declared: what it has under way is found there, and nothing is begun.
 	Former bool
 }
 

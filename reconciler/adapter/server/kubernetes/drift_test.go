@@ -269,7 +269,7 @@ func TestAChangeAroundThePodsBeginsNoneAnew(t *testing.T) {
 	if l.Key != r.Key || !l.Since.Equal(first.Since) || s.unit("one") != unit || len(s.double.Pods(labelUnit, unit)) != 2 || !slices.Contains(s.double.Pods(labelUnit, unit), pod) {
 		t.Errorf("applied %+v: pods %v", l, s.double.Pods(labelUnit, unit))
 	}
-	// And what is declared no more is taken away.
+	// And what is no longer declared is taken away.
 	r.Key, r.Kubernetes.Ingress, r.Kubernetes.MinAvailable = digest.Of([]byte("without a way in")), nil, ""
 	s.apply(r)
 	if n := len(s.double.Objects("ingresses")) + len(s.double.Objects("poddisruptionbudgets")); n > 0 {

@@ -126,7 +126,7 @@ func (s *server) there(ctx context.Context, p place) (*kube.Client, error) {
 // other is a cluster that is not the one that something was served on.
 func other(p place, uid string) error {
 	return fault.WithHint(fault.New(fault.Conflict, "cluster %s is not the one that it was served on: its uid is %s, and not %s", p.Name, uid, p.UID),
-		"lead the context back to that cluster; where it was made anew on purpose, say uid: %s below spec.clusters of the project, and run vishwa apply", uid)
+		"point the context to that cluster again; if the cluster was made again on purpose, set uid: %s there, below spec.clusters of vishwa.yaml, and run vishwa apply", uid)
 }
 
 // anew tells whether what was served at p went with its cluster: the declaration says that another has its place.
@@ -192,7 +192,7 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	live, err := s.serve(ctx, r, p, rec)
 	if err != nil {
 		return live, fault.WithHint(fault.New(fault.Of(err), "serve %s on cluster %s: %w", r.Name, p.cluster, err), "%s",
-			cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what was served goes on"))
+			cmp.Or(fault.HintOf(err), "correct what the message names, then run vishwa apply; the release before is still served"))
 	}
 	return live, nil
 }

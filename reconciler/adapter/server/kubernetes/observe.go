@@ -87,7 +87,7 @@ func (s *server) fillHealth(ctx context.Context, c *kube.Client, name string, re
 
 // drift is what is not as it is declared, and what to do about it; "" is nothing. It fills in what is left of another release.
 func (s *server) drift(ctx context.Context, c *kube.Client, name string, rec record, l *port.Live) (string, error) {
-	const way = "; run vishwa apply, or let the controller: it is made as declared again"
+	const way = "; run vishwa apply, or wait for the controller: it is made again as declared"
 	if rec.Served.Place.Git != nil {
 		return s.strays(ctx, c, name, rec, way, l)
 	}

@@ -1,5 +1,5 @@
 // Seldon Core 1: a SeldonDeployment of the deployment's name, with a predictor for each release. Its controller makes a Deployment of a
-// predictor, changes its routes once those of all predictors are ready, and takes away Deployments of predictors that are declared no more
+// predictor, changes its routes once those of all predictors are ready, and takes away Deployments of predictors that are no longer declared
 // after that. A predictor has the release's name: a changed one of the same name would change pods that serve, one by one. Its status has
 // no generation, but names the Deployments that it is about; the weights are in what it makes for Istio.
 

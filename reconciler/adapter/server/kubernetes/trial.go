@@ -41,7 +41,7 @@ func (s *server) Split(ctx context.Context, r port.Release, part port.Part) (por
 		err = s.split(ctx, r, part.Weight, &rec)
 	}
 	if err != nil {
-		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what serves goes on"))
+		return port.Live{}, fault.WithHint(fault.New(fault.Of(err), "try %s: %w", r.Name, err), "%s", cmp.Or(fault.HintOf(err), "correct what the message names, then run vishwa apply; the release that serves goes on"))
 	}
 	return s.observe(ctx, r.Name, rec)
 }

@@ -28,7 +28,7 @@ func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
 	return s.observe(ctx, name, all)
 }
 
-const again = "; run vishwa apply, or let the controller: it is made as declared again"
+const again = "; run vishwa apply, or wait for the controller: it is made again as declared"
 
 func (s *server) observe(ctx context.Context, name string, all known) (port.Live, error) {
 	at := all.Served

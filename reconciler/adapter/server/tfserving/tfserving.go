@@ -117,7 +117,7 @@ func (s *server) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	live, err := s.serve(ctx, r, was)
 	if err != nil {
 		return live, fault.WithHint(fault.New(fault.Of(err), "serve %s on %s: %w", r.Name, r.TFServing.Server, err), "%s",
-			cmp.Or(fault.HintOf(err), "put right what is named, then run vishwa apply; what was served goes on"))
+			cmp.Or(fault.HintOf(err), "correct what the message names, then run vishwa apply; the release before is still served"))
 	}
 	return live, nil
 }
