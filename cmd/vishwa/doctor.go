@@ -181,7 +181,7 @@ func (d *diagnosis) why(out io.Writer, r wall.Rung) {
 		fmt.Fprintf(out, "%s, %s: %s\n  %s\n", r.Level, what, harmless.Line(p.Reason), p.Hint)
 	}
 	if r.Level == wall.Landlock && r.Works() {
-		fmt.Fprintln(out, "landlock, network: holds where a run declares none; it cannot be kept to declared hosts there, so that a pull request's run which declares some is refused.")
+		fmt.Fprintln(out, "landlock, network: a run that declares no hosts reaches none. This level cannot limit a run to the hosts that it declares: runs of pull requests that declare some are refused.")
 	}
 }
 

@@ -19,12 +19,15 @@ import (
 	"strings"
 	"time"
 
+	goversion "github.com/hashicorp/go-version"
+
 	"github.com/vishwaops/vishwa/reconciler/adapter/provisioner"
 	"github.com/vishwaops/vishwa/reconciler/adapter/repo"
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -64,6 +67,22 @@ func (c check) unless(needed bool, why string) check {
 	return c
 }
 
+const (
+	gitHint    = "install Git 2.38 or newer: apt-get install git, or https://git-scm.com/downloads"
+	pythonHint = "install Python 3.11 or newer with venv: apt-get install python3 python3-venv"
+)
+
+var numbered = lazyregexp.New(`[0-9]+(\.[0-9]+)+`)
+
+// since makes state of a program that is older than the oldest version that who needs.
+func (c check) since(state, oldest, who, hint string) check {
+	found, err := goversion.NewVersion(numbered.FindString(c.Text))
+	if c.State != fine || err == nil && found.GreaterThanOrEqual(goversion.Must(goversion.NewVersion(oldest))) {
+		return c
+	}
+	return check{c.What, state, fmt.Sprintf("%s; %s %s or newer", c.Text, who, oldest), hint}
+}
+
 // lookTime bounds each question to a program or a remote.
 const lookTime = 20 * time.Second
 
@@ -72,7 +91,7 @@ func (a *cli) checks(ctx context.Context) []check {
 	r, err := repo.Open(a.dir, repo.Options{})
 	if err != nil {
 		out := a.programs(ctx, nil, "")
-		if fault.Of(err) == fault.Missing {
+		if _, there := os.Stat(a.dir); there == nil && fault.Of(err) == fault.Missing {
 			return append(out, check{"repository", note, "this is not a Git repository: its keys, store, remote and ledger were not looked at", "run it in a clone, or name one with -C"})
 		}
 		return append(out, checked("repository", "", err))
@@ -99,7 +118,7 @@ func placeChecks(ctx context.Context, s *station, in *pass.Intent) (out []check)
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Project.Runners)) {
-		out = append(out, checked("runner "+name, "nothing is known that keeps a run from being begun; it was not asked", s.Ready(ctx, in.Project, []pass.Place{{Runner: name}})[0]))
+		out = append(out, checked("runner "+name, "this machine has what it needs to begin runs there; the runner itself was not asked", s.Ready(ctx, in.Project, []pass.Place{{Runner: name}})[0]))
 	}
 	served := map[string]bool{}
 	for _, d := range in.Decls {
@@ -108,7 +127,7 @@ func placeChecks(ctx context.Context, s *station, in *pass.Intent) (out []check)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(served)) {
-		out = append(out, checked("cluster "+name, "nothing is known that keeps a deployment from being begun; it was not asked", s.Ready(ctx, in.Project, []pass.Place{{Cluster: name, Brought: true}})[0]))
+		out = append(out, checked("cluster "+name, "this machine has what it needs to deploy there; the cluster itself was not asked", s.Ready(ctx, in.Project, []pass.Place{{Cluster: name, Brought: true}})[0]))
 	}
 	return out
 }
@@ -129,9 +148,9 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 	defer cancel()
 	which, err := provisioner.Look(asking, a.lookup)
 	return []check{
-		a.program(ctx, "git", "install Git: apt-get install git, or https://git-scm.com/downloads", "git", "--version"),
-		a.program(ctx, "python", "install Python 3 with venv: apt-get install python3 python3-venv", "python3", "-c",
-			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").unless(python, "nothing that is declared here runs it"),
+		a.program(ctx, "git", gitHint, "git", "--version").since(wrong, "2.38", "Vishwa needs", gitHint),
+		a.program(ctx, "python", pythonHint, "python3", "-c",
+			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").since(note, "3.11", "vishwa demo needs", pythonHint).unless(python, "nothing that is declared here runs it"),
 		checked("terraform", which.Name+" "+which.Version, err).unless(stacks, "no infrastructure is declared here"),
 		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(ssh, "no remote is reached by it"),
 	}
@@ -181,12 +200,12 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 		info, err := os.Stat(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return checked("keys", "", fault.WithHint(fault.New(fault.Missing, "%s is not in %s: this machine can look and not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Missing, "the key %s is missing from %s: this machine can plan, but not apply", name, dir), "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder"))
 		case err != nil:
-			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "look at the keys: %w", err), "let this user read %s, or set VISHWA_KEYS to another folder", dir))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "look at the keys: %w", err), "allow this user to read %s, or set VISHWA_KEYS to another folder", dir))
 		case info.Mode().Perm()&0o077 != 0:
 			at := filepath.Join(dir, name)
-			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "%s is readable for others", at), "chmod 600 %s", at))
+			return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "other users can read %s", at), "chmod 600 %s", at))
 		}
 	}
 	if s.Actor.Name == "" {

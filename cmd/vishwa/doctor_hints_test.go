@@ -107,7 +107,7 @@ func TestTheDoctorLooksAtKeys(t *testing.T) {
 	a := &cli{lookup: func(string) (string, bool) { return "", false }, now: time.Now}
 	s := &station{&app.Repository{Reconciler: &pass.Reconciler{}, Paths: app.Paths{Keys: dir}}}
 	look := func() check { return a.keysCheck(t.Context(), s) }
-	look().says(t, wrong, signer.LedgerKey+" is not in "+dir, "vishwa keys generate")
+	look().says(t, wrong, "the key "+signer.LedgerKey+" is missing from "+dir, "vishwa keys generate")
 	for _, name := range []string{signer.LedgerKey, "build.key", "deploy.key", "refuse.key"} {
 		if err := write(filepath.Join(dir, name), []byte("key"), 0o600); err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestTheDoctorLooksAtKeys(t *testing.T) {
 	if err := os.Chmod(open, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	look().says(t, wrong, "deploy.key is readable for others", "chmod 600 "+open)
+	look().says(t, wrong, "other users can read "+open, "chmod 600 "+open)
 	s.Paths.Keys = open // a file where a folder should be
 	look().says(t, wrong, "look at the keys", "VISHWA_KEYS")
 }
@@ -156,4 +156,31 @@ func TestWhatIsWrongHasAHint(t *testing.T) {
 		checked("x", "", fault.WithHint(fault.New(k, "text"), "of its own")).says(t, wrong, "text", "of its own")
 	}
 	checked("x", "", errors.New("text")).says(t, wrong, "text", "report it")
+}
+
+// TestAProgramThatIsTooOldIsNotFine: what is there and too old comes with what to install, as what is missing does.
+func TestAProgramThatIsTooOldIsNotFine(t *testing.T) {
+	for text, want := range map[string]string{
+		"git version 2.20.1, /usr/bin/git":           wrong,
+		"git version 2.9, /usr/bin/git":              wrong,
+		"git version 2.38.0.windows.1, /usr/bin/git": fine,
+		"git version 2.39.5 (Apple Git-154), /x/git": fine,
+		"git version 3.0, /usr/bin/git":              fine,
+		"hello":                                      wrong,
+	} {
+		c := check{"git", fine, text, ""}.since(wrong, "2.38", "Vishwa needs", gitHint)
+		if c.State != want || want == wrong && (!strings.Contains(c.Text, "Vishwa needs 2.38 or newer") || c.Hint != gitHint) {
+			t.Errorf("%s: %+v", text, c)
+		}
+	}
+	if c := (check{"git", wrong, "git is not on PATH", "install it"}).since(wrong, "2.38", "Vishwa needs", gitHint); c.Hint != "install it" {
+		t.Errorf("what is missing: %+v", c)
+	}
+}
+
+// TestTheDoctorOfAFolderThatIsNotThere: -C with a slip is wrong, and not a folder without a repository.
+func TestTheDoctorOfAFolderThatIsNotThere(t *testing.T) {
+	a := &cli{dir: filepath.Join(t.TempDir(), "nowhere"), lookup: os.LookupEnv, now: time.Now}
+	all := a.checks(t.Context())
+	all[len(all)-1].says(t, wrong, "nowhere does not exist", "give the folder of a Git repository")
 }
