@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -47,16 +45,7 @@ func (s *stage) byRoute() (version string, err error) {
 	if !ok {
 		return "", errors.New("no pod takes it")
 	}
-	a, err := fresh.Get("http://" + addr)
-	if err != nil {
-		return "", err
-	}
-	defer a.Body.Close()
-	raw, err := io.ReadAll(a.Body)
-	if err == nil && a.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", a.Status, raw)
-	}
-	return string(raw), err
+	return porttest.ByHost(s.t, "http://"+addr, "one.example.com")()
 }
 
 func (s *stage) split(r port.Release, weight int) port.Live {
