@@ -105,7 +105,7 @@ func (t *KubernetesTarget) check(c *checker, d *document, field string) {
 	image(d, field+".image", t.Image, d.decl.Ref().String())
 	t.Pods.check(d, field)
 	if d.has(field+".env.requirements") && !t.contained() {
-		d.problem(field+".env.requirements", "is not installed into a pod; have the packages in the image, and remove it")
+		d.problem(field+".env.requirements", "is not installed into a pod; serve an image that a Package builds of them (its spec.image.env), or one that has them, and remove it")
 	}
 	onCluster(d)
 	if t.Autoscale != nil && t.Autoscale.Max <= max(1, t.Replicas) && t.Autoscale.Max > 0 {

@@ -210,7 +210,7 @@ func (t *DockerTarget) check(c *checker, d *document, field string) {
 	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
 	t.Traefik.check(d, field, t)
 	if d.has(field+".env.requirements") && !d.has(field+".package") {
-		d.problem(field+".env.requirements", "is not installed into a container; have the packages in the image, and remove it")
+		d.problem(field+".env.requirements", "is not installed into a container; serve an image that a Package builds of them (its spec.image.env), or one that has them, and remove it")
 	}
 }
 

@@ -77,10 +77,10 @@ func TestNothingIsProposedForAnAliasThatNoCommitDeclares(t *testing.T) {
 		"no selection":     {nil, func(r *reverted, m *port.TrackerMoved) { r.Facts.ByKey[m.To].Action = ledger.Train }, "does not know that release"},
 		"a pull request's": {[]map[string]string{{"e.py": "x\n"}}, func(r *reverted, m *port.TrackerMoved) {
 			r.Facts.ByKey[m.To].PullRequest = &ledger.PullRequest{Pull: 1}
-		}, "no commit of the branch is known"},
+		}, "no commit of the branch declares the release"},
 		"another commit's": {[]map[string]string{{"e.py": "x\n"}}, func(r *reverted, m *port.TrackerMoved) {
 			r.Facts.ByKey[m.To].Revision = r.commits[1]
-		}, "no commit of the branch is known"},
+		}, "no commit of the branch declares the release"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, m := promotable(t, c.commits...)

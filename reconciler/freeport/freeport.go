@@ -38,7 +38,7 @@ func Find(host string) (int, error) {
 	defer ours.Unlock()
 	var last error
 	for range Count {
-		if ours.next == ours.end && !take() {
+		if ours.next == ours.end && !takeBlock() {
 			break
 		}
 		port := ours.next
@@ -60,8 +60,8 @@ func Address(host string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(port)), err
 }
 
-// take begins a block that no process has. Where to look first is random: two processes seldom meet.
-func take() bool {
+// takeBlock begins a block that no process has. Where to look first is random: two processes seldom meet.
+func takeBlock() bool {
 	const all = Count / block
 	from := rand.IntN(all)
 	for i := range all {

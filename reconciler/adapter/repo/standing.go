@@ -95,10 +95,14 @@ func (r *Repo) Published(kept gitremote.Keeping) (sha string, one bool, err erro
 	if err != nil {
 		return "", true, err
 	}
-	if apart || told == nil || told.Own == "" {
-		told = last
+	own := ""
+	if !apart && told != nil {
+		own = ownBranch(told, kept.Branch)
 	}
-	name := plumbing.NewBranchReferenceName(told.Own).String()
+	if own == "" {
+		told, own = last, ownBranch(last, kept.Branch)
+	}
+	name := plumbing.NewBranchReferenceName(own).String()
 	for _, at := range []plumbing.Hash{told.Refs[name], last.Refs[name]} {
 		r.mu.Lock()
 		here := !at.IsZero() && r.store.HasEncodedObject(at) == nil
@@ -115,6 +119,25 @@ func (r *Repo) Published(kept gitremote.Keeping) (sha string, one bool, err erro
 func (r *Repo) pushesElsewhere(remote string) (bool, error) {
 	at, err := r.place.Own.Remote(remote)
 	return gitremote.Canonical(at.Fetch) != gitremote.Canonical(at.Push), err
+}
+
+// ownBranch is the branch that a remote calls its own: what its HEAD names, or, where that is no branch that is known, as after the first push
+// into a bare repository, main or master, whichever there is. "" where that does not tell.
+func ownBranch(told *gitremote.Heard, ledger string) string {
+	is := func(name string) bool {
+		_, there := told.Refs[plumbing.NewBranchReferenceName(name).String()]
+		return there && name != ledger
+	}
+	main, master := is("main"), is("master")
+	switch {
+	case is(told.Own):
+		return told.Own
+	case main && !master:
+		return "main"
+	case master && !main:
+		return "master"
+	}
+	return ""
 }
 
 // code tells whether there is any branch but the ledger's.

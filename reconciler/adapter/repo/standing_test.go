@@ -3,6 +3,7 @@
 package repo
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,5 +111,41 @@ func TestWhatIsPushedElsewhereIsHeldAgainstWhatIsFetched(t *testing.T) {
 	}
 	if got, one, err := r.Published(kept); err != nil || !one || got != sha {
 		t.Errorf("published: %q, %v, %v", got, one, err)
+	}
+}
+
+// TestARemoteWhoseHeadNamesNoBranchHasMainOrMaster, as after a first push into a bare repository; of both, or of others, nobody says which.
+func TestARemoteWhoseHeadNamesNoBranchHasMainOrMaster(t *testing.T) {
+	for name, c := range map[string]struct {
+		branches []string
+		known    bool
+	}{
+		"main":        {[]string{"main"}, true},
+		"master":      {[]string{"master", "another"}, true},
+		"both":        {[]string{"main", "master"}, false},
+		"another one": {[]string{"another"}, false},
+	} {
+		for _, offline := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", offline ", offline), func(t *testing.T) {
+				dir, remote := t.TempDir(), filepath.Join(t.TempDir(), "remote.git")
+				git(t, dir, "init", "-q", "--bare", remote)
+				git(t, remote, "symbolic-ref", "HEAD", "refs/heads/nobody")
+				git(t, dir, "init", "-q")
+				git(t, dir, "commit", "-q", "--allow-empty", "-m", "first")
+				git(t, dir, "remote", "add", "origin", remote)
+				for _, branch := range c.branches {
+					git(t, dir, "push", "-q", "origin", "HEAD:refs/heads/"+branch)
+				}
+				r := openRepo(t, dir)
+				got, one, err := r.Published(ledgerOf(t, r, offline).Keeping())
+				want := ""
+				if c.known {
+					want = strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
+				}
+				if err != nil || !one || got != want {
+					t.Errorf("%q, %v, %v; want %q", got, one, err, want)
+				}
+			})
+		}
 	}
 }

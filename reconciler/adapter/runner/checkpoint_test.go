@@ -106,7 +106,7 @@ func TestACheckpointThatARunHangsOnIsNoEnd(t *testing.T) {
 		if r.Cause != port.TimedOut || !strings.HasSuffix(said, want) {
 			t.Fatalf("attempt %d ended by %q and said %q", i+1, r.Cause, said)
 		}
-		if tells := strings.Contains(said, "may be what ended the one"); tells != (i == 3) {
+		if tells := strings.Contains(said, "may be damaged"); tells != (i == 3) {
 			t.Errorf("attempt %d says of it: %q", i+1, said)
 		}
 	}

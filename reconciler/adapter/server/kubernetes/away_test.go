@@ -25,7 +25,7 @@ func TestAClusterMadeAnewIsAConflict(t *testing.T) {
 	if now.Health != port.Failing || !strings.Contains(now.Message, "is not the one that it was served on") || !strings.Contains(now.Message, "uid: ") {
 		t.Fatalf("observed %+v", now)
 	}
-	s.refused(r, fault.Conflict, "is not the one", "say uid: ")
+	s.refused(r, fault.Conflict, "is not the one", "set uid: ")
 	if n := len(s.double.Objects("deployments")); n > 0 {
 		t.Fatalf("%d Deployments were made on another cluster", n)
 	}
