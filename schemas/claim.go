@@ -103,6 +103,11 @@ func (t *Target) Claims() []Claim {
 	return nil
 }
 
+// ForFront tells whether a variable of a container has a front send requests to it: nginx-proxy and what fetches its certificates read these.
+func ForFront(variable string) bool {
+	return slices.Contains([]string{"VIRTUAL_HOST", "VIRTUAL_HOST_MULTIPORTS", "LETSENCRYPT_HOST"}, variable)
+}
+
 // claimed checks the host and the path of a claim.
 func claimed(d *document, field, host, path string) {
 	if host == "" && d.has(field+".host") {

@@ -209,6 +209,11 @@ func (t *DockerTarget) check(c *checker, d *document, field string) {
 	cores(d, field+".resources.cpu", t.Resources.CPU)
 	amount(d, field+".resources.memory", t.Resources.Memory, minMemory)
 	t.Traefik.check(d, field, t)
+	for i, name := range t.Env.Pass {
+		if ForFront(name) {
+			d.problem(fmt.Sprintf("%s.env.pass.%d", field, i), "%s would have a proxy that looks at containers send requests past the public port; remove it, and have the proxy send to the port by its own file", short(name))
+		}
+	}
 	if d.has(field+".env.requirements") && !d.has(field+".package") {
 		d.problem(field+".env.requirements", "is not installed into a container; serve an image that a Package builds of them (its spec.image.env), or one that has them, and remove it")
 	}

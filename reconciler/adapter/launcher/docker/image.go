@@ -20,12 +20,17 @@ import (
 // finds it under way.
 const pullTime = time.Hour
 
-// fetch has the engine have the image, and refuses one that no task can be begun in. It tells
-// the names of the image's variables.
-func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]string, error) {
-	names, err := d.fits(ctx, image, eng)
+// instead is what a task's container says in place of its image.
+type instead struct {
+	labels map[string]string
+	env    []string
+}
+
+// fetch has the engine have the image, and refuses one that no task can be begun in.
+func (d *launcher) fetch(ctx context.Context, image string, eng *engine) (instead, error) {
+	says, err := d.fits(ctx, image, eng)
 	if err == nil || fault.Of(err) != fault.Missing {
-		return names, err
+		return says, err
 	}
 	done := d.pulls.DoChan(image, func() (any, error) {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), pullTime)
@@ -42,37 +47,37 @@ func (d *launcher) fetch(ctx context.Context, image string, eng *engine) ([]stri
 	select {
 	case r := <-done:
 		if r.Err != nil {
-			return nil, r.Err
+			return says, r.Err
 		}
 	case <-ctx.Done():
-		return nil, fault.New(fault.Cancelled, "wait for image %s, which the engine is fetching: %w", image, context.Cause(ctx))
+		return says, fault.New(fault.Cancelled, "wait for image %s, which the engine is fetching: %w", image, context.Cause(ctx))
 	}
 	return d.fits(ctx, image, eng)
 }
 
 // fits is Missing where the engine has no such image.
-func (d *launcher) fits(ctx context.Context, image string, eng *engine) ([]string, error) {
+func (d *launcher) fits(ctx context.Context, image string, eng *engine) (says instead, err error) {
 	r, err := d.api.ImageInspect(ctx, image)
 	if err != nil {
-		return nil, d.classed(ctx, "inspect image "+image, err)
+		return says, d.classed(ctx, "inspect image "+image, err)
 	}
 	if os, arch := r.Os, dockerengine.Architecture(r.Architecture); os != "" && arch != "" && (os != eng.os || arch != eng.arch) {
-		return nil, unfitted(port.BadImage, "image %s is for %s/%s, and the engine's machine is %s/%s", image, os, arch, eng.os, eng.arch)
+		return says, unfitted(port.BadImage, "image %s is for %s/%s, and the engine's machine is %s/%s", image, os, arch, eng.os, eng.arch)
 	}
-	if r.Config == nil {
-		return nil, nil
+	if says.labels, says.env, err = dockerengine.Quiet(image, r); err != nil || r.Config == nil {
+		return says, err
 	}
 	for volume := range r.Config.Volumes { // the engine would lay it over what the worker is given
 		if at := path.Clean("/" + volume); at == "/" || at == port.WorkerDir || strings.HasPrefix(at, port.WorkerDir+"/") {
-			return nil, unfitted(port.BadImage, "image %s declares the volume %s, where the worker is", image, harmless.Line(volume))
+			return says, unfitted(port.BadImage, "image %s declares the volume %s, where the worker is", image, harmless.Line(volume))
 		}
 	}
-	var names []string
 	for _, v := range r.Config.Env {
-		name, _, _ := strings.Cut(v, "=")
-		names = append(names, name)
+		if name, _, _ := strings.Cut(v, "="); keptFromWorker(name) {
+			says.env = append(says.env, name) // without a value it is taken away
+		}
 	}
-	return names, nil
+	return says, nil
 }
 
 // keptFromWorker tells the variables of an image that a worker must not see.

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -79,16 +80,15 @@ func (d *launcher) takes(task port.Task) error {
 
 // create makes the container of a task, and starts nothing. One that is there is a Conflict.
 func (d *launcher) create(ctx context.Context, task port.Task, eng *engine) error {
-	names, err := d.fetch(ctx, task.Image, eng)
+	says, err := d.fetch(ctx, task.Image, eng)
 	if err != nil {
 		return err
 	}
 	config, host := d.container(task)
-	for _, name := range names {
-		if keptFromWorker(name) {
-			config.Env = append(config.Env, name) // without a value it is taken away
-		}
-	}
+	config.Env = append(config.Env, says.env...)
+	own := config.Labels
+	config.Labels = says.labels
+	maps.Copy(config.Labels, own)
 	if n := task.Resources.GPU; n > 0 {
 		d.gpus.Lock()
 		defer d.gpus.Unlock()

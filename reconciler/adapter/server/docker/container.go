@@ -109,11 +109,13 @@ func (c *serving) begin(ctx context.Context, user int, start port.Start) error {
 	if err != nil {
 		return err
 	}
-	forTraefik, err := c.at.forTraefik(image)
+	labels, env, err := c.at.says(image)
 	if err != nil {
 		return err
 	}
-	maps.Copy(config.Labels, forTraefik)
+	config.Env = append(env, config.Env...)
+	maps.Copy(labels, config.Labels)
+	config.Labels = labels
 	for _, at := range own { // what the image has there, to read as all of it
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeVolume, Target: at, ReadOnly: true})
 	}

@@ -146,7 +146,7 @@ func (s *starter) Fetch(ctx context.Context, raw json.RawMessage) error {
 		return fault.WithHint(fault.New(fault.Invalid, "image %s is for %s/%s, and the engine's machine is %s/%s", at.Image, harmless.Line(image.Os), harmless.Line(arch), harmless.Line(info.Info.OSType), harmless.Line(has)),
 			"name an image for this machine; vishwa image pin --platform asks for one")
 	}
-	if _, err := at.forTraefik(image); err != nil {
+	if _, _, err := at.says(image); err != nil {
 		return err
 	}
 	_, err = volumes(at.Image, image)

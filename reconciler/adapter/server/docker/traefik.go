@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -49,25 +50,21 @@ func byTraefik(name string, of schemas.Traefik, port int) map[string]string {
 	return out
 }
 
-// forTraefik are the labels of a container of an image, which has the image's own as well: those of whoever made it would have requests go to the
-// container itself, past the serving host, for whatever host they name.
-func (at settled) forTraefik(image client.ImageInspectResult) (map[string]string, error) {
-	out := maps.Clone(at.Labels)
-	if len(out) == 0 {
-		out = map[string]string{"traefik.enable": "false"}
+// says is what a container says to fronts in place of its image, whose labels would have requests go to the container itself, past the serving
+// host, for whatever host they name.
+func (at settled) says(image client.ImageInspectResult) (labels map[string]string, env []string, err error) {
+	labels, env, err = dockerengine.Quiet(at.Image, image)
+	if err != nil {
+		return nil, nil, fault.WithHint(err, "name an image without it")
 	}
-	if image.Config == nil {
-		return out, nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(image.Config.Labels)) {
-		switch low := strings.ToLower(name); { // Traefik reads them so
-		case !strings.HasPrefix(low, "traefik."):
-		case len(at.Labels) > 0:
-			return nil, fault.WithHint(fault.New(fault.Invalid, "image %s has the label %s, by which Traefik would send requests past the serving host", at.Image, harmless.Line(name)),
-				"name an image without labels of Traefik's, or remove spec.target.docker.traefik and have Traefik send to the port by its own file")
-		case low == "traefik.enable":
-			out[name] = "false"
+	if len(at.Labels) > 0 && image.Config != nil { // empty ones would be of a way in, too
+		for _, name := range slices.Sorted(maps.Keys(image.Config.Labels)) {
+			if strings.HasPrefix(strings.ToLower(name), "traefik.") { // Traefik reads them so
+				return nil, nil, fault.WithHint(fault.New(fault.Invalid, "image %s has the label %s, by which Traefik would send requests past the serving host", at.Image, harmless.Line(name)),
+					"name an image without labels of Traefik's, or remove spec.target.docker.traefik and have Traefik send to the port by its own file")
+			}
 		}
 	}
-	return out, nil
+	maps.Copy(labels, at.Labels)
+	return labels, env, nil
 }

@@ -104,6 +104,19 @@ func TestAnImageLeadsTraefikNowhere(t *testing.T) {
 	if err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "has the label Traefik.Enable, by which") || !strings.Contains(fault.HintOf(err), "image without") {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
+	e.ImageConfig = dockertest.Object{"Env": []string{"VIRTUAL_HOST=bank.example.com"}, "Labels": dockertest.Object{"swag": "enable", labelName: "bank"}}
+	s.apply(s.release("two", "1"))
+	two := the(t, e, "two").Config
+	if labels, _ := two["Labels"].(dockertest.Object); labels["swag"] != "" || labels[labelName] != "two" {
+		t.Errorf("others are told %v", labels)
+	}
+	if env, _ := two["Env"].([]any); !slices.Contains(env, any("VIRTUAL_HOST=")) {
+		t.Errorf("nginx-proxy is told %v", env)
+	}
+	e.ImageConfig = dockertest.Object{"Labels": dockertest.Object{"caddy": "bank.example.com"}}
+	if _, err := s.server.Apply(t.Context(), s.release("four", "1")); err == nil || fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "label caddy") || fault.HintOf(err) == "" {
+		t.Errorf("Caddy is told: %v (%s)", err, fault.HintOf(err))
+	}
 	e.ImageConfig = nil
 	s.apply(s.release("three", "1"))
 	if labels, _ := the(t, e, "three").Config["Labels"].(dockertest.Object); labels["traefik.enable"] != "false" {
