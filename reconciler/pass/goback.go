@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -27,4 +29,32 @@ func (h *Reconciler) MaySay(ctx context.Context, in *Intent, rev port.Revision, 
 	}
 	by.Seq = facts.Count
 	return guard.Speaks(guards, ref, by, h.Now())
+}
+
+// takesNothing refuses to serve e's release again where it would take of another environment what the release that serves now does not: requests,
+// an address, a branch. Who guards that was not asked, as it may have been released there since.
+func (h *Reconciler) takesNothing(ctx context.Context, w *Snapshot, e *ledger.Entry) error {
+	facts, err := h.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	asked := map[string]bool{}
+	for _, of := range []*ledger.Entry{facts.Latest[e.Ref], e} {
+		if of == nil {
+			continue
+		}
+		guards, err := h.before(ctx, w, guard.Back(of))
+		if err != nil {
+			return fmt.Errorf("look what the release of entry %d would take of others: %w", e.Seq, err)
+		}
+		for _, g := range guards {
+			if place := schemas.Place(g.Place); of != e {
+				asked[place] = true
+			} else if !asked[place] {
+				return fault.WithHint(fault.New(fault.Denied, "the release of entry %d %s, in %s, whose approvers were not asked for that", e.Seq, g.Why, g.Place),
+					"declare it as it was, and have that approved; or roll back to another release")
+			}
+		}
+	}
+	return nil
 }

@@ -28,6 +28,11 @@ func (h *Reconciler) guards(ctx context.Context, w *Snapshot, ref schemas.Ref) (
 		}
 		c.To, c.Address, c.Branch, c.Claims = spec.Serves().Environment, guard.Address(spec), guard.Branch(spec), spec.Serves().Claims
 	}
+	return h.before(ctx, w, c)
+}
+
+// before are what c must satisfy, by the settings of w and those that stood before it.
+func (h *Reconciler) before(ctx context.Context, w *Snapshot, c guard.Change) ([]guard.Guard, error) {
 	now := guard.Settings{Project: w.Project, Trust: w.Trust}
 	now.Where = principalsAt(w.Tree, w.Project)
 	return guard.On(c, now, guard.Past{

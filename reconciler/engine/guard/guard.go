@@ -270,6 +270,15 @@ func Branch(d schemas.Serves) string {
 	return ""
 }
 
+// Back is the change that serves a release of the ledger.
+func Back(e *ledger.Entry) Change {
+	c := Change{Ref: e.Ref, Address: Recorded(e), Branch: delivered(e), Claims: claimed(e)}
+	if e.Release != nil {
+		c.To = e.Release.Environment
+	}
+	return c
+}
+
 // Recorded is the Address of a release on the ledger.
 func Recorded(e *ledger.Entry) string { return said(e, Address) }
 
