@@ -149,7 +149,7 @@ func (a *cli) programs(ctx context.Context, in *pass.Intent, remote string) []ch
 	which, err := provisioner.Look(asking, a.lookup)
 	return []check{
 		a.program(ctx, "git", gitHint, "git", "--version").since(wrong, "2.38", "Vishwa needs", gitHint),
-		a.program(ctx, "python", pythonHint, "python3", "-c",
+		a.program(ctx, "python", pythonHint, "python3", "-I", "-c", // no module of the folder that it is run in
 			"import sys, venv, ensurepip; print('Python', sys.version.split()[0], 'with venv')").since(note, "3.11", "vishwa demo needs", pythonHint).unless(python, "nothing that is declared here runs it"),
 		checked("terraform", which.Name+" "+which.Version, err).unless(stacks, "no infrastructure is declared here"),
 		a.program(ctx, "ssh", "install an SSH client: apt-get install openssh-client", "ssh", "-V").unless(ssh, "no remote is reached by it"),

@@ -184,3 +184,23 @@ func TestTheDoctorOfAFolderThatIsNotThere(t *testing.T) {
 	all := a.checks(t.Context())
 	all[len(all)-1].says(t, wrong, "nowhere does not exist", "give the folder of a Git repository")
 }
+
+// TestTheDoctorRunsNothingThatIsCheckedOut: it is run in clones of strangers' changes, and Python looks for modules where it is run.
+func TestTheDoctorRunsNothingThatIsCheckedOut(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	for _, module := range []string{"sys.py", "venv.py", "ensurepip.py"} {
+		if err := os.WriteFile(module, []byte("open('ran', 'w')\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &cli{lookup: os.LookupEnv, now: time.Now}
+	for _, c := range a.programs(t.Context(), nil, "") {
+		if c.What == "python" && !strings.Contains(c.Text, "Python 3") {
+			t.Errorf("Python was not asked: %+v", c)
+		}
+	}
+	if _, err := os.Stat("ran"); err == nil {
+		t.Error("it ran a module of the folder that it was run in")
+	}
+}
