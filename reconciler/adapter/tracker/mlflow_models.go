@@ -142,12 +142,15 @@ func (r registered) numbers() map[digest.Digest]string {
 	return out
 }
 
+// keptSource begins the source of a version whose files stay where Vishwa keeps them.
+const keptSource = "vishwa://store/sha256/"
+
 // versions are those of this ledger; of several of one key one whose files are there counts, and then the lowest number.
 func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (registered, error) {
-	all := map[digest.Digest][]versionThere{}
+	all, kept := map[digest.Digest][]versionThere{}, map[digest.Digest]string{}
 	s.stale = nil
 	for _, v := range m.Versions {
-		all[v.Key] = nil
+		all[v.Key], kept[v.Key] = nil, keptSource+v.Digest.Hex()
 	}
 	err := mlflowapi.Paged("versions", func(page string) (string, error) {
 		var got struct {
@@ -167,7 +170,8 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 		}
 		for _, v := range got.Versions {
 			key := digest.Digest(valueOf(v.Tags, tagKey))
-			if is, ours := all[key]; ours && valueOf(v.Tags, tagLedger) == s.p.Ledger {
+			// What a version is of nobody can change, and tags are anybody's who may change a version.
+			if is, ours := all[key]; ours && valueOf(v.Tags, tagLedger) == s.p.Ledger && (v.Source == kept[key] || ofModel(v.Source)) {
 				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles)})
 			}
 		}
@@ -217,7 +221,7 @@ type stale struct {
 // version makes a version of a model: of MLflow's model; or, without one, its files stay where Vishwa keeps them, and
 // the source says so.
 func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, of filed) (string, error) {
-	body := map[string]any{"name": name, "source": "vishwa://store/sha256/" + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagFiles: of.files}, v.Tags)}
+	body := map[string]any{"name": name, "source": keptSource + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagFiles: of.files}, v.Tags)}
 	if r, known := runs[v.Run]; known && !r.deleted {
 		body["run_id"] = r.id
 	}

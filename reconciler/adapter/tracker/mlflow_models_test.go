@@ -43,3 +43,21 @@ func TestAVersionThatIsThereTwiceIsThereOnce(t *testing.T) {
 		t.Errorf("the second time: %+v, %v", again, err)
 	}
 }
+
+// TestAVersionOfSomethingElseIsNotOurs: whoever may change versions can give one the tags of a release to come, and the alias would lead to it.
+func TestAVersionOfSomethingElseIsNotOurs(t *testing.T) {
+	srv := httptest.NewServer(mlflowtest.New())
+	defer srv.Close()
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil)})
+	key, of := digest.Of([]byte("key")), digest.Of([]byte("model"))
+	r := rest{srv.URL}
+	r.ask(t, "POST", "registered-models/create", map[string]any{"name": "m", "tags": []tag{{tagLedger, "l"}}}, nil)
+	r.ask(t, "POST", "model-versions/create", map[string]any{"name": "m", "source": "s3://somebody/else", "tags": []tag{{tagLedger, "l"}, {tagKey, string(key)}, {tagDigest, string(of)}}}, nil)
+	p := port.Projection{Ledger: "l", Models: []port.TrackerModel{{Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: of}}, Serves: map[string]digest.Digest{"production": key}}}}
+	if _, err := m.Record(t.Context(), p, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.model(t, "m"); len(got.Versions) != 2 || got.Aliases["production"] != "2" {
+		t.Errorf("it has %d versions, and the aliases %v", len(got.Versions), got.Aliases)
+	}
+}
