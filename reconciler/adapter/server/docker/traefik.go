@@ -23,15 +23,16 @@ import (
 // there: those that say the same are one way in, and those that do not have names of their own, as Traefik would follow neither of two that
 // say different things under one name.
 func byTraefik(name string, of schemas.Traefik, port int) map[string]string {
-	said, err := json.Marshal([]any{of, port})
+	says, rule := []any{of, port}, "Host(`"+of.Host+"`)"
+	if path := of.Claims()[0].Path; path != "/" {
+		rule += " && (Path(`" + path + "`) || PathPrefix(`" + path + "/`))" // PathPrefix alone takes what only begins with the same letters, too
+		says = append(says, rule)                                           // an older Vishwa made another of the same path
+	}
+	said, err := json.Marshal(says)
 	if err != nil {
 		panic("docker: what is said to Traefik is no JSON: " + err.Error())
 	}
 	own := name + "-" + digest.Of(said).Hex()[:10]
-	rule := "Host(`" + of.Host + "`)"
-	if path := of.Claims()[0].Path; path != "/" {
-		rule += " && (Path(`" + path + "`) || PathPrefix(`" + path + "/`))" // PathPrefix alone takes what only begins with the same letters, too
-	}
 	router, service := "traefik.http.routers."+own+".", "traefik.http.services."+own+"."
 	out := map[string]string{
 		"traefik.enable":   "true",

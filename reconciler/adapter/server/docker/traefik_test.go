@@ -3,12 +3,14 @@
 package docker
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/machine/dockerengine/dockertest"
@@ -121,5 +123,18 @@ func TestAnImageLeadsTraefikNowhere(t *testing.T) {
 	s.apply(s.release("three", "1"))
 	if labels, _ := the(t, e, "three").Config["Labels"].(dockertest.Object); labels["traefik.enable"] != "false" {
 		t.Errorf("its labels are %v", labels)
+	}
+}
+
+// TestARuleOfAnOlderVishwaHasANameOfItsOwn: while a release takes the place of one that an older Vishwa began, containers of both are there, and
+// Traefik follows neither of two rules under one name. Its rule of a path was another, by this name.
+func TestARuleOfAnOlderVishwaHasANameOfItsOwn(t *testing.T) {
+	of := schemas.Traefik{Host: "one.example.com", Path: "/v1"}
+	said, err := json.Marshal([]any{of, 8080})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if labels := byTraefik("one", of, 8080); labels["traefik.http.routers.one-"+digest.Of(said).Hex()[:10]+".rule"] != "" {
+		t.Errorf("another rule has the name of the one before: %v", labels)
 	}
 }
