@@ -31,15 +31,24 @@ func (c Claim) Takes(other Claim) bool { return c.Host == other.Host && under(c.
 
 // Within tells whether a list of hosts has c: names, *.NAME for all below one, or * for all, each with the path that it ends at, if any.
 func (c Claim) Within(hosts []string) bool {
+	if !c.plain() {
+		return false
+	}
 	for _, may := range hosts {
 		host, path, _ := strings.Cut(may, "/")
 		of := NewClaim(host, path)
 		suffix, wild := strings.CutPrefix(of.Host, "*")
-		if (c.Host == of.Host || wild && strings.HasSuffix(c.Host, suffix) && len(c.Host) > len(suffix) && c.Host[0] != '.') && under(c.Path, of.Path) {
+		if (c.Host == of.Host || wild && strings.HasSuffix(c.Host, suffix) && len(c.Host) > len(suffix)) && under(c.Path, of.Path) {
 			return true
 		}
 	}
 	return false
+}
+
+// plain tells whether c is spelt as declarations may spell it. Whoever asks may have it from a ledger, and what is not so could end a rule of
+// Traefik's and begin another, whatever stands at its end.
+func (c Claim) plain() bool {
+	return kubeName.MatchString(c.Host) && requestPath.MatchString(c.Path) && onePath(c.Path)
 }
 
 // under tells whether a path is of, or below it, however a server reads it.

@@ -57,7 +57,7 @@ func TestWhatBelongsToAnotherRepositoryIsRefused(t *testing.T) {
 	}, map[string]bool{
 		"churn.example.com": true, "churn.example.com/v1": true, "a.churn.example.com": true, "models.example.com/churn/v1": true, "CHURN.example.com.": true,
 		"payroll.example.com": false, "models.example.com": false, "models.example.com/churn-2": false, "models.example.com/churn/../payroll": false, "models.example.com/churn/%2e%2e/payroll": false,
-		"churn.example.com:443": false, "*.example.com": false, "churn.example.com`)||Host(`payroll.example.com": false, "": false,
+		"churn.example.com:443": false, "*.example.com": false, "churn.example.com`)||Host(`payroll.example.com": false, "payroll.example.com`)||Host(`a.churn.example.com": false, "churn.example.com/`)||Host(`payroll.example.com": false, "": false,
 	})
 	if may.Programs() == nil {
 		t.Error("a program of its begins without a sandbox beside those of others")
