@@ -39,13 +39,13 @@ func Panicked(p any) error {
 		return err
 	}
 	at := panickedAt()
-	text := "panic: " + said(p)
+	text, told := "panic: "+said(p), 0
 	for i, f := range at {
 		switch {
 		case i == 0:
 			text += ", in " + f.String()
-		case i < mostPlaces && strings.HasPrefix(f.Function, ours):
-			text += ", called by " + f.String()
+		case told < mostCallers && strings.HasPrefix(f.Function, ours): // a library's own say little of what was asked of it
+			text, told = text+", called by "+f.String(), told+1
 		}
 	}
 	return WithHint(New(Internal, "%w", &panicked{text, stack(at)}), "it is a fault of Vishwa: report it with this message")
@@ -80,8 +80,8 @@ func said(p any) string {
 }
 
 const (
-	mostPlaces = 4 // how many callers a panic is told with
-	ours       = "github.com/vishwaops/vishwa/"
+	mostCallers = 3 // of ours, that a panic is told with
+	ours        = "github.com/vishwaops/vishwa/"
 )
 
 // frame is one call.
