@@ -38,8 +38,10 @@ func Find(host string) (int, error) {
 	defer ours.Unlock()
 	var last error
 	for range Count {
-		if ours.next == ours.end && !takeBlock() {
-			break
+		if ours.next == ours.end {
+			if last = takeBlock(); last != nil {
+				break
+			}
 		}
 		port := ours.next
 		ours.next++
@@ -60,14 +62,15 @@ func Address(host string) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(port)), err
 }
 
-// takeBlock begins a block that no process has. Where to look first is random: two processes seldom meet.
-func takeBlock() bool {
+// takeBlock begins a block that no process has; the error is why the last of them could not be begun. Where to look first is random: two
+// processes seldom meet.
+func takeBlock() (err error) {
 	const all = Count / block
 	from := rand.IntN(all)
 	for i := range all {
 		at := First + (from+i)%all*block
-		guard, err := listen("127.0.0.1", at)
-		if err != nil {
+		var guard net.Listener
+		if guard, err = listen("127.0.0.1", at); err != nil {
 			continue
 		}
 		ours.guards = append(ours.guards, guard)
@@ -76,11 +79,12 @@ func takeBlock() bool {
 			ours.guards = ours.guards[1:]
 		}
 		ours.next, ours.end = at+1, at+block
-		return true
+		return nil
 	}
-	return false
+	return err
 }
 
-func listen(host string, port int) (net.Listener, error) {
+// listen is another one in tests.
+var listen = func(host string, port int) (net.Listener, error) {
 	return net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }

@@ -2,6 +2,7 @@ package freeport
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -110,5 +112,16 @@ func TestNoTwoProcessesArePromisedOnePort(t *testing.T) {
 	}
 	if len(seen) != 8*120 {
 		t.Errorf("%d ports", len(seen))
+	}
+}
+
+// TestThatAllIsTakenIsSaidWithItsReason: of the blocks of ports, too.
+func TestThatAllIsTakenIsSaidWithItsReason(t *testing.T) {
+	was, next := listen, ours.next
+	ours.next = ours.end // the next one begins a block
+	t.Cleanup(func() { listen, ours.next = was, next })
+	listen = func(string, int) (net.Listener, error) { return nil, syscall.EADDRINUSE }
+	if port, err := Find("127.0.0.1"); !errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "%!") || !strings.Contains(err.Error(), "stop programs that listen there") {
+		t.Errorf("%d, %v", port, err)
 	}
 }
