@@ -52,7 +52,7 @@ func Start(cmd *exec.Cmd, id string, behind *wall.Spec) (*Group, error) {
 	}
 	cmd.Env = append(cmd.Env, mark+"="+id)
 	cmd.SysProcAttr = attributes()
-	started := make(chan error, 2) // and the fault that ended it
+	started := make(chan error, 2) // and a fault before it has begun
 	fault.Go(func() {
 		// The signal at a parent's death is the death of the thread that began the
 		// child, so that thread must live as long as the child.
@@ -87,22 +87,25 @@ func (g *Group) begin(cmd *exec.Cmd, behind *wall.Spec) (err error) {
 	return err
 }
 
-// wait notes how the command ends.
+// wait notes how the command ends. A fault of that is an error of the command, as it would else count as one that ended well.
 func (g *Group) wait(cmd *exec.Cmd) {
 	defer close(g.gone)
+	g.err = fault.Guard(func() error { return g.ends(cmd) })
+	close(g.done)
+	if g.inside != nil {
+		g.warn = fault.Guard(g.inside.Close)
+	}
+}
+
+func (g *Group) ends(cmd *exec.Cmd) error {
 	if g.inside != nil {
 		g.end = g.inside.Wait()
-		close(g.done)
-		if err := g.inside.Close(); err != nil {
-			g.warn = err
-		}
-		return
+		return nil
 	}
-	defer close(g.done)
 	err := cmd.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		g.err = err
+	if errors.As(err, &exit) {
+		err = nil
 	}
 	if st := cmd.ProcessState; st != nil {
 		g.end.Code = st.ExitCode()
@@ -110,6 +113,7 @@ func (g *Group) wait(cmd *exec.Cmd) {
 			g.end.Signal = w.Signal()
 		}
 	}
+	return err
 }
 
 // Report tells which wall the command stands behind.
