@@ -189,7 +189,8 @@ func (l *limited) place(ctx context.Context) error {
 	for key, state := range states {
 		fault.Go(func() {
 			defer stop()
-			run, err := l.Runner.Wait(heard, key, state, math.MaxInt64)
+			var run port.Run
+			err := fault.Guard(func() (err error) { run, err = l.Runner.Wait(heard, key, state, math.MaxInt64); return err })
 			l.settle(key, run, err)
 			if err != nil && fault.Of(err) != fault.Missing { // it is asked again, and not in a circle
 				select {

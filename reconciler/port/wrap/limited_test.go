@@ -261,18 +261,26 @@ func TestAPlaceIsHeardOfWhileItIsTaken(t *testing.T) {
 // deaf is a runner that answers no wait.
 type deaf struct {
 	*fake
-	asked atomic.Int64
+	asked  atomic.Int64
+	panics bool
 }
 
 func (d *deaf) Wait(context.Context, digest.Digest, port.RunState, int64) (port.Run, error) {
-	d.asked.Add(1)
+	if d.asked.Add(1); d.panics {
+		panic("it cannot be read")
+	}
 	return port.Run{}, fault.New(fault.Transient, "it does not answer")
 }
 
 // TestWhatDoesNotAnswerIsNotAskedInACircle while another waits for its place.
 func TestWhatDoesNotAnswerIsNotAskedInACircle(t *testing.T) {
+	t.Run("it says so", func(t *testing.T) { notInACircle(t, false) })
+	t.Run("it panics", func(t *testing.T) { notInACircle(t, true) })
+}
+
+func notInACircle(t *testing.T, panics bool) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &deaf{fake: &fake{runs: map[digest.Digest]*run{}}}
+		d := &deaf{fake: &fake{runs: map[digest.Digest]*run{}}, panics: panics}
 		r := wrap.Limited(d, 1)
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
