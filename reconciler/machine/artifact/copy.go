@@ -39,15 +39,15 @@ func Copy(ctx context.Context, dst io.Writer, src io.Reader) (digest.Digest, int
 	}
 
 	h := sha256.New()
-	full, done := make(chan *[]byte, depth), make(chan struct{})
+	full, done := make(chan *[]byte, depth), make(chan error, 1)
 	fault.Go(func() {
-		defer close(done)
 		for b := range full {
 			h.Write(*b)
 			*b = (*b)[:cap(*b)]
 			chunks.Put(b)
 		}
-	}, func(error) {}) // the sum is not that of what was copied
+		done <- nil
+	}, func(err error) { done <- err })
 	var size int64
 	for {
 		*b = (*b)[:n]
@@ -55,7 +55,11 @@ func Copy(ctx context.Context, dst io.Writer, src io.Reader) (digest.Digest, int
 			err = werr
 		}
 		size += int64(n)
-		full <- b
+		select {
+		case full <- b:
+		case fell := <-done: // nobody takes any more, and the sum is that of a part
+			return "", size, fell
+		}
 		if err != nil {
 			break
 		}
@@ -67,7 +71,9 @@ func Copy(ctx context.Context, dst io.Writer, src io.Reader) (digest.Digest, int
 		}
 	}
 	close(full)
-	<-done
+	if fell := <-done; fell != nil {
+		return "", size, fell
+	}
 	if err == io.EOF {
 		err = nil
 	}
