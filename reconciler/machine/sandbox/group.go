@@ -97,14 +97,12 @@ func (g *Group) wait(cmd *exec.Cmd) {
 	}
 }
 
-func (g *Group) ends(cmd *exec.Cmd) error {
+func (g *Group) ends(cmd *exec.Cmd) (err error) {
 	if g.inside != nil {
 		g.end = g.inside.Wait()
 		return nil
 	}
-	err := cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if err = cmd.Wait(); errors.As(err, new(*exec.ExitError)) {
 		err = nil
 	}
 	if st := cmd.ProcessState; st != nil {
