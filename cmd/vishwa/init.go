@@ -37,7 +37,7 @@ func (a *cli) initVerb() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "Write a small project that works as it is, or a pipeline for an existing one",
 		Long: `Write a small project that applies as it is, with the Python standard library alone.
-DIR becomes a Git repository if it is not in one. No file is overwritten: in a folder with
+DIR becomes a Git repository if it is not one. No file is overwritten: in a folder with
 files, init lists those that it did not change.
 
 With --github or --jenkins, write a pipeline to an existing repository instead: the

@@ -350,7 +350,7 @@ func (a *cli) sayReport(r predictionlog.Report, all bool) {
 	if all {
 		fmt.Fprintf(a.err, "%s in %s.\n", plural.Of(r.Rows, "row"), plural.Of(int64(r.Parts), "file"))
 	}
-	a.counts(a.err, []count{{"Not logged, as more came than could be written", r.Dropped}, {"Left out, as they are of a time that is not yet (a clock is wrong)", r.Future},
+	a.counts(a.err, []count{{"Not logged, as more came than could be written", r.Dropped}, {"Left out, as their time is in the future (a clock is wrong)", r.Future},
 		{"Without a time that can be read", r.Timeless}, {"With an id that came before", r.Duplicates},
 		{"Left out, as they are answers of a shadow, which nobody got", r.Shadow}, {"Files left out, as they have answers of a shadow, which nobody got (--shadow shows them)", r.ShadowParts}})
 	if r.Unread > 0 {

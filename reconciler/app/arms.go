@@ -162,15 +162,15 @@ const wrongClock = 5 * time.Minute
 // clocks says why rows of a log may be missing for the clock of this machine, or of the one that wrote them; "" where all is well. Rows of both
 // releases are by the one clock of the host that serves them, so that what is left out is left out of both: it decides nothing, and is said.
 func clocks(now, since time.Time, last string, future int64) string {
-	const set = ", so that what is logged by now does not count until then: was a clock set back? somebody may decide before: vishwa rollout promote, or abort"
+	const set = ": what is logged now is not counted before that time. Look whether a clock was set back. To decide without waiting: vishwa rollout promote, or abort"
 	hour, has := predictions.Hour(last)
 	switch {
 	case since.After(now.Add(wrongClock)):
-		return "the release is tried since " + since.UTC().Format(time.RFC3339) + ", which is not yet" + set
+		return "the release is tried since " + since.UTC().Format(time.RFC3339) + ", which is in the future" + set
 	case future > 0:
-		return plural.Of(future, "row") + " of the log of predictions are of a time that is not yet, and count for nothing: correct the clock of the machine that serves, or of this one"
+		return plural.Of(future, "row") + " of the log of predictions have a time that is in the future, and are not counted: correct the clock of the machine that serves, or of this one"
 	case has && hour.After(now.Add(wrongClock)):
-		return "the log of predictions is read up to " + hour.UTC().Format(time.RFC3339) + ", which is not yet" + set
+		return "the log of predictions is read up to " + hour.UTC().Format(time.RFC3339) + ", which is in the future" + set
 	}
 	return ""
 }

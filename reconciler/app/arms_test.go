@@ -99,10 +99,10 @@ func TestAClockThatIsOffDecidesNothingAndIsSaid(t *testing.T) {
 	}{
 		"all clocks agree":                   {noon, noon.Add(time.Minute), noon.Add(time.Hour), 100, ""},
 		"the host is a little ahead":         {noon, noon.Add(4 * time.Minute), noon, 100, ""},
-		"the host is hours ahead":            {noon, noon.Add(3 * time.Hour), noon.Add(time.Minute), 0, "200 rows of the log of predictions are of a time that is not yet"},
-		"the host was set back":              {noon, noon.Add(-2 * time.Hour), noon.Add(-2 * time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is not yet"},
+		"the host is hours ahead":            {noon, noon.Add(3 * time.Hour), noon.Add(time.Minute), 0, "200 rows of the log of predictions have a time that is in the future"},
+		"the host was set back":              {noon, noon.Add(-2 * time.Hour), noon.Add(-2 * time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is in the future"},
 		"set back behind what was read":      {noon, noon.Add(3 * time.Hour), noon.Add(3 * time.Hour), 100, ""},
-		"the controller is an hour behind":   {noon, noon.Add(time.Minute), noon.Add(-time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is not yet"},
+		"the controller is an hour behind":   {noon, noon.Add(time.Minute), noon.Add(-time.Hour), 0, "the release is tried since 2026-11-28T12:00:00Z, which is in the future"},
 		"the controller is an hour in front": {noon, noon.Add(time.Minute), noon.Add(2 * time.Hour), 100, ""},
 	} {
 		dir := filepath.Join(t.TempDir(), "log")
@@ -133,7 +133,7 @@ func TestAClockThatIsOffDecidesNothingAndIsSaid(t *testing.T) {
 		}
 		if name == "set back behind what was read" {
 			now = noon.Add(time.Minute)
-			if e, err := l.evidence(t.Context(), d, trial); err != nil || e.Canary["latency above 0.25"].N != c.n || !strings.HasPrefix(e.Unread, "the log of predictions is read up to 2026-11-28T15:00:00Z, which is not yet") {
+			if e, err := l.evidence(t.Context(), d, trial); err != nil || e.Canary["latency above 0.25"].N != c.n || !strings.HasPrefix(e.Unread, "the log of predictions is read up to 2026-11-28T15:00:00Z, which is in the future") {
 				t.Errorf("%s: %+v, %v", name, e, err)
 			}
 		}
