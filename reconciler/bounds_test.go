@@ -21,33 +21,39 @@ var asked = map[string]string{
 	"app/storeref.go":                 "the folder was asked for where the repository was opened",
 	"app/managed.go":                  "the repository itself, as the controller's file names it",
 	"app/roll.go":                     "the repository of replicas, as the controller's file names it",
-	"adapter/server/logs.go":          "it asks by Access.May",
 	"adapter/runner/remote_launch.go": "a folder of the run's own",
 }
 
 func TestWhatOpensAPlaceAsksWhoMayHaveIt(t *testing.T) {
+	opensAfterAsking(t, opens, regexp.MustCompile(`MayUse\(`), asked, func(path string) bool { return strings.HasPrefix(path, "port/porttest/") })
+}
+
+// opensAfterAsking holds that each file which opens something asks for it too, or stands in a table with the reason; and that the table names no other file.
+func opensAfterAsking(t *testing.T, opens, asks *regexp.Regexp, table map[string]string, outside func(path string) bool) {
+	t.Helper()
 	seen := map[string]bool{}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "port/porttest/") {
+		path = filepath.ToSlash(path)
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || outside(path) {
 			return err
 		}
 		raw, err := os.ReadFile(path)
 		if err != nil || !opens.Match(raw) {
 			return err
 		}
-		path = filepath.ToSlash(path)
-		seen[path] = true
-		if asked[path] == "" && !strings.Contains(string(raw), "MayUse(") {
-			t.Errorf("%s opens a place (%s) and never asks Env.MayUse", path, opens.Find(raw))
+		itself := asks.Match(raw)
+		seen[path] = !itself
+		if !itself && table[path] == "" {
+			t.Errorf("%s has %s and never asks %s; or say in the table who has asked", path, opens.Find(raw), asks)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path := range asked {
+	for path := range table {
 		if !seen[path] {
-			t.Errorf("%s is listed, and opens nothing", path)
+			t.Errorf("the table names %s, which opens nothing or asks by itself: take it out", path)
 		}
 	}
 }

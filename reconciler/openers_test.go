@@ -4,11 +4,8 @@
 package reconciler
 
 import (
-	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 )
 
@@ -47,29 +44,5 @@ var askedBefore = map[string]string{
 }
 
 func TestWhatOpensAConnectionAsksFirst(t *testing.T) {
-	seen := map[string]bool{}
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
-		path = filepath.ToSlash(path)
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || programs(filepath.ToSlash(filepath.Dir(path))) {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		if err != nil || !connects.Match(raw) {
-			return err
-		}
-		asks := asksFirst.Match(raw)
-		seen[path] = !asks
-		if !asks && askedBefore[path] == "" {
-			t.Errorf("%s opens a connection (%s) and never asks Env.MayAsk: --offline would ask there; or say in the table who has asked", path, connects.Find(raw))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path := range askedBefore {
-		if !seen[path] {
-			t.Errorf("the table names %s, which opens nothing or asks by itself: take it out", path)
-		}
-	}
+	opensAfterAsking(t, connects, asksFirst, askedBefore, func(path string) bool { return programs(filepath.ToSlash(filepath.Dir(path))) })
 }
