@@ -40,6 +40,7 @@ const (
 	Nothing // all its values are missing
 	UUID
 	Half
+	JSON // bytes that are one value of JSON
 )
 
 // Column is one that holds values; those within structures have a longer path.

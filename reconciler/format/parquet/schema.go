@@ -59,6 +59,8 @@ func (c *Column) logical(t *thrift, id int, kind byte) {
 		c.Means = Timestamp
 	case 11:
 		c.Means = Nothing
+	case 12:
+		c.Means = JSON
 	case 14:
 		c.Means = UUID
 	case 15:
@@ -104,6 +106,8 @@ func (c *Column) converted(kind int64) {
 		c.Means, c.Second, c.UTC = Timestamp, 1e6, true
 	case 11, 12, 13, 14:
 		c.Means = Unsigned
+	case 19:
+		c.Means = JSON
 	}
 }
 
@@ -169,6 +173,7 @@ func (c *Column) sound() error {
 		(c.Means == Time || c.Means == Timestamp) && (c.Second == 0 || c.Type != Int32 && c.Type != Int64),
 		c.Means == Timestamp && c.Type != Int64,
 		c.Means == Unsigned && c.Type != Int32 && c.Type != Int64,
+		c.Means == JSON && c.Type != ByteArray,
 		c.Means == UUID && (c.Type != Fixed || c.Length != 16),
 		c.Means == Half && (c.Type != Fixed || c.Length != 2):
 		return fmt.Errorf("column %q has a type that does not hold what it means", c.Path)

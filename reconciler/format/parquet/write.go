@@ -20,6 +20,7 @@ type Field struct {
 	Name   string
 	Type   Type
 	Text   bool // bytes that are UTF-8
+	JSON   bool // bytes that are one value of JSON
 	Moment bool // an Int64 that counts microseconds since 1970, in UTC
 }
 
@@ -237,6 +238,9 @@ func (f Field) writeElement(t *put) {
 	case f.Text:
 		t.int(6, 0)
 		t.nest(10, func() { t.nest(1, func() {}) })
+	case f.JSON:
+		t.int(6, 19)
+		t.nest(10, func() { t.nest(12, func() {}) })
 	case f.Moment:
 		t.int(6, 10)
 		t.nest(10, func() {

@@ -143,7 +143,8 @@ func (p *Part) Write(w io.Writer, dropped int64) error {
 // exact is the largest whole number up to which a float holds every one.
 const exact = 1 << 53
 
-// field is the column as it is written: as what all its values are, or as text.
+// field is the column as it is written: as what all its values are, or as JSON, so that what a value is does not depend on which others came
+// at about its time.
 func (c *column) field(name string) (parquet.Field, parquet.Cells) {
 	f, out := parquet.Field{Name: name}, parquet.Cells{At: c.at}
 	others := func(kinds ...Kind) bool {
@@ -171,10 +172,15 @@ func (c *column) field(name string) (parquet.Field, parquet.Cells) {
 			x, _ := v.Number()
 			out.Floats = append(out.Floats, x)
 		}
-	default:
+	case !others(Text):
 		f.Type, f.Text = parquet.ByteArray, true
 		for _, v := range c.values {
-			out.Bytes = append(out.Bytes, []byte(v.String()))
+			out.Bytes = append(out.Bytes, []byte(v.text))
+		}
+	default:
+		f.Type, f.JSON = parquet.ByteArray, true
+		for _, v := range c.values {
+			out.Bytes = append(out.Bytes, v.json())
 		}
 	}
 	return f, out

@@ -24,6 +24,7 @@
 package predictions
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -147,6 +148,19 @@ func (v Value) String() string {
 		return strconv.FormatFloat(math.Float64frombits(v.num), 'g', -1, 64)
 	}
 	return v.text
+}
+
+// json is the value as JSON has it; a text is a string, and so is a number that JSON does not know.
+func (v Value) json() []byte {
+	text := v.String()
+	if (v.Kind != Text || v.whole) && json.Valid([]byte(text)) {
+		return []byte(text)
+	}
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // it is a string
+	}
+	return b
 }
 
 // Cell is a value in a column.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -188,6 +189,8 @@ func cell(b, v []byte, c *parquet.Column) ([]byte, bool) {
 		return strconv.AppendUint(b, uint64(x), 10), false
 	case parquet.Half:
 		return float(b, half(binary.LittleEndian.Uint16(v)), 32)
+	case parquet.JSON:
+		return fromJSON(b, v)
 	case parquet.UUID:
 		b = hex.AppendEncode(b, v)
 		return fmt.Appendf(nil, "%s-%s-%s-%s-%s", b[:8], b[8:12], b[12:16], b[16:20], b[20:]), true
@@ -210,6 +213,25 @@ func cell(b, v []byte, c *parquet.Column) ([]byte, bool) {
 		return float(b, math.Float64frombits(binary.LittleEndian.Uint64(v)), 64)
 	}
 	return nil, true
+}
+
+// fromJSON appends a value of JSON as a line of JSON would have it: a string without its quotes, a number that is no text, nothing for null.
+func fromJSON(b, v []byte) ([]byte, bool) {
+	v = bytes.Trim(v, " \t\r\n")
+	if !json.Valid(v) || v[0] == '{' || v[0] == '[' {
+		return nil, true
+	}
+	switch v[0] {
+	case '"':
+		var s string
+		if err := json.Unmarshal(v, &s); err != nil {
+			return nil, true
+		}
+		return append(b, s...), true
+	case 'n':
+		return b, false
+	}
+	return append(b, v...), false
 }
 
 // float takes NaN for no value, as pandas does.

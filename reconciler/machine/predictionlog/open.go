@@ -162,6 +162,8 @@ func typeName(c parquet.Column) string {
 	switch {
 	case c.Means == parquet.Timestamp || c.Means == parquet.Date:
 		return "time"
+	case c.Means == parquet.JSON:
+		return "several types"
 	case c.Type == parquet.Boolean:
 		return "boolean"
 	case c.Type == parquet.ByteArray || c.Type == parquet.Fixed:

@@ -3,15 +3,19 @@
 package predictionlog
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/format/predictions"
+	"github.com/vishwaops/vishwa/reconciler/machine/bucket"
 )
 
 func lay(t *testing.T, files map[string]string) string {
@@ -141,5 +145,47 @@ func TestPartsAreFoundByTheirHour(t *testing.T) {
 		if _, ok := predictions.Hour(other); ok || predictions.Own(other) {
 			t.Errorf("%q has an hour", other)
 		}
+	}
+}
+
+// A client that sends a text where others send numbers does not make theirs texts, however the rows fall into parts.
+func TestAValueKeepsItsTypeWhateverElseAPartHolds(t *testing.T) {
+	values := []string{"1", "2.5", `"three"`, "true", `"7"`, "9007199254740993", `{"of":[1]}`, `"\u20ac \"quoted\""`, "null", "[]"}
+	read := func(each bool) (out []string) {
+		dir := t.TempDir()
+		l := open(t, Options{Dir: dir})
+		for i, x := range values {
+			l.Add(asked(fmt.Sprint(i), noon.Add(time.Duration(i)*time.Second), x))
+			if each || i == len(values)-1 {
+				if err := l.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		b, err := bucket.Dir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Read(t.Context(), b, Query{})
+		defer r.Close()
+		for {
+			row, err := r.Next()
+			if errors.Is(err, io.EOF) {
+				return out
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.Index(r.Columns(), "feature.x")
+			if i < 0 || i >= len(row.Cells) || row.Cells[i] == nil {
+				out = append(out, "none")
+				continue
+			}
+			out = append(out, fmt.Sprintf("%s, text %t", row.Cells[i], row.Text[i]))
+		}
+	}
+	one, many := read(false), read(true)
+	if !slices.Equal(one, many) || one[0] != "1, text false" || one[2] != "three, text true" || one[4] != "7, text true" || one[5] != "9007199254740993, text false" {
+		t.Errorf("in one part %q, each in its own %q", one, many)
 	}
 }
