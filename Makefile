@@ -47,7 +47,8 @@ PROVISIONER := $(TOOLS)/bin/tofu
 export PATH := $(PATH):$(TOOLS)/bin
 endif
 # A program under the race detector waits a second before it ends, and the stories run thousands.
-export GORACE := atexit_sleep_ms=0
+# Its shadow of the memory is taken in large pages: else the kernel enters each small one, up to a third of a test's processor time.
+export GORACE := atexit_sleep_ms=0 no_huge_pages_for_shadow=0
 # Not watched for races: what opens a key (slow so that passwords cannot be guessed, and ten times as slow when watched), and
 # what only computes, at the start of each of the thousands of programs of the stories (rules are compiled, expressions too), and
 # shares nothing with what is watched (nothing with atomics of its own: the order that they make would be unseen).
