@@ -261,19 +261,9 @@ func (a *cli) verify(ctx context.Context, s *station, at laid, format string) er
 	if err := offer(s, at, report.By); err != nil {
 		return err
 	}
-	var files []string
-	found, err := artifact.Walk(ctx, at.dir)
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		if f.Path != filepath.Base(signer.SignaturePath(at.dir)) {
-			files = append(files, f.Path)
-		}
-	}
 	fmt.Fprintln(a.out, "The same with other programs:")
 	o := signer.Offered{Dir: at.dir, PublicKey: filepath.Join(at.beside, "build.pub"), TrustedRoot: filepath.Join(at.beside, signer.TrustedRootFile)}
-	for _, line := range signer.Commands(o, report, files) {
+	for _, line := range signer.Commands(o, report) {
 		fmt.Fprintf(a.out, "  %s\n", line)
 	}
 	return nil

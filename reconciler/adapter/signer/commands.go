@@ -22,7 +22,7 @@ type Offered struct {
 // All of them have to succeed: cosign is told the digest of the signed list of
 // files, and hashes one file after the other against the provenance; model_signing
 // hashes all files, and finds those that were added.
-func Commands(o Offered, r Report, files []string) []string {
+func Commands(o Offered, r Report) []string {
 	cosign := func(bundle, kind string, what ...string) string {
 		return line(append([]string{
 			"cosign", "verify-blob-attestation", "--key", o.PublicKey, "--bundle", bundle, "--type", kind,
@@ -36,7 +36,7 @@ func Commands(o Offered, r Report, files []string) []string {
 		cosign(SignaturePath(o.Dir), attest.ModelSignature, byDigest(r.Root)...),
 		cosign(ProvenancePath(o.Dir), attest.ProvenanceType, byDigest(r.Digest)...),
 	}
-	for _, f := range files {
+	for _, f := range r.Paths {
 		out = append(out, cosign(ProvenancePath(o.Dir), attest.ProvenanceType, o.Dir+"/"+f))
 	}
 	return out

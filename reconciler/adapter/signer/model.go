@@ -94,6 +94,7 @@ type Report struct {
 	By         port.Identity     `json:"by"`     // who signed the model
 	Digest     digest.Digest     `json:"digest"` // of the model's manifest as found on disk
 	Files      int               `json:"files"`
+	Paths      []string          `json:"-"`    // of the files, in order
 	Size       int64             `json:"size"` // bytes
 	Root       digest.Digest     `json:"root"` // of the model signature
 	Name       string            `json:"name"`
@@ -136,6 +137,9 @@ func VerifyModel(ctx context.Context, v port.Verifier, dir string, signature, pr
 		return r, err
 	}
 	r.Digest, r.Files, r.Size = found.Digest(), len(found), found.Size()
+	for _, f := range found {
+		r.Paths = append(r.Paths, f.Path)
+	}
 
 	said, by, err := verifyBuild(ctx, v, signature)
 	if fault.Of(err) == fault.Cancelled {

@@ -107,7 +107,7 @@ func (s *inTree) name(ctx context.Context, files []port.SourceFile, folder bool)
 				return s.classed(err, p)
 			}
 			defer f.Close()
-			d, n, err := artifact.Copy(inner, io.Discard, f)
+			d, n, err := artifact.Sum(inner, f)
 			if err != nil {
 				return s.classed(err, p)
 			}

@@ -80,6 +80,25 @@ func Copy(ctx context.Context, dst io.Writer, src io.Reader) (digest.Digest, int
 	return digest.FromSum(h.Sum(nil)), size, err
 }
 
+// Sum names what a file of this machine holds and tells its size in bytes, in constant memory; it ends early where ctx does. Reading such a
+// file takes a tenth of the time of hashing it, and handing over between two processors takes as long: it is read and hashed by turns.
+func Sum(ctx context.Context, file io.Reader) (digest.Digest, int64, error) {
+	b := chunks.Get().(*[]byte)
+	defer chunks.Put(b)
+	h, size := sha256.New(), int64(0)
+	for {
+		n, err := fill(ctx, file, *b)
+		h.Write((*b)[:n])
+		size += int64(n)
+		switch {
+		case err == io.EOF:
+			return digest.FromSum(h.Sum(nil)), size, nil
+		case err != nil:
+			return "", size, err
+		}
+	}
+}
+
 // fill reads until b is full; io.EOF says that src has ended, with the last bytes in b.
 func fill(ctx context.Context, src io.Reader, b []byte) (n int, err error) {
 	for n < len(b) && err == nil {

@@ -6,7 +6,6 @@ package artifact
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -70,7 +69,7 @@ func hashed(ctx context.Context, root *os.Root, p string) (digest.File, error) {
 		return digest.File{}, err
 	}
 	defer f.Close()
-	d, n, err := Copy(ctx, io.Discard, f)
+	d, n, err := Sum(ctx, f)
 	if err != nil {
 		return digest.File{}, fmt.Errorf("read %s: %w", p, err)
 	}

@@ -4,7 +4,6 @@ package download
 
 import (
 	"context"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -74,6 +73,6 @@ func Sum(ctx context.Context, at string) (digest.Digest, error) {
 		return "", artifact.Disk(err, at)
 	}
 	defer in.Close()
-	d, _, err := artifact.Copy(ctx, io.Discard, in)
+	d, _, err := artifact.Sum(ctx, in)
 	return d, artifact.Disk(err, at)
 }

@@ -1,5 +1,5 @@
 // Both names of content in one pass: MD5, which is DVC's, and SHA-256, which is what
-// Vishwa trusts. Large files are hashed by two goroutines over the same buffers.
+// Vishwa trusts. Large files are hashed on two processors, one sum on each.
 
 package dvccache
 
@@ -20,7 +20,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/ended"
-	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Sum is what content is named.
@@ -31,72 +30,79 @@ type Sum struct {
 }
 
 const (
-	block = 1 << 20 // bytes that are read at once
-	small = 1 << 18 // up to this size hashing side by side costs more than it gives
+	block = 256 << 10 // bytes that are read at once: they stay in a core's cache
+	ahead = 16        // blocks of which MD5, the slower of both, may not have taken its sum yet
 )
 
 var blocks = sync.Pool{New: func() any { b := make([]byte, block); return &b }}
 
-// hasher takes both sums of what is written to it.
-type hasher struct {
-	md5, sha hash.Hash
-	n        int64
-}
-
-func newHasher() *hasher { return &hasher{md5: md5.New(), sha: sha256.New()} }
-
-func (h *hasher) Write(p []byte) (int, error) {
-	h.n += int64(len(p))
-	if len(p) < small {
-		h.md5.Write(p)
-		h.sha.Write(p)
-		return len(p), nil
-	}
-	var both routine.Set
-	both.Start(func() { h.md5.Write(p) })
-	h.sha.Write(p)
-	both.Wait()
-	return len(p), nil
-}
-
-func (h *hasher) sum() Sum {
-	return Sum{dvc.OID(hex.EncodeToString(h.md5.Sum(nil))), digest.FromSum(h.sha.Sum(nil)), h.n}
-}
-
-// copyHashed copies r to w, which may be nil, and names what went through. The next
-// block is read while the one before is hashed.
+// copyHashed copies r to w, which may be nil, and names what went through.
 func copyHashed(w io.Writer, r io.Reader) (Sum, error) {
-	h := newHasher()
-	first, second := blocks.Get().(*[]byte), blocks.Get().(*[]byte)
-	defer blocks.Put(first)
-	defer blocks.Put(second)
-	var under routine.Set
-	defer under.Wait()
-	for now, next := *first, *second; ; now, next = next, now {
-		n, err := io.ReadFull(r, now)
-		under.Wait()
-		if n > 0 {
-			piece := now[:n]
-			if n < small {
-				_, _ = h.Write(piece)
-			} else {
-				under.Start(func() { _, _ = h.Write(piece) })
-			}
-			if w != nil {
-				if _, err := w.Write(piece); err != nil {
-					return Sum{}, err
-				}
-			}
+	m, s := md5.New(), sha256.New()
+	b := blocks.Get().(*[]byte)
+	n, last, err := next(w, r, s, b)
+	if err == nil && !last {
+		return copyMore(w, r, m, s, b)
+	}
+	m.Write((*b)[:n])
+	blocks.Put(b)
+	return nameOf(m, s, int64(n)), err
+}
+
+// copyMore goes on behind the first block. MD5 takes twice as long as SHA-256: it has a processor of its own, and who reads, writes and takes
+// the other sum is ahead of it.
+func copyMore(w io.Writer, r io.Reader, m, s hash.Hash, b *[]byte) (Sum, error) {
+	full, done := make(chan []byte, ahead), make(chan error, 1)
+	fault.Go(func() {
+		for b := range full {
+			m.Write(b)
+			b = b[:cap(b)]
+			blocks.Put(&b)
 		}
-		switch err {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			under.Wait()
-			return h.sum(), nil
-		default:
-			return Sum{}, err
+		done <- nil
+	}, func(err error) { done <- err })
+	size, n, last, err := int64(0), len(*b), false, error(nil)
+	for {
+		size += int64(n)
+		select {
+		case full <- (*b)[:n]:
+		case fell := <-done: // nobody takes any more, and the sum is that of a part
+			return Sum{}, fell
+		}
+		if last || err != nil {
+			break
+		}
+		b = blocks.Get().(*[]byte)
+		n, last, err = next(w, r, s, b)
+	}
+	close(full)
+	if fell := <-done; err == nil {
+		err = fell
+	}
+	return nameOf(m, s, size), err
+}
+
+// next reads a block, writes it and adds it to a sum; last says that nothing follows.
+func next(w io.Writer, r io.Reader, s hash.Hash, b *[]byte) (n int, last bool, err error) {
+	n, err = io.ReadFull(r, *b)
+	switch err {
+	case nil:
+	case io.EOF, io.ErrUnexpectedEOF:
+		last = true
+	default:
+		return 0, false, err
+	}
+	s.Write((*b)[:n])
+	if w != nil && n > 0 {
+		if _, err := w.Write((*b)[:n]); err != nil {
+			return 0, false, err
 		}
 	}
+	return n, last, nil
+}
+
+func nameOf(m, s hash.Hash, size int64) Sum {
+	return Sum{dvc.OID(hex.EncodeToString(m.Sum(nil))), digest.FromSum(s.Sum(nil)), size}
 }
 
 // SumOf names bytes.
