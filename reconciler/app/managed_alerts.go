@@ -32,17 +32,14 @@ type renews interface{ Renews() }
 
 // alert tells the incidents of a branch's monitors and stacks to whoever was not told of them yet. Of a
 // monitor that measured just now, receivers that forget are told anew. A receiver that fails keeps
-// no other from being told.
-func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in *pass.Intent, revision string, measured map[schemas.Ref]bool) error {
-	facts, err := bench.Ledger.Facts(ctx)
+// no other from being told. facts are what the ledger says now; what it says afterwards is returned.
+func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, facts *ledger.Facts, in *pass.Intent, revision string, measured map[schemas.Ref]bool) (*ledger.Facts, error) {
+	facts, err := s.endUnwatched(ctx, bench, facts, revision)
 	if err != nil {
-		return err
-	}
-	if facts, err = s.endUnwatched(ctx, bench, facts, revision); err != nil {
-		return err
+		return facts, err
 	}
 	var failed []error
-	open := 0
+	open, recorded := 0, false
 	for _, ref := range slices.SortedFunc(maps.Keys(facts.Observed), schemas.Ref.Compare) {
 		last := facts.Observed[ref]
 		for _, i := range last.Incidents() {
@@ -56,6 +53,7 @@ func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in 
 			if len(names) == 0 {
 				continue
 			}
+			recorded = true
 			if err := bench.RecordTold(ctx, ref, i, names, revision); err != nil {
 				failed = append(failed, err)
 			}
@@ -64,7 +62,12 @@ func (s *ManagedRepository) alert(ctx context.Context, bench *measure.Bench, in 
 	if s.o.Incidents != nil {
 		s.o.Incidents(open)
 	}
-	return worst(failed)
+	if recorded {
+		if facts, err = bench.Ledger.Facts(ctx); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return facts, worst(failed)
 }
 
 // tellAll tells whoever is to be told of an incident, and lists who took it.

@@ -75,7 +75,13 @@ func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes [
 			s.noteMeasured(branch, ref)
 		}
 	}
-	if err := s.alert(ctx, bench, at.in, at.rev.SHA, measured); err != nil {
+	facts := at.facts
+	if len(measured) > 0 {
+		if facts, err = at.h.Ledger.Facts(ctx); err != nil {
+			return notes, worst(append(failed, err))
+		}
+	}
+	if _, err := s.alert(ctx, bench, facts, at.in, at.rev.SHA, measured); err != nil {
 		failed = append(failed, err)
 	} else {
 		s.mu.Lock()

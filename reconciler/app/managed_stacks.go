@@ -48,12 +48,17 @@ func (s *ManagedRepository) stacks(ctx context.Context, branch string, looked *p
 			failed = append(failed, fmt.Errorf("record the drift of %s: %w", ref, err))
 		}
 	}
-	if err := s.alert(ctx, bench, at.in, looked.Revision, drifted); err != nil {
+	facts := at.facts
+	if len(found) > 0 {
+		if facts, err = at.h.Ledger.Facts(ctx); err != nil {
+			return err
+		}
+	}
+	if facts, err = s.alert(ctx, bench, facts, at.in, looked.Revision, drifted); err != nil {
 		failed = append(failed, err)
 	}
-	facts, err := at.h.Ledger.Facts(ctx)
-	if err != nil {
-		return err
+	if facts == nil {
+		return worst(failed)
 	}
 	left := len(failed) > 0
 	for ref, last := range facts.Observed {
