@@ -154,7 +154,7 @@ func FuzzInspect(f *testing.F) {
 		f.Add(b)
 	}
 	known := append(slices.Clone(safe), Pickle, TorchZip, NumPy, NumPyObject, SkopsForeign, ONNXCustom, ONNXOutside, SavedModel, SavedModelOps, Keras,
-		KerasLambda, HDF5, Zip, Tar, RDS, Compressed, YAMLObject, Python, Executable, LFSPointer, Empty, Unknown)
+		KerasLambda, HDF5, Zip, Tar, RDS, Compressed, YAMLObject, XMLEntities, Python, Executable, LFSPointer, Empty, Unknown)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got := ""
 		bounded(t, len(b), func() { got = sniffBytes("model", b) })

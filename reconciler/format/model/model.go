@@ -50,6 +50,7 @@ const (
 	Compressed     = "compressed"  // what is inside is not looked at
 	YAMLObject     = "yaml-object" // YAML that names objects to build
 	JSONObject     = "json-object" // JSON that does (jsonpickle)
+	XMLEntities    = "xml-entities" // XML that has its reader fetch other files, or grow without end
 	Python         = "python"
 	Executable     = "executable"
 	LFSPointer     = "lfs-pointer" // stands for a file that is not here
@@ -65,7 +66,7 @@ const (
 )
 
 // Version changes with what Inspect finds: evidence names the one that found it.
-const Version = "6"
+const Version = "7"
 
 const (
 	maxHead  = 1 << 20 // bytes looked at where a part is enough

@@ -36,6 +36,9 @@ func (s *scan) text(f file, head []byte) string {
 	if isGraphText(f) {
 		return SavedModelOps
 	}
+	if hasEntities(f, body) {
+		return XMLEntities
+	}
 	cut := f.size > int64(len(head))
 	yaml := s.yaml(f)
 	if bytes.Contains(head, []byte("{%")) && bytes.Contains(head, []byte("%}")) || strings.EqualFold(path.Ext(f.path), ".jinja") {
