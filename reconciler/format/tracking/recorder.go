@@ -115,18 +115,21 @@ func (r *recorder) param(name, value string) error {
 	return nil
 }
 
-func (r *recorder) of(name string) (*series, error) {
+func (r *recorder) of(name string) (*series, error) { return r.under(name, name) }
+
+// under is the series of a name that is kept under a key.
+func (r *recorder) under(key, name string) (*series, error) {
 	if !wellNamed(name) {
 		r.note("the metric %.80q has a name that cannot be kept", name)
 		return nil, nil
 	}
-	s := r.series[name]
+	s := r.series[key]
 	if s == nil {
 		if len(r.series) >= mostNames {
 			return nil, fault.New(fault.Invalid, "it logged more than %d metrics", mostNames)
 		}
 		s = &series{every: 1}
-		r.series[name] = s
+		r.series[key] = s
 		return s, r.pool.takePoints(ofSeries)
 	}
 	return s, nil
@@ -138,6 +141,10 @@ func (r *recorder) point(name string, p point) error {
 	if s == nil || err != nil {
 		return err
 	}
+	return r.add(s, p)
+}
+
+func (r *recorder) add(s *series, p point) error {
 	if !s.final && (s.logged == 0 || p.step > s.last.step || p.step == s.last.step && p.time >= s.last.time) {
 		s.last = p
 	}

@@ -206,53 +206,6 @@ c.commit()`
 	}
 }
 
-// TestMetricsOfSeveralDataSetsAreToldApart: MLflow 3 keeps them by one name, of which the last would count without a word of which it is.
-func TestMetricsOfSeveralDataSetsAreToldApart(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "mlflow.db")
-	script := `
-import sqlite3, sys
-c = sqlite3.connect(sys.argv[1])
-c.execute('CREATE TABLE runs (run_uuid VARCHAR(32) NOT NULL, start_time BIGINT, lifecycle_stage VARCHAR(20))')
-c.execute('CREATE TABLE metrics (key VARCHAR(250), value FLOAT, timestamp BIGINT, run_uuid VARCHAR(32), step BIGINT, is_nan BOOLEAN)')
-c.execute('CREATE TABLE params (key VARCHAR(250), value VARCHAR(8000), run_uuid VARCHAR(32))')
-c.execute('CREATE TABLE tags (key VARCHAR(250), value VARCHAR(8000), run_uuid VARCHAR(32))')
-c.execute('CREATE TABLE logged_model_metrics (model_id VARCHAR(36), metric_name VARCHAR(500), metric_timestamp_ms BIGINT, metric_step BIGINT, metric_value FLOAT, experiment_id INTEGER, run_id VARCHAR(32), dataset_uuid VARCHAR(36), dataset_name VARCHAR(500), dataset_digest VARCHAR(36))')
-c.execute("insert into runs values ('a',1,'active')")
-c.execute("insert into metrics values ('rmse',0.1,10,'a',0,0),('rmse',0.3,11,'a',0,0),('r2',0.9,12,'a',0,0)")
-c.execute("insert into logged_model_metrics values ('m-1','rmse',10,0,0.1,1,'a',null,'train','d1'),('m-1','rmse',11,0,0.3,1,'a',null,'hold out','d2'),('m-1','r2',12,0,0.9,1,'a',null,'hold out','d2'),('m-1','loss',12,0,0.9,1,'b',null,'x','d2'),('m-1','rmse',11,0,0.3,1,'a',null,null,null)")
-c.commit()`
-	if out, err := exec.Command("python3", "-c", script, file).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	three := map[string]float64{"rmse": 0.3, "r2": 0.9, "train.rmse": 0.1, "hold out.rmse": 0.3}
-	for name, c := range map[string]struct {
-		files map[string]string
-		want  map[string]float64
-	}{
-		"files":      {map[string]string{"m/1/a1/metrics/rmse": "10 0.1 0 train d1\n11 0.3 0 hold out d2\n", "m/1/a1/metrics/r2": "12 0.9 0 hold out d2\n"}, three},
-		"a database": {map[string]string{"mlflow.db": sample(t, file)}, three},
-		"what the script calls so": {map[string]string{"m/1/a1/metrics/rmse": "10 0.1 0 train d1\n11 0.3 0 test d2\n", "m/1/a1/metrics/train.rmse": "12 7 0\n"},
-			map[string]float64{"rmse": 0.3, "train.rmse": 7, "test.rmse": 0.3}},
-		"one of them, and none": {map[string]string{"m/1/a1/metrics/rmse": "10 0.1 0 train d1\n11 0.3 1\n"}, map[string]float64{"rmse": 0.3}},
-	} {
-		if name != "a database" {
-			c.files["m/1/a1/meta.yaml"] = run1
-		}
-		d, err := tracking.Read(tree(c.files), tracking.Options{})
-		if err != nil || !reflect.DeepEqual(d.Metrics(), c.want) || len(d.Notes) > 0 {
-			t.Errorf("%s: %v, %v, %q", name, d.Metrics(), err, d.Notes)
-		}
-	}
-	many := map[string]string{"m/1/a1/meta.yaml": run1}
-	for i := range 1500 {
-		many[fmt.Sprintf("m/1/a1/metrics/m%d", i)] = "10 1 0 train d1\n11 2 0 test d2\n"
-	}
-	d, err := tracking.Read(tree(many), tracking.Options{})
-	if err != nil || len(d.Series) != 1500 || !strings.Contains(strings.Join(d.Notes, ""), "by data set were left out") {
-		t.Errorf("very many: %d series, %v, %q", len(d.Series), err, d.Notes)
-	}
-}
-
 func TestWhatIsOddIsLeftOutAndNamed(t *testing.T) {
 	d, err := tracking.Read(tree(map[string]string{
 		"m/1/a1/meta.yaml": run1, "m/1/a1/metrics/nan": "1 nan 0\n", "m/1/a1/metrics/inf": "1 -Infinity 0\n", "m/1/a1/metrics/huge": "1 1e999 0\n",
