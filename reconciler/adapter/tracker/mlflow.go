@@ -30,7 +30,7 @@ const (
 	tagKey        = "vishwa.key"
 	tagEntry      = "vishwa.entry"
 	tagDigest     = "vishwa.digest"
-	tagProof      = "vishwa.proof"  // of a run, or an experiment: that a controller made it
+	tagProof      = "vishwa.proof"  // of a run, an experiment or a version: that a controller made it
 	tagWriter     = "vishwa.writer" // who began to write it, and when
 	tagSince      = "vishwa.since"
 	tagBegun      = "vishwa.begun"  // that it was they, and then

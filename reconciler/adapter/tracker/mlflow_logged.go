@@ -198,7 +198,7 @@ func (s *session) release(ctx context.Context, name string, v port.TrackerVersio
 		return number, err
 	}
 	if number != "" {
-		s.stale = append(s.stale, stale{number, v.Key})
+		s.stale = append(s.stale, stale{number, v.Key, s.made(name, v.Key, was)})
 	}
 	return made, s.remove(ctx, "registered-models/delete-tag", map[string]string{"name": name, "key": tagModel + v.Key.Hex()}) // it has a version that says so
 }

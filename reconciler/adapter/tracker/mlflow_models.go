@@ -78,12 +78,16 @@ func (s *session) registered(ctx context.Context, name string) (got registeredAn
 }
 
 // removeStale takes away the versions that others took the place of, once no alias of ours is on them. One of somebody's goes to what took its place, as
-// it would be gone with the version.
+// it would be gone with the version. A version that only says of itself that it is ours stays, as tags are anybody's who may change a version.
 func (s *session) removeStale(ctx context.Context, name string, got registeredAnswer, versions map[digest.Digest]string) error {
 	ours := func(alias string) bool { return valueOf(got.Model.Tags, tagAlias+alias) != "" }
 	for _, v := range s.stale {
+		if !v.made {
+			s.note("left alone: version %s of model %s has the tags of a release, and none of this ledger's controllers signed that it made it; delete it in MLflow if nobody needs it, or take its tag %s away", v.number, name, tagKey)
+			continue
+		}
 		if !s.p.Heal {
-			break
+			continue
 		}
 		for _, a := range got.Model.Aliases {
 			if a.Version != v.number || ours(a.Alias) || versions[v.of] == "" {
@@ -128,10 +132,16 @@ func (s *session) gone(name string, m port.TrackerModel, got registeredAnswer, v
 // registered are the versions of a model that are there, by their keys.
 type registered map[digest.Digest]versionThere
 
-// versionThere is a version that is there: what it is of, what its files were, and MLflow's model where it is of one that is there.
+// versionThere is a version that is there: what it is of, what its files were, what says that a controller made it, and MLflow's model where it is of one
+// that is there.
 type versionThere struct {
-	number, source, files string
-	live                  *loggedModel
+	number, source, files, proof string
+	live                         *loggedModel
+}
+
+// made tells whether a controller of this ledger signed that it made a version.
+func (s *session) made(name string, key digest.Digest, v versionThere) bool {
+	return v.proof != "" && s.own.Signed(s.records().MadeVersion(name, key, v.number, v.source), v.proof)
 }
 
 func (r registered) numbers() map[digest.Digest]string {
@@ -145,7 +155,8 @@ func (r registered) numbers() map[digest.Digest]string {
 // keptSource begins the source of a version whose files stay where Vishwa keeps them.
 const keptSource = "vishwa://store/sha256/"
 
-// versions are those of this ledger; of several of one key one whose files are there counts, and then the lowest number.
+// versions are those of this ledger; of several of one key one that a controller signed counts, then one whose files are there, and then the lowest
+// number.
 func (s *session) versions(ctx context.Context, name string, m port.TrackerModel) (registered, error) {
 	all, kept := map[digest.Digest][]versionThere{}, map[digest.Digest]string{}
 	s.stale = nil
@@ -172,7 +183,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 			key := digest.Digest(valueOf(v.Tags, tagKey))
 			// What a version is of nobody can change, and tags are anybody's who may change a version.
 			if is, ours := all[key]; ours && valueOf(v.Tags, tagLedger) == s.p.Ledger && (v.Source == kept[key] || ofModel(v.Source)) {
-				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles)})
+				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles), proof: valueOf(v.Tags, tagProof)})
 			}
 		}
 		return got.Next, nil
@@ -180,7 +191,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 	out := registered{}
 	for _, v := range m.Versions {
 		if err == nil && len(all[v.Key]) > 0 {
-			out[v.Key], err = s.counts(ctx, v.Key, all[v.Key])
+			out[v.Key], err = s.counts(ctx, name, v.Key, all[v.Key])
 		}
 	}
 	return out, err
@@ -188,13 +199,20 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 
 // counts is which of the versions of one key does. The others are to go: two recorded it at once, and one that says the same is of no use to anybody;
 // or, where one has its files, their place was taken and who did that was cut off.
-func (s *session) counts(ctx context.Context, key digest.Digest, of []versionThere) (one versionThere, err error) {
+func (s *session) counts(ctx context.Context, name string, key digest.Digest, of []versionThere) (one versionThere, err error) {
+	made := map[string]bool{} // by number; of one alone nobody asks
+	for _, v := range of {
+		made[v.number] = len(of) > 1 && s.made(name, key, v)
+	}
 	slices.SortFunc(of, func(a, b versionThere) int {
+		if made[a.number] != made[b.number] {
+			return map[bool]int{true: -1, false: 1}[made[a.number]]
+		}
 		return cmp.Or(cmp.Compare(len(a.number), len(b.number)), strings.Compare(a.number, b.number))
 	})
 	one = of[0]
 	for _, v := range of {
-		if s.models == nil || !ofModel(v.source) || one.live != nil {
+		if s.models == nil || !ofModel(v.source) || one.live != nil || made[one.number] && !made[v.number] {
 			continue
 		}
 		if v.live, err = s.logged(ctx, strings.TrimPrefix(v.source, modelSource)); err != nil {
@@ -206,7 +224,7 @@ func (s *session) counts(ctx context.Context, key digest.Digest, of []versionThe
 	}
 	for _, v := range of {
 		if v.number != one.number && (v.source == one.source || one.live != nil && ofModel(v.source)) {
-			s.stale = append(s.stale, stale{v.number, key})
+			s.stale = append(s.stale, stale{v.number, key, made[v.number]})
 		}
 	}
 	return one, nil
@@ -216,18 +234,24 @@ func (s *session) counts(ctx context.Context, key digest.Digest, of []versionThe
 type stale struct {
 	number string
 	of     digest.Digest
+	made   bool // by a controller of this ledger, which signed that
 }
 
 // version makes a version of a model: of MLflow's model; or, without one, its files stay where Vishwa keeps them, and
-// the source says so.
+// the source says so. Which one it is is known, and signed, once it is made.
 func (s *session) version(ctx context.Context, name string, v port.TrackerVersion, runs map[digest.Digest]found, of filed) (string, error) {
-	body := map[string]any{"name": name, "source": keptSource + v.Digest.Hex(), "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagFiles: of.files}, v.Tags)}
+	if err := s.canSign(); err != nil {
+		return "", err
+	}
+	source := keptSource + v.Digest.Hex()
+	body := map[string]any{"name": name, "tags": s.tags(map[string]string{tagKey: string(v.Key), tagEntry: fmt.Sprint(v.Entry), tagDigest: string(v.Digest), tagFiles: of.files}, v.Tags)}
 	if r, known := runs[v.Run]; known && !r.deleted {
 		body["run_id"] = r.id
 	}
 	if of.id != "" {
-		body["source"], body["model_id"] = modelSource+of.id, of.id
+		source, body["model_id"] = modelSource+of.id, of.id
 	}
+	body["source"] = source
 	var made struct {
 		Version struct {
 			Version string `json:"version"`
@@ -236,10 +260,16 @@ func (s *session) version(ctx context.Context, name string, v port.TrackerVersio
 	if err := s.write(ctx, "model-versions/create", body, &made); err != nil {
 		return "", err
 	}
+	number, proof := made.Version.Version, ""
 	if s.dry {
-		return "new", nil
+		number = "new"
+	} else {
+		var err error
+		if proof, err = s.own.Sign(s.records().MadeVersion(name, v.Key, number, source)); err != nil {
+			return "", err
+		}
 	}
-	return made.Version.Version, nil
+	return number, s.write(ctx, "model-versions/set-tag", map[string]string{"name": name, "version": number, "key": tagProof, "value": proof}, nil)
 }
 
 // aliases has each environment's alias on the version that it serves. Which version we gave it to is a
@@ -302,17 +332,24 @@ func (s *session) proposed(m port.TrackerModel, env, given, is string, versions 
 	return false
 }
 
-// retire takes away the aliases of environments that serve the model no more.
+// retire takes away the aliases of environments that serve the model no more. What only a tag calls ours is somebody's.
 func (s *session) retire(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, stands map[string]string) error {
-	serves := map[string]bool{}
+	serves, gave := map[string]bool{}, map[string]bool{}
 	for env := range m.Serves {
 		serves[tagAlias+mlflowformat.Alias(env)] = true
+	}
+	for _, v := range m.Moves {
+		gave[tagAlias+mlflowformat.Alias(v.Environment)] = true
 	}
 	for _, t := range got.Model.Tags {
 		if len(t.Key) <= len(tagAlias) || t.Key[:len(tagAlias)] != tagAlias || serves[t.Key] {
 			continue
 		}
 		alias := t.Key[len(tagAlias):]
+		if !gave[t.Key] {
+			s.note("left alone: alias %s of model %s, which tag %s calls Vishwa's, and which no environment of this ledger ever had", alias, name, t.Key)
+			continue
+		}
 		if stands[alias] == t.Value { // else somebody has moved it, and it is theirs
 			if err := s.remove(ctx, "registered-models/alias", map[string]string{"name": name, "alias": alias}); err != nil {
 				return err

@@ -32,6 +32,11 @@ func (r Records) MadeExperiment(name, id string) string {
 	return fmt.Sprintf("experiment of MLflow\n%smade by %q\nid %q\n", r.Where(), name, id)
 }
 
+// MadeVersion is what is signed of a version of a registered model: the key that it was made by, which one it is, and of what.
+func (r Records) MadeVersion(name string, key digest.Digest, number, source string) string {
+	return fmt.Sprintf("version of MLflow\n%sname %q\nmade by %q\nnumber %q\nsource %q\n", r.Where(), name, key, number, source)
+}
+
 // BegunModel is what is signed of a model that is begun for a registered one: which one it is, by whom, and when. Else whoever writes tags could have
 // the files go to a model of theirs, or hold the release for good.
 func (r Records) BegunModel(name string, key digest.Digest, id, writer string, since int64) string {

@@ -15,6 +15,9 @@ import (
 
 func trackerAlias(t *testing.T, b TrackerBench) {
 	p := trackerProjection(t)
+	for env, key := range p.Models[0].Serves {
+		p.Models[0].Moves = append(p.Models[0].Moves, port.TrackerMove{Entry: 13, Environment: env, Key: key})
+	}
 	b.record(t, p)
 	name := p.Models[0].Name
 	p.Models[0].Serves = map[string]digest.Digest{"production": trackerKey(t, "v2")}
