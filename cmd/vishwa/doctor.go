@@ -49,7 +49,8 @@ func (a *cli) doctorVerb() *cobra.Command {
 		Long: `Try the programs that Vishwa calls (git, python3 with venv, terraform or tofu, ssh)
 and, in a repository, its declarations, the controller's keys, the store, the clock,
 the remote and the ledger. Each problem comes with a hint. The test of the store
-leaves a few bytes there, the same each time.
+leaves a few bytes there, the same each time; a store that this checkout names, and
+the branch that the remote calls its own does not, is not tried.
 
 Before that, start a command that does nothing at each level of isolation, as this
 user, and show which of the five guarantees hold; if one does not, why, and which

@@ -218,8 +218,14 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 	return checked("keys", text+"; the password opens them", s.Keys.Ready(ctx))
 }
 
-// storeCheck writes some bytes to the store, the same each time, and reads them.
+// storeCheck writes some bytes to the store, the same each time, and reads them. Nothing is written, with the user's rights and credentials, to a place
+// that this checkout alone names.
 func storeCheck(ctx context.Context, s *station) check {
+	if s.StoreNamed != nil {
+		if err := s.StoreNamed(ctx); err != nil {
+			return checked("store", "", fault.WithHint(fmt.Errorf("it was not tried: %w", err), "%s", fault.WayOut(err)))
+		}
+	}
 	const text = "vishwa doctor was here\n"
 	d, _, err := s.Store.Put(ctx, strings.NewReader(text))
 	if err == nil {

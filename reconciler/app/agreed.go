@@ -136,6 +136,12 @@ func (h *Repository) asksStore(o Options, place StoreRef) func(context.Context) 
 	if !o.Look || o.Act || place.Away == nil {
 		return nil
 	}
+	return h.namedStore(place)
+}
+
+// namedStore tells why a place that is declared is one that this checkout alone may name; nil: the remote's own branch names it so, or the clone has
+// no remote and is the user's.
+func (h *Repository) namedStore(place StoreRef) func(context.Context) error {
 	agrees := func(sha string) error {
 		there := StoreRef{}
 		tree, err := h.Repo.Open(context.Background(), sha) // reads this clone

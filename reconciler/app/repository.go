@@ -97,6 +97,8 @@ type Repository struct {
 	Trust     *trust.Trust
 	Keys      *signer.Keys
 	Trackers  []Shown // none for a pull request
+	// StoreNamed tells why the declared store may be named by this checkout alone, which may be anybody's; nil: it is not declared where the store is.
+	StoreNamed func(context.Context) error
 
 	trackersOf func(*schemas.Project) []Shown
 	read       *track.Reading // for trackers; nil: nothing yet
@@ -205,6 +207,9 @@ func (h *Repository) controller(must bool) (string, error) {
 
 // wire opens every port. This is the table of adapters.
 func (h *Repository) wire(o Options, project *schemas.Project, name string, place StoreRef) error {
+	if place.Away != nil || place.Shared {
+		h.StoreNamed = h.namedStore(place)
+	}
 	asking := place
 	asking.may = h.asksStore(o, place)
 	kept, err := OpenStore(asking, o.Env)
