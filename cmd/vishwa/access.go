@@ -92,8 +92,8 @@ func kept(w *pass.Snapshot, ref schemas.Ref, spec any) (o access.Object) {
 	switch spec := spec.(type) {
 	case schemas.Data:
 		if last != nil {
-			for _, name := range sortedNames(last.Outputs) {
-				made = append(made, last.Outputs[name])
+			for _, a := range last.Outputs {
+				made = append(made, a.Artifact)
 			}
 		}
 		if at := spec.Data().Source.S3; at != nil {
@@ -115,14 +115,6 @@ func kept(w *pass.Snapshot, ref schemas.Ref, spec any) (o access.Object) {
 		}
 	}
 	return o
-}
-
-func sortedNames(all map[string]port.Artifact) (names []string) {
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // below is what a source reads: one object, or all below a prefix, as the last pin found it.

@@ -175,7 +175,7 @@ func profileOf(ctx context.Context, s *station, ref schemas.Ref) ([]byte, error)
 	if !ref.Kind.Traits().Pinned || e == nil {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s is not a dataset that was pinned", ref), "name a dataset, and pin it: vishwa apply")
 	}
-	kept, ok := e.Outputs["profile"]
+	kept, ok := e.Outputs.Find("profile")
 	if !ok {
 		return nil, fault.WithHint(fault.New(fault.Missing, "%s was pinned without a profile", ref), "a profile is made of tables: declare spec.format, and apply again")
 	}

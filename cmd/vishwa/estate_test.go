@@ -233,21 +233,21 @@ func fact(n *graph.Node, r port.Recipe, made map[string]*ledger.Entry) (ledger.E
 	e := ledger.Entry{Ref: n.Ref, Key: key, Plan: digest.Of([]byte("plan")), Verdict: "allow", Reason: "never made", MadeBy: &r}
 	switch n.Ref.Kind {
 	case "dataset":
-		e.Action, e.Outputs = ledger.Pin, map[string]port.Artifact{"data": n.Data}
+		e.Action, e.Outputs = ledger.Pin, ledger.OutputsOf(map[string]port.Artifact{"data": n.Data})
 	case "transform":
-		e.Action, e.Outputs = ledger.Transform, map[string]port.Artifact{"train": output("train.csv"), "test": output("test.csv")}
+		e.Action, e.Outputs = ledger.Transform, ledger.OutputsOf(map[string]port.Artifact{"train": output("train.csv"), "test": output("test.csv")})
 	case "training":
 		m := output("model")
 		m.Files = digest.Manifest{{Path: "model.json", Digest: digest.Of([]byte(key)), Size: 4096}}
 		m.Digest = m.Files.Digest()
-		e.Action, e.Outputs = ledger.Train, map[string]port.Artifact{"model": m}
+		e.Action, e.Outputs = ledger.Train, ledger.OutputsOf(map[string]port.Artifact{"model": m})
 		e.Metrics = map[string]float64{"test.roc_auc": 0.83, "test.f1": 0.75, "train.roc_auc": 0.9}
 	case "model":
 		best := n.Inputs[slices.Sorted(maps.Keys(n.Inputs))[0]]
 		trained := made[best.String()]
 		e.Action, e.Metrics = ledger.Select, trained.Metrics
-		e.Model = &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"], Signature: output("oms").Digest, Provenance: output("slsa").Digest}
-		e.Outputs = map[string]port.Artifact{"model": e.Model.Artifact}
+		e.Model = &ledger.Model{Candidate: best, Artifact: trained.Outputs.Named("model"), Signature: output("oms").Digest, Provenance: output("slsa").Digest}
+		e.Outputs = ledger.OutputsOf(map[string]port.Artifact{"model": e.Model.Artifact})
 	}
 	if e.Action == ledger.Transform || e.Action == ledger.Train {
 		e.Run = &ledger.Run{Started: at, Finished: at.Add(time.Minute), Host: "linux/amd64", Python: "3.11.2", Log: output("log").Digest}

@@ -24,7 +24,7 @@ func promotable(t *testing.T, commits ...map[string]string) (*reverted, port.Tra
 	training, model := schemas.Ref{Kind: schemas.KindTraining, Name: "e", Output: "default"}, schemas.Ref{Kind: schemas.KindModel, Name: "m"}
 	r.Facts = &ledger.Facts{ByKey: map[digest.Digest]*ledger.Entry{}, Latest: map[schemas.Ref]*ledger.Entry{}}
 	made := &ledger.Entry{Action: ledger.Train, Seq: 2, Ref: training, Revision: r.commits[0], Metrics: map[string]float64{"auc": 1},
-		Outputs: map[string]port.Artifact{"model": {Digest: digest.Of([]byte("m"))}}}
+		Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: digest.Of([]byte("m"))}})}
 	key, err := r.selects(t.Context(), r.commits[0], training)
 	if err != nil || key == "" {
 		t.Fatalf("%q, %v", key, err)
@@ -34,7 +34,7 @@ func promotable(t *testing.T, commits ...map[string]string) (*reverted, port.Tra
 		t.Fatalf("%q, %v", key, err)
 	}
 	r.Facts.ByKey[key] = &ledger.Entry{Action: ledger.Select, Seq: 3, Ref: model, Key: key, Revision: r.commits[0],
-		Model: &ledger.Model{Candidate: training, Artifact: made.Outputs["model"]}}
+		Model: &ledger.Model{Candidate: training, Artifact: made.Outputs.Named("model")}}
 	return r, port.TrackerMoved{Model: "m", Environment: "staging", Serves: digest.Of([]byte("newer")), To: key, From: 2, At: 1}
 }
 

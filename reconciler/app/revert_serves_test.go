@@ -133,7 +133,7 @@ func (r *reverted) know(t *testing.T, sha string) digest.Digest {
 			}
 			made := port.Artifact{Digest: s.Key}
 			r.Facts.ByKey[s.Key] = &ledger.Entry{Ref: s.Ref, Key: s.Key, Action: ledger.Action(s.Ref.Kind.Traits().Action), Metrics: map[string]float64{"auc": 1},
-				Outputs: map[string]port.Artifact{"model": made}, Model: &ledger.Model{Artifact: made}}
+				Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": made}), Model: &ledger.Model{Artifact: made}}
 		}
 	}
 	t.Fatalf("%s declares no release that is known", sha)

@@ -116,10 +116,10 @@ func (d *stepServices) found(ctx context.Context, ref schemas.Ref) (*policy.Data
 		return &v, nil
 	}
 	e := d.world.Facts.ByKey[d.keys[ref]]
-	if e == nil || e.Outputs["profile"].Digest == "" {
+	if e == nil || e.Outputs.Named("profile").Digest == "" {
 		return nil, nil
 	}
-	profile, err := Profile(ctx, d.Store, e.Outputs["profile"].Digest)
+	profile, err := Profile(ctx, d.Store, e.Outputs.Named("profile").Digest)
 	if err != nil {
 		return nil, err
 	}

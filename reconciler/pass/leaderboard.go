@@ -102,7 +102,7 @@ func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	if e == nil {
 		return r
 	}
-	r.Model, r.Metrics = e.Outputs["model"].Digest, e.Metrics
+	r.Model, r.Metrics = e.Outputs.Named("model").Digest, e.Metrics
 	r.Live = b.Live != "" && r.Model == b.Live
 	if made := e.Recipe(); made != nil {
 		r.Params = made.Params

@@ -82,8 +82,8 @@ func (h *Reconciler) elsewhere(w *Snapshot, e *ledger.Entry) string {
 
 // has tells whether the store holds all that e made.
 func (o Observers) has(ctx context.Context, e *ledger.Entry) (bool, error) {
-	for _, name := range sorted(e.Outputs) {
-		if has, err := artifact.Has(ctx, o.Store, e.Outputs[name]); err != nil || !has {
+	for _, a := range e.Outputs {
+		if has, err := artifact.Has(ctx, o.Store, a.Artifact); err != nil || !has {
 			return false, err
 		}
 	}

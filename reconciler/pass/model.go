@@ -38,7 +38,7 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 	if trained == nil {
 		return nil, nil
 	}
-	return d.model(ctx, s.Ref, &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}, trained.Metrics)
+	return d.model(ctx, s.Ref, &ledger.Model{Candidate: best, Artifact: trained.Outputs.Named("model")}, trained.Metrics)
 }
 
 // scores are how the model of s did on rows, as far as that is known: while planning, those that

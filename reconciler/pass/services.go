@@ -90,7 +90,7 @@ func (d *stepServices) Judge(ctx context.Context, s plan.Step, m execute.Materia
 
 // Release signs the model that a training made and keeps both bundles.
 func (d *stepServices) Release(ctx context.Context, declared, candidate *graph.Node, trained *ledger.Entry) (*ledger.Model, error) {
-	art := trained.Outputs["model"]
+	art := trained.Outputs.Named("model")
 	art.Name = declared.Ref.Name
 	oms, slsa, err := d.Signer.Sign(ctx, art, d.provenance(candidate, trained))
 	if err != nil {

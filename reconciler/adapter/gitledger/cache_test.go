@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -23,7 +24,7 @@ func TestALargeEntryIsFoldedOnce(t *testing.T) {
 			for i := range c.files {
 				files = append(files, digest.File{Path: fmt.Sprintf("part-%06d.bin", i), Digest: key(i), Size: 1})
 			}
-			e.Outputs = map[string]port.Artifact{"model": {Name: "model", Digest: files.Digest(), Size: int64(c.files), Files: files}}
+			e.Outputs = ledger.OutputsOf(map[string]port.Artifact{"model": {Name: "model", Digest: files.Digest(), Size: int64(c.files), Files: files}})
 			mustAppend(t, openLedger(t, dir), e)
 			cached := func(o *Options) { o.CacheDir = cache }
 			first := mustFacts(t, openLedger(t, dir, cached))

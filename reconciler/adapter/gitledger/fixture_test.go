@@ -64,7 +64,7 @@ func trained(i int) ledger.Entry {
 		Key: key(i), Revision: "0123456789012345678901234567890123456789", Author: "Ada <ada@example.org>",
 		Plan: key(1), Policy: key(2), Verdict: "allow", Actor: "controller:vishwa", Reason: fmt.Sprintf("param max_depth %d -> %d", i, i+1),
 		MadeBy:  &port.Recipe{Schema: schemas.APIVersion, Kind: "training", Command: []string{"python", "src/train.py"}, Code: code, Env: key(4), Params: map[string]any{"max_depth": float64(i), "estimator": "xgboost"}, Inputs: map[string]digest.Digest{"train": key(5), "test": key(6)}},
-		Outputs: map[string]port.Artifact{"model": {Name: "model", Digest: files.Digest(), Size: 1234, Files: files}},
+		Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Name: "model", Digest: files.Digest(), Size: 1234, Files: files}}),
 		Metrics: map[string]float64{"test.roc_auc": 0.83, "test.f1": 0.75, "train.roc_auc": 0.9},
 		Run:     &ledger.Run{Started: time.Unix(1700000000, 0).UTC(), Finished: time.Unix(1700000060, 0).UTC(), Host: "linux/amd64", Python: "3.11.2", Log: key(i + 5000)},
 	}

@@ -217,9 +217,7 @@ func made(e *ledger.Entry) digest.Digest {
 	case e.Model != nil:
 		return e.Model.Artifact.Digest
 	case len(e.Outputs) == 1:
-		for _, a := range e.Outputs {
-			return a.Digest
-		}
+		return e.Outputs[0].Digest
 	}
 	return e.Key
 }

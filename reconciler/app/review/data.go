@@ -62,8 +62,9 @@ func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out
 		case base == nil && now[n.Ref] != nil:
 			continue // it is pinned as it is
 		case base == nil && e != nil:
-			before.pin, before.bytes = e.Outputs["data"].Digest, e.Outputs["data"].Size
-			err = before.profiled(ctx, o.Store, e.Outputs["profile"].Digest)
+			data := e.Outputs.Named("data")
+			before.pin, before.bytes = data.Digest, data.Size
+			err = before.profiled(ctx, o.Store, e.Outputs.Named("profile").Digest)
 		case base != nil:
 			if was = base.Graph.Node(n.Ref); was == nil {
 				break
@@ -133,7 +134,7 @@ func (l *look) sideOf(ctx context.Context, n *graph.Node, e *ledger.Entry) (side
 		s.bytes, s.rows, s.count, named = n.Points.Size, n.Points.Rows, n.Points.Columns, n.Points.Profile
 	}
 	if e != nil {
-		named = e.Outputs["profile"].Digest
+		named = e.Outputs.Named("profile").Digest
 	}
 	return s, s.profiled(ctx, l.Store, named)
 }

@@ -105,8 +105,8 @@ type Entry struct {
 	// not at all. 0: after whatever there is; First: where there is none. It is no part of what is signed.
 	Follows int64 `json:"-"`
 
-	MadeBy  *port.Recipe             `json:"recipe,omitempty"`  // as an entry is written; nil in facts that were kept: read it by Recipe
-	Outputs map[string]port.Artifact `json:"outputs,omitempty"` // what was made; a dataset's, a run's
+	MadeBy  *port.Recipe `json:"recipe,omitempty"`  // as an entry is written; nil in facts that were kept: read it by Recipe
+	Outputs Outputs      `json:"outputs,omitempty"` // what was made; a dataset's, a run's
 	// Asked is what a run of a search says: the parameters of each trial of its round.
 	Asked map[string]map[string]any `json:"asked,omitempty"`
 	// Trial is how a trial stood against the others while it ran, where its search may end trials early.

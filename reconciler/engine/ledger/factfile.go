@@ -82,8 +82,8 @@ func FactFile(e Entry) (path string, text []byte, err error) {
 	}
 	if len(e.Outputs) > 0 {
 		f.Outputs = map[string]factItem{}
-		for name, a := range e.Outputs {
-			f.Outputs[name] = item(a)
+		for _, a := range e.Outputs {
+			f.Outputs[a.As] = item(a.Artifact)
 		}
 	}
 	if m := e.Model; m != nil {

@@ -22,7 +22,7 @@ func TestAFactFileSteersNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		evil := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"\x1b[2J", "\u009b31m", "a\u202eb\u200b", "\n::error::x", "##[x]", "\x7f\r\u2028", "\xff", "\t\n", "|\n\t"}))
 		e := Entry{Action: Train, Seq: 1, Ref: schemas.Ref{Kind: "training", Name: "a"}, Actor: evil.Draw(t, "actor"), Author: evil.Draw(t, "author"), Reason: evil.Draw(t, "reason"),
-			Metrics: map[string]float64{evil.Draw(t, "metric"): 1}, Outputs: map[string]port.Artifact{evil.Draw(t, "output"): {Name: evil.Draw(t, "name")}}}
+			Metrics: map[string]float64{evil.Draw(t, "metric"): 1}, Outputs: OutputsOf(map[string]port.Artifact{evil.Draw(t, "output"): {Name: evil.Draw(t, "name")}})}
 		_, text, err := FactFile(e)
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestFacts(t *testing.T) {
 // TestFactFiles: a fact file is the same for the same entry, stays below facts/, and refusals have none.
 func TestFactFiles(t *testing.T) {
 	e := Entry{Seq: 1234, Action: Train, Ref: schemas.Ref{Kind: "training", Name: "a", Output: "x"}, Key: key(1), Actor: "controller:x",
-		Metrics: map[string]float64{"b": 1, "a": 2}, Outputs: map[string]port.Artifact{"model": {Digest: key(2)}}}
+		Metrics: map[string]float64{"b": 1, "a": 2}, Outputs: OutputsOf(map[string]port.Artifact{"model": {Digest: key(2)}})}
 	path, text, err := FactFile(e)
 	if err != nil || path != "facts/training/a/x.yaml" || !strings.Contains(string(text), "entries/001/001234.sigstore.json") {
 		t.Errorf("%s %v\n%s", path, err, text)

@@ -22,7 +22,7 @@ func trained(files int, path string) Entry {
 	}
 	key := digest.Of([]byte("key"))
 	return Entry{Seq: 1, Prev: key, Time: time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC), Action: Train, Ref: schemas.Ref{Kind: schemas.KindTraining, Name: "t", Output: "default"}, Key: key, Actor: "controller:main", Verdict: "allow",
-		Outputs: map[string]port.Artifact{"model": {Name: "model", Digest: m.Digest(), Size: m.Size(), Files: m}}}
+		Outputs: OutputsOf(map[string]port.Artifact{"model": {Name: "model", Digest: m.Digest(), Size: m.Size(), Files: m}})}
 }
 
 func TestAModelOfFiftyThousandFilesIsRecorded(t *testing.T) {
@@ -31,8 +31,8 @@ func TestAModelOfFiftyThousandFilesIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := Parse(raw)
-	if err != nil || len(e.Outputs["model"].Files) != 50_000 {
-		t.Errorf("%d files, %v", len(e.Outputs["model"].Files), err)
+	if err != nil || len(e.Outputs.Named("model").Files) != 50_000 {
+		t.Errorf("%d files, %v", len(e.Outputs.Named("model").Files), err)
 	}
 }
 

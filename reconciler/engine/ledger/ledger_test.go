@@ -112,7 +112,7 @@ func drawEntry(t *rapid.T) Entry {
 		e.Approval = &Approval{Principal: "ada", Statement: []byte("{}"), Signature: "sig"}
 	}
 	if rapid.Bool().Draw(t, "made") {
-		e.Outputs = map[string]port.Artifact{"model": {Name: "m", Digest: key(9), Size: 3, Files: digest.Manifest{{Path: "a", Digest: key(8), Size: 3}}}}
+		e.Outputs = OutputsOf(map[string]port.Artifact{"model": {Name: "m", Digest: key(9), Size: 3, Files: digest.Manifest{{Path: "a", Digest: key(8), Size: 3}}}})
 		e.Metrics = map[string]float64{"auc": rapid.Float64().Draw(t, "auc"), "n": float64(rapid.Int32().Draw(t, "n"))}
 		e.MadeBy = &port.Recipe{Schema: "1", Kind: "training", Params: map[string]any{"a": rapid.Float64().Draw(t, "a"), "b": []any{"x", nil, true}}, Spec: json.RawMessage(`{"z":1}`)}
 		e.Run = &Run{Started: e.Time, Finished: e.Time.Add(time.Second)}
@@ -191,7 +191,7 @@ func TestStrangeEntriesAreRefused(t *testing.T) {
 		"no one before":       func(e *Entry) { e.Prev = "" },
 		"no actor":            func(e *Entry) { e.Actor = "" },
 		"key no digest":       func(e *Entry) { e.Key = "sha256:xyz" },
-		"output no digest":    func(e *Entry) { e.Outputs = map[string]port.Artifact{"a": {}} },
+		"output no digest":    func(e *Entry) { e.Outputs = OutputsOf(map[string]port.Artifact{"a": {}}) },
 		"metric not a number": func(e *Entry) { e.Metrics = map[string]float64{"a": math.NaN()} },
 		"unsigned approval":   func(e *Entry) { e.Action = Approve },
 	} {

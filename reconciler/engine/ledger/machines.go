@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
-	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -94,8 +93,8 @@ func (f *Facts) other(e *Entry) {
 
 // sameBytes tells whether e and other made the very same.
 func (e *Entry) sameBytes(other *Entry) bool {
-	same := func(a, b port.Artifact) bool { return a.Digest == b.Digest }
-	if !maps.EqualFunc(e.Outputs, other.Outputs, same) || (e.Model == nil) != (other.Model == nil) {
+	same := func(a, b Output) bool { return a.As == b.As && a.Digest == b.Digest }
+	if !slices.EqualFunc(e.Outputs, other.Outputs, same) || (e.Model == nil) != (other.Model == nil) {
 		return false
 	}
 	if p, q := e.Package, other.Package; (p == nil) != (q == nil) || p != nil && p.Digest != q.Digest {

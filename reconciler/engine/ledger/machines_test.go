@@ -27,7 +27,7 @@ func TestOtherBytesUnderAKeyAreKept(t *testing.T) {
 		return &e
 	}
 	train := func(text string) Entry {
-		return Entry{Action: Train, Ref: x, Key: key(1), Outputs: map[string]port.Artifact{"model": {Digest: digest.Of([]byte(text))}}}
+		return Entry{Action: Train, Ref: x, Key: key(1), Outputs: OutputsOf(map[string]port.Artifact{"model": {Digest: digest.Of([]byte(text))}})}
 	}
 	fold(genesis)
 	fold(train("first"))

@@ -36,6 +36,9 @@ func stateAgain(t *testing.T, e Entry, change func(whole, entry map[string]any))
 var laterEntries = map[string]func(whole, entry map[string]any){
 	"a field":                  func(_, e map[string]any) { e["weather"] = "fair" },
 	"a field of what it holds": func(_, e map[string]any) { e["run"].(map[string]any)["carbon"] = 3.5 },
+	"a field of an output": func(_, e map[string]any) {
+		e["outputs"].(map[string]any)["model"].(map[string]any)["licence"] = "MIT"
+	},
 	"a field of the statement": func(w, _ map[string]any) { w["zone"] = "eu" },
 	"a class of approvals": func(_, e map[string]any) {
 		e["approvedBy"], e["approvers"] = []any{"principal:a (by token)"}, []any{map[string]any{"principal": "a", "class": "token"}}
@@ -49,7 +52,7 @@ var laterEntries = map[string]func(whole, entry map[string]any){
 // signed by nobody, it is what it was before: nobody's word.
 func TestWhatANewerVishwaWroteIsNoTampering(t *testing.T) {
 	e := work(2)[1]
-	e.Run = &Run{}
+	e.Run, e.Outputs = &Run{}, OutputsOf(map[string]port.Artifact{"model": {Digest: key(9)}})
 	first := chain(t, work(1))[0]
 	e.Seq, e.Prev = 1, digest.Of(first.Bundle)
 	for name, change := range laterEntries {

@@ -9,13 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -36,6 +36,12 @@ type statementOf[E any] struct {
 
 // statement is what is read.
 type statement = statementOf[Entry]
+
+// strictEntry is an entry whose outputs are read with the rest of it: what reads itself knows nothing of a field that must not be there.
+type strictEntry struct {
+	entryJSON
+	Outputs map[string]port.Artifact `json:"outputs"`
+}
 
 type subject struct {
 	Name   string            `json:"name"`
@@ -112,7 +118,7 @@ func later(e Entry, b []byte) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(new(statement)); err != nil && strings.Contains(err.Error(), "unknown field") {
+	if err := dec.Decode(new(statementOf[strictEntry])); err != nil && strings.Contains(err.Error(), "unknown field") {
 		return newer("this one does not know all that it says (%w)", err)
 	}
 	return nil
@@ -132,7 +138,7 @@ func difference(b []byte) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(new(statement)); err != nil {
+	if err := dec.Decode(new(statementOf[strictEntry])); err != nil {
 		return err
 	}
 	return fmt.Errorf("it is not in canonical form, or its subject is not what the entry made")
@@ -185,12 +191,12 @@ func subjects(e Entry) ([]subject, error) {
 		return subject{name, map[string]string{"sha256": d.Hex()}}
 	}
 	var out []subject
-	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
+	for _, made := range e.Outputs {
 		of := e.Ref.String()
-		if name != "" {
-			of += "#" + name
+		if made.As != "" {
+			of += "#" + made.As
 		}
-		out = append(out, sha(of, e.Outputs[name].Digest))
+		out = append(out, sha(of, made.Digest))
 	}
 	if e.Model != nil {
 		out = append(out, sha(e.Ref.String()+"#model", e.Model.Artifact.Digest))

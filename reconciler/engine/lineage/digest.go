@@ -109,8 +109,8 @@ func (x indexed) whole(e *ledger.Entry) Node {
 }
 
 func fileOf(e *ledger.Entry, d digest.Digest) string {
-	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-		for _, f := range e.Outputs[name].Files {
+	for _, a := range e.Outputs {
+		for _, f := range a.Files {
 			if f.Digest == d {
 				return f.Path
 			}

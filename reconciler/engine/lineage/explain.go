@@ -65,12 +65,11 @@ func (x indexed) entry(e *ledger.Entry) Node {
 		n.addFact("tool", e.Stack.Tool)
 		n.From = append(n.From, x.code(e.Recipe())...)
 	case ledger.Pin:
-		for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-			a := e.Outputs[name]
-			if n.Digest == "" || name == "data" {
+		for _, a := range e.Outputs {
+			if n.Digest == "" || a.As == "data" {
 				n.Digest = a.Digest
 			}
-			n.addFact(name, fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
+			n.addFact(a.As, fmt.Sprintf("%s, %d bytes", a.Name, a.Size))
 		}
 	default:
 		x.run(&n, e)
@@ -210,8 +209,8 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 		n.isolation(e.Run.Isolation)
 	}
 	n.metrics(e)
-	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-		n.addFact("wrote "+name, e.Outputs[name].Digest.Short())
+	for _, a := range e.Outputs {
+		n.addFact("wrote "+a.As, a.Digest.Short())
 	}
 	recipe := e.Recipe()
 	if recipe == nil {

@@ -39,20 +39,20 @@ func fold(t *testing.T, entries ...ledger.Entry) *ledger.Facts {
 	return f
 }
 
-func art(text string) map[string]port.Artifact {
-	return map[string]port.Artifact{"o": {Digest: d(text), Size: 1}}
+func art(text string) ledger.Outputs {
+	return ledger.OutputsOf(map[string]port.Artifact{"o": {Digest: d(text), Size: 1}})
 }
 
 // chain is a model's life, from the data on.
 func chain(t *testing.T) *ledger.Facts {
 	model := &ledger.Model{Candidate: ref("training/e:x"), Artifact: port.Artifact{Digest: d("model")}, Signature: d("oms"), Provenance: d("slsa")}
 	return fold(t,
-		ledger.Entry{Action: ledger.Pin, Ref: ref("dataset/d"), Key: d("kd"), Revision: "r1", Author: "Ada <ada@example.org>", Outputs: map[string]port.Artifact{"data": {Name: "d.csv", Digest: d("data"), Size: 7}}},
+		ledger.Entry{Action: ledger.Pin, Ref: ref("dataset/d"), Key: d("kd"), Revision: "r1", Author: "Ada <ada@example.org>", Outputs: ledger.OutputsOf(map[string]port.Artifact{"data": {Name: "d.csv", Digest: d("data"), Size: 7}})},
 		ledger.Entry{Action: ledger.Transform, Ref: ref("transform/t"), Key: d("kt"), Outputs: art("features"), MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"d": d("data")}, Code: map[string]digest.Digest{"t.py": d("t.py")}}},
-		ledger.Entry{Action: ledger.Train, Ref: ref("training/e:x"), Key: d("ke"), Outputs: map[string]port.Artifact{"model": {Digest: d("model")}}, Metrics: map[string]float64{"auc": 0.9},
+		ledger.Entry{Action: ledger.Train, Ref: ref("training/e:x"), Key: d("ke"), Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: d("model")}}), Metrics: map[string]float64{"auc": 0.9},
 			Run:    &ledger.Run{Runner: "gpu", Nodes: 2, Image: "base@sha256:00", Resources: schemas.Resources{GPU: 1}, Isolation: &port.Isolation{Level: "namespaces", Landlock: 6, Network: "none", Limits: "cgroup v1"}},
 			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"o": d("features")}, Params: map[string]any{"C": 1.0}, Env: d("lock")}},
-		ledger.Entry{Action: ledger.Select, Ref: ref("model/m"), Key: d("km"), Model: model, Outputs: map[string]port.Artifact{"model": model.Artifact}},
+		ledger.Entry{Action: ledger.Select, Ref: ref("model/m"), Key: d("km"), Model: model, Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": model.Artifact})},
 		ledger.Entry{Action: ledger.Provision, Ref: ref("infrastructure/i"), Key: d("ki"), Stack: &ledger.Stack{Tool: "terraform 1"}},
 		ledger.Entry{Action: ledger.Deploy, Ref: ref("deployment/s"), Key: d("ks"), Model: model, Approved: []string{"principal:bo"}, Release: &ledger.Release{Environment: "staging", Isolation: &port.Isolation{Level: "landlock", Landlock: 6, Network: "none"}},
 			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"model": d("model"), "infrastructure/i": d("i")}, Code: map[string]digest.Digest{"s.py": d("s.py")}}},

@@ -21,7 +21,7 @@ func renamed(t *testing.T) Record {
 		return &ledger.Model{Candidate: ref(candidate), Signature: d(signature), Provenance: d(signature + " slsa"),
 			Artifact: port.Artifact{Digest: d("model"), Files: []digest.File{{Path: "w.json", Digest: d("w")}}}}
 	}
-	outputs := map[string]port.Artifact{"model": model("training/e:x", "").Artifact}
+	outputs := ledger.OutputsOf(map[string]port.Artifact{"model": model("training/e:x", "").Artifact})
 	entries := []ledger.Entry{
 		{Action: ledger.Train, Ref: ref("training/e:x"), Key: d("ke"), Outputs: outputs},
 		{Action: ledger.Select, Ref: ref("model/m"), Key: d("km"), Model: model("training/e:x", "first"), Outputs: outputs},

@@ -32,7 +32,7 @@ func TestARoundIsGivenWhatItAsksForAndNoMore(t *testing.T) {
 	if want := `[{"name":"trial-0001","params":{"rate":0.5},"value":0.5},{"name":"trial-0002","params":{"rate":1},"value":0.5}]`; err != nil || len(waits) > 0 || string(raw) != want {
 		t.Errorf("got %s, %v, %v", raw, waits, err)
 	}
-	all[ask.Told[0]].Metrics["seconds"], all[ask.Told[0]].Outputs = 99, map[string]port.Artifact{"model": {Digest: digest.Of([]byte("another"))}}
+	all[ask.Told[0]].Metrics["seconds"], all[ask.Told[0]].Outputs = 99, ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: digest.Of([]byte("another"))}})
 	if again, _, _ := Told(ask, of); string(again) != string(raw) {
 		t.Errorf("what it did not ask for counts: %s", again)
 	}

@@ -3,6 +3,7 @@
 package made
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -18,11 +19,11 @@ type Known map[schemas.Ref]came
 
 // came is what one node came out as.
 type came struct {
-	only    digest.Digest            // what names the node's only output
-	is      bool                     // that there is one, and no more
-	outputs map[string]port.Artifact // of a node that is named by them
-	entry   *ledger.Entry            // nil: it is not recorded yet
-	row     []byte                   // of a trial: what later rounds of its search are told of it; nil: not made yet
+	only  digest.Digest // what names the node's only output
+	is    bool          // that there is one, and no more
+	each  bool          // each output of entry is named by its own
+	entry *ledger.Entry // nil: it is not recorded yet
+	row   []byte        // of a trial: what later rounds of its search are told of it; nil: not made yet
 }
 
 // named tells that d names the only output.
@@ -34,19 +35,17 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 	switch n.Ref.Kind.Traits().Names {
 	case schemas.NamedByData:
 		d := n.Data.Digest
-		if e != nil && e.Outputs["data"].Digest != "" {
-			d = e.Outputs["data"].Digest
+		if e != nil {
+			d = cmp.Or(e.Outputs.Named("data").Digest, d)
 		}
 		if d == "" {
 			return // it is known when the data has been fetched
 		}
 		out.named(d)
 	case schemas.NamedByOutputs:
-		out.outputs = e.Outputs
-		for _, a := range e.Outputs {
-			if len(e.Outputs) == 1 {
-				out.named(a.Digest)
-			}
+		out.each = true
+		if len(e.Outputs) == 1 {
+			out.named(e.Outputs[0].Digest)
 		}
 	case schemas.NamedByResult:
 		out.named(candidate(e))
@@ -65,7 +64,7 @@ func (k Known) Add(n *graph.Node, e *ledger.Entry) {
 // candidate names a trained candidate: its model and its metrics, which decide
 // together what is selected.
 func candidate(e *ledger.Entry) digest.Digest {
-	d, err := digest.JSON(map[string]any{"model": e.Outputs["model"].Digest, "metrics": e.Metrics})
+	d, err := digest.JSON(map[string]any{"model": e.Outputs.Named("model").Digest, "metrics": e.Metrics})
 	if err != nil {
 		panic(err) // metrics are finite: the runner refuses others
 	}
@@ -91,8 +90,11 @@ func (k Known) Input(ref schemas.Ref) (digest.Digest, bool) {
 	if out, ok := k[ref]; ok {
 		return out.only, out.is
 	}
-	a, ok := k[ref.Whole()].outputs[ref.Output]
-	return a.Digest, ok
+	if whole := k[ref.Whole()]; whole.each {
+		a, ok := whole.entry.Outputs.Find(ref.Output)
+		return a.Digest, ok
+	}
+	return "", false
 }
 
 // Recipe is n's recipe with its inputs, and the nodes that it still waits for.

@@ -108,7 +108,7 @@ func (c Comparison) rows(n *graph.Node, name string) ([]port.Artifact, error) {
 	for e := range c.Facts.Made() {
 		for _, out := range e.Outputs {
 			if out.Digest == was {
-				return []port.Artifact{now, out}, nil
+				return []port.Artifact{now, out.Artifact}, nil
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func (c *computing) evaluations(n *graph.Node, s *Step) {
 	if trained == nil || slices.ContainsFunc(n.Scored.Reads(), func(ref schemas.Ref) bool { return of(ref) == nil }) {
 		return // it is told when they are made
 	}
-	all, err := Evaluations(n, Comparison{Model: trained.Outputs["model"], Champion: c.seen.Champions[n.Ref], Facts: c.seen.Facts,
+	all, err := Evaluations(n, Comparison{Model: trained.Outputs.Named("model"), Champion: c.seen.Champions[n.Ref], Facts: c.seen.Facts,
 		Input: func(ref schemas.Ref) (port.Artifact, error) { return InputOf(ref, of) }})
 	if err != nil {
 		s.Held = cmp.Or(s.Held, err.Error())
@@ -189,13 +189,11 @@ func InputOf(ref schemas.Ref, of func(schemas.Ref) *ledger.Entry) (port.Artifact
 	}
 	switch {
 	case ref.Kind.Traits().Pinned:
-		return e.Outputs["data"], nil
+		return e.Outputs.Named("data"), nil
 	case ref.Output == "" && len(e.Outputs) == 1:
-		for _, only := range e.Outputs {
-			return only, nil
-		}
+		return e.Outputs[0].Artifact, nil
 	}
-	art, ok := e.Outputs[ref.Output]
+	art, ok := e.Outputs.Find(ref.Output)
 	if !ok {
 		return art, fault.New(fault.Missing, "%s has no output %q", ref.Whole(), ref.Output)
 	}

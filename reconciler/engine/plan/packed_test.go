@@ -49,7 +49,7 @@ func TestAPackageIsMadeWhereItIsNotAsRecorded(t *testing.T) {
 				continue
 			}
 			e := ledger.Entry{Ref: planned.Ref, Key: planned.Key, Action: ledger.Action(planned.Ref.Kind.Traits().Action), Metrics: map[string]float64{"auc": 1}}
-			e.Outputs = map[string]port.Artifact{"data": {Digest: model}, "model": {Digest: model}}
+			e.Outputs = ledger.OutputsOf(map[string]port.Artifact{"data": {Digest: model}, "model": {Digest: model}})
 			e.Model = &ledger.Model{Artifact: port.Artifact{Digest: model}}
 			made = append(made, e)
 		}

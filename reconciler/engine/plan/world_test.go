@@ -224,18 +224,18 @@ func (w *world) make(n *graph.Node, recipe port.Recipe, key digest.Digest) *ledg
 	delete(w.gone, key)
 	switch n.Ref.Kind {
 	case "dataset":
-		e.Action, e.Outputs = ledger.Pin, map[string]port.Artifact{"data": n.Data}
+		e.Action, e.Outputs = ledger.Pin, ledger.OutputsOf(map[string]port.Artifact{"data": n.Data})
 	case "transform":
-		e.Action, e.Outputs = ledger.Transform, map[string]port.Artifact{"a": art("a"), "b": art("b")}
+		e.Action, e.Outputs = ledger.Transform, ledger.OutputsOf(map[string]port.Artifact{"a": art("a"), "b": art("b")})
 	case "training":
-		e.Action, e.Outputs, e.Metrics = ledger.Train, map[string]port.Artifact{"model": art("model")}, map[string]float64{"auc": 0.5}
+		e.Action, e.Outputs, e.Metrics = ledger.Train, ledger.OutputsOf(map[string]port.Artifact{"model": art("model")}), map[string]float64{"auc": 0.5}
 	case "model":
 		e.Action = ledger.Select
 		for _, name := range slices.Sorted(maps.Keys(recipe.Inputs)) {
 			e.Model = &ledger.Model{Artifact: port.Artifact{Digest: recipe.Inputs[name], Size: 1}}
 			break
 		}
-		e.Outputs = map[string]port.Artifact{"model": e.Model.Artifact}
+		e.Outputs = ledger.OutputsOf(map[string]port.Artifact{"model": e.Model.Artifact})
 	}
 	return w.record(e)
 }

@@ -50,7 +50,7 @@ func alike(e *ledger.Entry, all []*ledger.Entry) *ledger.Entry {
 	is, ok := withoutRound(e)
 	for _, other := range all {
 		was, too := withoutRound(other)
-		if ok && too && other.Key != e.Key && was == is && e.Outputs["model"].Digest != "" && other.Outputs["model"].Digest == e.Outputs["model"].Digest {
+		if ok && too && other.Key != e.Key && was == is && e.Outputs.Named("model").Digest != "" && other.Outputs.Named("model").Digest == e.Outputs.Named("model").Digest {
 			return other
 		}
 	}

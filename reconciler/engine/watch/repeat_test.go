@@ -22,7 +22,7 @@ func TestARoundThatGivesTheSameBytesIsNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		return ledger.Entry{Seq: seq, Action: ledger.Train, Ref: schemas.Ref{Kind: "training", Name: "price", Output: candidate}, Key: key, MadeBy: &r,
-			Outputs: map[string]port.Artifact{"model": {Digest: digest.Of([]byte(model))}}}
+			Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: digest.Of([]byte(model))}})}
 	}
 	for name, c := range map[string]struct {
 		runs []ledger.Entry

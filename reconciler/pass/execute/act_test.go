@@ -261,13 +261,13 @@ func TestADuplicateTakesOverWhatCameFirst(t *testing.T) {
 	s.run(t)
 	first := *s.facts.ByKey[s.facts.Latest[ref("transform/b")].Key]
 	theirs := digest.Of([]byte("theirs"))
-	first.Outputs = map[string]port.Artifact{"o": {Digest: theirs, Size: 1}}
+	first.Outputs = ledger.OutputsOf(map[string]port.Artifact{"o": {Digest: theirs, Size: 1}})
 
 	s = newShop()
 	s.other = &first
 	s.act(t.Context(), g, s.see(g))
-	if e := s.facts.Latest[ref("transform/b")]; e.Outputs["o"].Digest != theirs {
-		t.Errorf("the fact is %s", e.Outputs["o"].Digest)
+	if e := s.facts.Latest[ref("transform/b")]; e.Outputs.Named("o").Digest != theirs {
+		t.Errorf("the fact is %s", e.Outputs.Named("o").Digest)
 	}
 	for _, j := range s.jobs {
 		if j.Ref.Name == "b" && j.Ref.Kind == "training" && j.Inputs["x"].Digest != theirs {

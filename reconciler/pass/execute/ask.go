@@ -35,7 +35,7 @@ func (a *execution) asked(ctx context.Context, j *job, e *ledger.Entry) error {
 	says := j.node.Ask.Says
 	err := error(fault.WithHint(fault.New(fault.Invalid, "what it wrote is no file of at most %d MiB", mostSaid>>20), "have the command write one JSON file of that size at most to its output %s", schemas.TrialsFile))
 	var said []map[string]any
-	if out := e.Outputs[schemas.TrialsFile]; out.Files == nil && out.Size <= mostSaid {
+	if out := e.Outputs.Named(schemas.TrialsFile); out.Files == nil && out.Size <= mostSaid {
 		raw, unread := artifact.ReadAll(ctx, a.Store, out.Digest)
 		if unread != nil {
 			return unread

@@ -31,9 +31,9 @@ func (a *execution) run(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	outputs := r.Outputs
+	outputs := ledger.OutputsOf(r.Outputs)
 	if work.Model && r.Model != nil { // what was stopped early has none
-		outputs = map[string]port.Artifact{"model": *r.Model}
+		outputs = ledger.Outputs{{As: "model", Artifact: *r.Model}}
 	}
 	e := a.base(done(j), j)
 	e.Outputs, e.Metrics, e.Trial = outputs, r.Metrics, j.stood

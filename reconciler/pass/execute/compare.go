@@ -6,8 +6,6 @@ package execute
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -21,8 +19,9 @@ const OtherBytes = "run/other-bytes"
 // those that differ from what was made before in nothing else, or under the very same key.
 func (a *execution) compare(ctx context.Context, j *job, e *ledger.Entry) {
 	varies := map[string][]string{}
-	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-		d, v, err := a.Undated(ctx, e.Outputs[name])
+	for _, out := range e.Outputs {
+		name := out.As
+		d, v, err := a.Undated(ctx, out.Artifact)
 		if err != nil {
 			a.sendEvent(j.Ref, Output, fmt.Sprintf("warning: the output %s is not compared with earlier ones: %v", name, err))
 			continue
@@ -39,8 +38,8 @@ func (a *execution) compare(ctx context.Context, j *job, e *ledger.Entry) {
 	if last := a.latest(j.Ref); last != nil && last.Key != e.Key {
 		before = append(before, last)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Outputs)) {
-		if f := differs(e, name, varies[name], before); f != nil {
+	for _, out := range e.Outputs {
+		if f := differs(e, out.As, varies[out.As], before); f != nil {
 			a.sendEvent(j.Ref, Output, "warning: "+f.Message+"; "+f.Hint)
 			e.Findings = append(e.Findings, *f)
 		}
@@ -51,9 +50,9 @@ func (a *execution) compare(ctx context.Context, j *job, e *ledger.Entry) {
 // it holds what one of them does, or was made under its key; nil is none.
 func differs(e *ledger.Entry, name string, varies []string, before []*ledger.Entry) *ledger.Finding {
 	out := ledger.Finding{Rule: OtherBytes, Level: ledger.Warn, Ref: e.Ref}
-	now := e.Outputs[name].Digest
+	now := e.Outputs.Named(name).Digest
 	for _, was := range before {
-		then, made := was.Outputs[name]
+		then, made := was.Outputs.Find(name)
 		if !made || was.Run == nil {
 			continue
 		}

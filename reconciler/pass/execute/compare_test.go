@@ -16,7 +16,7 @@ import (
 func TestBytesThatDifferForNoReasonAreWarnedOf(t *testing.T) {
 	d := func(text string) digest.Digest { return digest.Of([]byte(text)) }
 	made := func(seq int64, key, bytes, undated string) *ledger.Entry {
-		e := &ledger.Entry{Seq: seq, Ref: ref("training/a:one"), Key: d(key), Outputs: map[string]port.Artifact{"model": {Digest: d(bytes)}}, Run: &ledger.Run{}}
+		e := &ledger.Entry{Seq: seq, Ref: ref("training/a:one"), Key: d(key), Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: d(bytes)}}), Run: &ledger.Run{}}
 		if undated != "" {
 			e.Run.Undated = map[string]digest.Digest{"model": d(undated)}
 		}

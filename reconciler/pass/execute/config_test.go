@@ -74,7 +74,7 @@ func (s *shop) Release(_ context.Context, _, candidate *graph.Node, trained *led
 	if s.sign != nil {
 		return nil, s.sign
 	}
-	return &ledger.Model{Candidate: candidate.Ref, Artifact: trained.Outputs["model"], Signature: "s", Provenance: "p"}, nil
+	return &ledger.Model{Candidate: candidate.Ref, Artifact: trained.Outputs.Named("model"), Signature: "s", Provenance: "p"}, nil
 }
 
 func (s *shop) Attest(_ context.Context, m *ledger.Model, p port.Packed, _ *port.Packed) ([][]byte, error) {

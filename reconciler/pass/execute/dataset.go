@@ -18,6 +18,6 @@ func (a *execution) pin(ctx context.Context, j *job) error {
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Of(err).String(), Message: err.Error()}, err)
 	}
 	e := a.base(done(j), j)
-	e.Outputs = made
+	e.Outputs = ledger.OutputsOf(made)
 	return a.record(ctx, j, e)
 }

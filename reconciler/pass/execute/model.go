@@ -13,7 +13,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plural"
-	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -33,7 +32,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 		return a.failure(ctx, j, ledger.Failure{Cause: fault.Invalid.String(), Message: err.Error()},
 			fault.WithHint(err, "correct spec.select.metric, or have the training write it to the file that VISHWA_METRICS names"))
 	}
-	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs["model"]}
+	model := &ledger.Model{Candidate: best, Artifact: trained.Outputs.Named("model")}
 	if j.node.Scored != nil { // no code reads a model that rules do not let by
 		if err := a.judge(ctx, j, Material{Model: model, Metrics: trained.Metrics, Unscored: true}); err != nil {
 			return err
@@ -56,7 +55,7 @@ func (a *execution) choose(ctx context.Context, j *job) error {
 	failpoint.At(failpoint.Signed)
 	e := a.base(done(j), j)
 	e.Model, e.Metrics, e.Scores, e.Findings = released, trained.Metrics, scores, append(e.Findings, found...)
-	e.Outputs = map[string]port.Artifact{"model": released.Artifact}
+	e.Outputs = ledger.Outputs{{As: "model", Artifact: released.Artifact}}
 	return a.record(ctx, j, e)
 }
 

@@ -60,7 +60,9 @@ func (c chained) actOn(t *testing.T, g graph.Graph, seen plan.Observed, gone map
 	out := map[string]Outcome{}
 	for _, o := range Run(ctx, plan.Gate(plan.Compute(g, seen), nil), Config{
 		Graph: g, Facts: seen.Facts, Live: seen.Live, MissingArtifacts: seen.MissingArtifacts, Store: store{}, Runner: c, Provisioner: stacks{}, Server: c.server(), Services: c, Now: c.clock, Parallel: 4,
-		Has:    func(_ context.Context, e *ledger.Entry) (bool, error) { return !gone[e.Outputs["o"].Digest], ctx.Err() },
+		Has: func(_ context.Context, e *ledger.Entry) (bool, error) {
+			return !gone[e.Outputs.Named("o").Digest], ctx.Err()
+		},
 		Common: EntryContext{Actor: "controller:test", Policy: digest.Of([]byte("policy"))}, Changes: seen.Stacks,
 	}) {
 		out[o.Ref.String()] = o

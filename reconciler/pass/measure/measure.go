@@ -155,9 +155,9 @@ func (s *session) made(ref schemas.Ref) (port.Artifact, error) {
 			name = "data"
 		}
 		if name == "" && len(e.Outputs) == 1 {
-			name = slices.Sorted(maps.Keys(e.Outputs))[0]
+			name = e.Outputs[0].As
 		}
-		if a, ok := e.Outputs[name]; ok {
+		if a, ok := e.Outputs.Find(name); ok {
 			return a, nil
 		}
 	}

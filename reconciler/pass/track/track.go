@@ -221,7 +221,7 @@ func (f *fold) data(shown map[digest.Digest]bool) (out []port.TrackerData) {
 	}
 	at := map[schemas.Ref]int{}
 	for _, e := range f.pins {
-		a, there := e.Outputs["data"]
+		a, there := e.Outputs.Find("data")
 		if !there || e.PullRequest != nil && !used[a.Digest] {
 			continue
 		}
@@ -239,7 +239,7 @@ func (f *fold) data(shown map[digest.Digest]bool) (out []port.TrackerData) {
 // madeBy is the run that made the model which e selected: the newest before it.
 func (f *fold) madeBy(e *ledger.Entry) (found *ledger.Entry) {
 	for _, r := range f.runs {
-		if r.Seq < e.Seq && r.Ref == e.Model.Candidate && r.Outputs["model"].Digest == e.Model.Artifact.Digest {
+		if r.Seq < e.Seq && r.Ref == e.Model.Candidate && r.Outputs.Named("model").Digest == e.Model.Artifact.Digest {
 			found = r
 		}
 	}

@@ -25,7 +25,7 @@ var (
 )
 
 func train(key, makes string, by *ledger.PullRequest) ledger.Entry {
-	return ledger.Entry{Action: ledger.Train, Ref: candidate, Key: named(key), PullRequest: by, Metrics: map[string]float64{"auc": 1}, Outputs: map[string]port.Artifact{"model": {Digest: named(makes)}},
+	return ledger.Entry{Action: ledger.Train, Ref: candidate, Key: named(key), PullRequest: by, Metrics: map[string]float64{"auc": 1}, Outputs: ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: named(makes)}}),
 		MadeBy: &port.Recipe{Command: []string{"python", "src/train.py"}, Params: map[string]any{"net": map[string]any{"depth": 3}}}}
 }
 
@@ -193,11 +193,11 @@ func TestDataIsShownOnceItCounts(t *testing.T) {
 	students := schemas.Ref{Kind: schemas.KindDataset, Name: "students"}
 	pull := &ledger.PullRequest{Pull: 7, Head: "abc"}
 	pin := func(data string, by *ledger.PullRequest) ledger.Entry {
-		return ledger.Entry{Action: ledger.Pin, Ref: students, Key: named("pin " + data), Revision: "of " + data, PullRequest: by, Outputs: map[string]port.Artifact{"data": {Digest: named(data)}}}
+		return ledger.Entry{Action: ledger.Pin, Ref: students, Key: named("pin " + data), Revision: "of " + data, PullRequest: by, Outputs: ledger.OutputsOf(map[string]port.Artifact{"data": {Digest: named(data)}})}
 	}
 	features := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
 		return ledger.Entry{Action: ledger.Transform, Ref: schemas.Ref{Kind: schemas.KindTransform, Name: "features"}, Key: named(makes), PullRequest: by,
-			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"students": named(of)}}, Outputs: map[string]port.Artifact{"train": {Digest: named(makes)}}}
+			MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"students": named(of)}}, Outputs: ledger.OutputsOf(map[string]port.Artifact{"train": {Digest: named(makes)}})}
 	}
 	trains := func(of, makes string, by *ledger.PullRequest) ledger.Entry {
 		e := train("run "+makes, makes, by)
