@@ -14,22 +14,28 @@ import (
 
 // document is a YAML document on its way to a Declaration.
 type document struct {
+	*placed
 	decl     Declaration
-	places   []place
 	problems []Problem
 	counted  int  // problems that the loader knows of
 	guessed  bool // the kind or name is not certain: it is registered, so that refs to it are not called missing
 }
 
+// placed is where a document and its fields stand, which is kept for as long as the declaration is.
+type placed struct {
+	pos    Position // its own
+	places []place
+}
+
 // readDocument turns a YAML tree into a document. A document that is no mapping has no kind.
 func readDocument(file string, root *yaml.Node) *document {
 	t := &tree{file: file, places: make([]place, 0, 32)}
-	d := &document{decl: Declaration{Pos: t.position(root)}}
-	d.decl.Fields = d.at
-	t.places = append(t.places, place{fnvOffset, uint32(d.decl.Pos.Line), uint32(d.decl.Pos.Column)})
+	d := &document{placed: &placed{pos: t.position(root)}}
+	d.decl.Pos, d.decl.Fields = d.pos, d.placed.at
+	t.places = append(t.places, place{fnvOffset, uint32(d.pos.Line), uint32(d.pos.Column)})
 	v := t.value(root, fnvOffset, 0)
 	slices.SortStableFunc(t.places, func(a, b place) int { return cmp.Compare(a.path, b.path) })
-	d.places, d.problems = slices.Clone(t.places), t.problems // no more room than they take: they are kept for as long as the declaration is
+	d.places, d.problems = slices.Clone(t.places), t.problems // no more room than they take
 	body, ok := v.(map[string]any)
 	if t.stopped {
 		return d
@@ -47,28 +53,28 @@ func readDocument(file string, root *yaml.Node) *document {
 }
 
 // has tells whether the document itself sets the field.
-func (d *document) has(path string) bool {
-	_, ok := d.find(hashPath(path))
+func (p *placed) has(path string) bool {
+	_, ok := p.find(hashPath(path))
 	return ok
 }
 
-func (d *document) find(h uint64) (place, bool) {
-	i, ok := slices.BinarySearchFunc(d.places, h, func(p place, h uint64) int { return cmp.Compare(p.path, h) })
+func (p *placed) find(h uint64) (place, bool) {
+	i, ok := slices.BinarySearchFunc(p.places, h, func(p place, h uint64) int { return cmp.Compare(p.path, h) })
 	if !ok {
 		return place{}, false
 	}
-	return d.places[i], true
+	return p.places[i], true
 }
 
 // at is the position of a field, or of the nearest of its parents that is there.
-func (d *document) at(path string) Position {
+func (p *placed) at(path string) Position {
 	for path != "" {
-		if p, ok := d.find(hashPath(path)); ok {
-			return Position{File: d.decl.Pos.File, Line: int(p.line), Column: int(p.column)}
+		if at, ok := p.find(hashPath(path)); ok {
+			return Position{File: p.pos.File, Line: int(at.line), Column: int(at.column)}
 		}
 		path = path[:max(0, strings.LastIndexByte(path, '.'))]
 	}
-	return d.decl.Pos
+	return p.pos
 }
 
 // full tells that a document has problems enough: a person starts anew after the first few.
@@ -91,7 +97,7 @@ func (d *document) problem(field, format string, args ...any) {
 func (d *document) identify(body map[string]any) {
 	switch v, is := body["apiVersion"].(string); {
 	case is && v == APIVersion:
-		d.decl.APIVersion = v
+		d.decl.APIVersion = APIVersion
 	case is && v != "":
 		d.problem("apiVersion", "%s is not a version that is read; write %s", short(v), APIVersion)
 	default:
@@ -110,6 +116,7 @@ func (d *document) identify(body map[string]any) {
 			return
 		}
 	}
+	kind = Declared(kind).Name // the same text is held once for all, as that of the version is
 	d.decl.Kind, body["kind"] = kind, kind
 	if meta, ok := body["metadata"].(map[string]any); ok {
 		d.decl.Metadata.Name, _ = meta["name"].(string)
