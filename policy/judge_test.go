@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -66,6 +67,22 @@ func TestModelFilesAreInAnAllowedFormat(t *testing.T) {
 	none := modelCase(good())
 	none.project.Policy.ModelFormats = []string{}
 	same(t, none.judge(t, e), "deny model/format")
+}
+
+// A model may have a hundred thousand files: what is told of them stays short, and denies all the same.
+func TestManyFindingsOfOneRuleAreCounted(t *testing.T) {
+	e := engine(t, nil)
+	pickled := good()
+	for i := range 2000 {
+		pickled.Files = append(pickled.Files, File{Path: fmt.Sprintf("part-%04d.pkl", i), Format: "pickle", Digest: digest.Of(nil), Size: 1})
+	}
+	found := modelCase(pickled).judge(t, e)
+	if len(found) != mostOfOne+1 || !strings.Contains(found[0].Message, "part-0000.pkl") {
+		t.Fatalf("%d findings: %+v", len(found), found)
+	}
+	if last := found[mostOfOne]; last.Message != "and 1990 more findings of this rule" || string(last.Level) != "deny" || last.Hint == "" {
+		t.Errorf("%+v", last)
+	}
 }
 
 func TestDeploymentServesOnlyASignedModel(t *testing.T) {
