@@ -6,8 +6,8 @@ package policy
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -45,16 +46,18 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	case ev.Phase != Planning && ev.Phase != Acting:
 		return nil, fault.New(fault.Internal, "judge plan: unknown phase %q", ev.Phase)
 	}
-	var steps []plan.Step
-	for _, s := range p.Steps {
-		if ev.All || s.Do != plan.Keep {
+	var steps []*plan.Step
+	kinds := map[string]bool{}
+	for i := range p.Steps {
+		if s := &p.Steps[i]; ev.All || s.Do != plan.Keep {
 			steps = append(steps, s)
+			kinds[string(s.Ref.Kind)] = true
 		}
 	}
 	if len(steps) == 0 {
 		return nil, nil
 	}
-	asked, err := e.ready(ctx, kindsOf(steps))
+	asked, err := e.ready(ctx, slices.Sorted(maps.Keys(kinds)))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	for range min(runtime.GOMAXPROCS(0), len(steps)) {
 		workers.Start(func() {
 			for i := int(next.Add(1)) - 1; i < len(steps) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				found[i] = asked[string(steps[i].Ref.Kind)].decide(guarded, steps[i], &ev, shared, e.opts.Timeout)
+				found[i] = asked[string(steps[i].Ref.Kind)].decide(guarded, *steps[i], &ev, shared, e.opts.Timeout)
 			}
 		})
 	}
@@ -77,7 +80,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	}
 	if over() {
 		for i := range found {
-			found[i] = []ledger.Finding{denial(steps[i], ruleMemory, "judging the plan took more than %d MiB", e.opts.Memory>>20)}
+			found[i] = []ledger.Finding{denial(*steps[i], ruleMemory, "judging the plan took more than %d MiB", e.opts.Memory>>20)}
 		}
 	}
 	return slices.Concat(found...), nil
@@ -106,28 +109,43 @@ func (q *question) decide(ctx context.Context, s plan.Step, ev *Evidence, shared
 	return out
 }
 
-func kindsOf(steps []plan.Step) []string {
-	var kinds []string
-	for _, s := range steps {
-		kinds = append(kinds, string(s.Ref.Kind))
-	}
-	slices.Sort(kinds)
-	return slices.Compact(kinds)
-}
-
 // evaluate asks the rules about input.
 func (q *question) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time, within time.Duration) []ledger.Finding {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true))
+	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true), rego.EvalMetrics(metrics.NoOp()),
+		rego.EvalTransaction(q.none), rego.EvalExternalCancel(&limit{ended: ctx.Done(), until: time.Now().Add(within)}))
 	switch {
-	case err != nil && (topdown.IsCancel(err) || errors.Is(err, context.DeadlineExceeded)):
+	case err != nil && topdown.IsCancel(err):
 		return []ledger.Finding{denial(s, ruleTimeout, "the rules took longer than %s", within)}
 	case err != nil:
 		return []ledger.Finding{denial(s, ruleError, "a rule ended in an error: %s", inOneLine(err))}
 	}
 	return q.findings(s, result)
 }
+
+// limit ends one evaluation in time. Only who evaluates asks it, before each expression.
+type limit struct {
+	ended <-chan struct{} // closed where all evaluations end
+	until time.Time
+	asked int
+	over  bool
+}
+
+// often is how many times it is asked before the clock is.
+const often = 16
+
+func (l *limit) Cancelled() bool {
+	if l.asked++; l.asked%often == 0 && !l.over {
+		select {
+		case <-l.ended:
+			l.over = true
+		default:
+			l.over = time.Now().After(l.until)
+		}
+	}
+	return l.over
+}
+
+func (l *limit) Cancel() { l.over = true }
 
 // findings reads the answer: one list of members a set.
 func (q *question) findings(s plan.Step, result rego.ResultSet) []ledger.Finding {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/vishwaops/vishwa/policy/parts"
@@ -76,6 +77,7 @@ type judge struct {
 type question struct {
 	*judge
 	query rego.PreparedEvalQuery
+	none  storage.Transaction // reads of data, of which rules have none
 	sets  []set
 }
 
@@ -257,9 +259,13 @@ func (j *judge) question(kind string) (*question, error) {
 		return kind != "" && kinds != nil && !slices.Contains(kinds, kind)
 	})}
 	var err error
+	store := inmem.New()
 	q.query, err = rego.New(
-		rego.ParsedQuery(ask(q.sets)), rego.Compiler(j.compiler), rego.Store(inmem.New()), rego.StrictBuiltinErrors(true),
+		rego.ParsedQuery(ask(q.sets)), rego.Compiler(j.compiler), rego.Store(store), rego.StrictBuiltinErrors(true),
 	).PrepareForEval(context.Background())
+	if err == nil {
+		q.none, err = store.NewTransaction(context.Background())
+	}
 	if err != nil {
 		return nil, fault.New(fault.Internal, "prepare policy: %w", err)
 	}
