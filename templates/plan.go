@@ -5,6 +5,7 @@ package templates
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -49,28 +50,39 @@ var actionSymbols = map[string]string{"create": "+", "update": "~", "replace": "
 // widest is the width from which refs are no longer aligned.
 const widest = 48
 
-// steps lays out the steps for which want holds, in their order.
-func steps(p plan.Plan, want func(plan.Step) bool) (out []line) {
+// steps lays out the steps for which want holds, in their order, one after another: there may be tens of thousands.
+func steps(p plan.Plan, want func(*plan.Step) bool) iter.Seq[line] {
 	width := 0
-	for _, s := range p.Steps {
-		if n := len(s.Ref.String()); want(s) && n > width && n <= widest {
-			width = n
+	for i := range p.Steps {
+		if s := &p.Steps[i]; want(s) {
+			if n := len(s.Ref.String()); n > width && n <= widest {
+				width = n
+			}
 		}
 	}
-	for _, s := range p.Steps {
-		if !want(s) {
-			continue
-		}
-		text := fmt.Sprintf("%-*s  %s", width, s.Ref, harmless.Line(s.Why))
-		if s.Pending && !s.Failed && s.Do != plan.Keep {
-			text += " (may turn out to be kept)"
-		}
-		out = append(out, line{symbol(s), strings.TrimRight(text, " "), false})
-		if s.Do != plan.Keep {
-			out = append(out, under(s)...)
+	return func(yield func(line) bool) {
+		for i := range p.Steps {
+			s := &p.Steps[i]
+			if !want(s) {
+				continue
+			}
+			text := fmt.Sprintf("%-*s  %s", width, s.Ref, harmless.Line(s.Why))
+			if s.Pending && !s.Failed && s.Do != plan.Keep {
+				text += " (may turn out to be kept)"
+			}
+			if !yield(line{symbol(*s), strings.TrimRight(text, " "), false}) {
+				return
+			}
+			if s.Do == plan.Keep {
+				continue
+			}
+			for _, l := range under(*s) {
+				if !yield(l) {
+					return
+				}
+			}
 		}
 	}
-	return out
 }
 
 // under is what a step's own line has no room for.
@@ -245,4 +257,4 @@ func cost(p plan.Plan) string {
 	return strings.Join(parts, " ")
 }
 
-func busy(s plan.Step) bool { return s.Do != plan.Keep }
+func busy(s *plan.Step) bool { return s.Do != plan.Keep }

@@ -3,9 +3,11 @@
 package templates
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"strings"
+	"iter"
+	"slices"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -26,12 +28,12 @@ func Text(w io.Writer, p plan.Plan, d digest.Digest, style Style) error {
 	b := &sheet{w: w}
 	want := busy
 	if style.Kept {
-		want = func(plan.Step) bool { return true }
+		want = func(*plan.Step) bool { return true }
 	}
 	section(b, steps(p, want), style)
 	if found := findings(p); len(found) > 0 {
 		b.WriteString("Findings:\n")
-		section(b, found, style)
+		section(b, slices.Values(found), style)
 	}
 	if text := cost(p); text != "" {
 		b.WriteString(text + "\n")
@@ -43,14 +45,17 @@ func Text(w io.Writer, p plan.Plan, d digest.Digest, style Style) error {
 
 // sheet collects text for w; colours go past what makes text harmless there.
 type sheet struct {
-	strings.Builder
+	bytes.Buffer
 	w   io.Writer
 	err error
 }
 
+// long is how many bytes of text are collected before they are written.
+const long = 32 << 10
+
 func (s *sheet) flush() {
 	if s.err == nil {
-		_, s.err = io.WriteString(s.w, s.String())
+		_, s.err = s.w.Write(s.Bytes())
 	}
 	s.Reset()
 }
@@ -61,8 +66,10 @@ func (s *sheet) color(parameters string) {
 	}
 }
 
-func section(b *sheet, lines []line, style Style) {
-	for _, l := range lines {
+func section(b *sheet, lines iter.Seq[line], style Style) {
+	some := false
+	for l := range lines {
+		some = true
 		switch {
 		case l.under:
 			fmt.Fprintf(b, "      %s\n", l.text)
@@ -75,8 +82,11 @@ func section(b *sheet, lines []line, style Style) {
 		default:
 			fmt.Fprintf(b, "  %s %s\n", l.symbol, l.text)
 		}
+		if b.Len() >= long {
+			b.flush()
+		}
 	}
-	if len(lines) > 0 {
+	if some {
 		b.WriteString("\n")
 	}
 }

@@ -41,27 +41,24 @@ type Member struct {
 	Value any
 }
 
-// Object names an object as JSON does, by its members in the order of their names, which are plain. Who knows them makes no map of them.
-func (n *Namer) Object(members []Member) (Digest, error) {
+// Members are an object, by its members in the order of their names, which are plain. Who knows them makes no map of them. Each of
+// their values may be Members too, or an iter.Seq[Members], which is a list of such.
+type Members []Member
+
+// Object names an object as JSON does.
+func (n *Namer) Object(members Members) (Digest, error) {
 	r := &n.room
 	r.made()
-	out := append(r.out[:0], '{')
-	for i, m := range members {
-		if !isText(m.Name) || i > 0 && members[i-1].Name >= m.Name {
-			return "", fmt.Errorf("%q is not plain, or not in its place", m.Name)
-		}
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(append(append(out, '"'), m.Name...), `":`...)
-		var err error
-		if out, err = r.append(out, m.Value, 1); err != nil {
-			return "", fmt.Errorf("encode %s: %w", m.Name, err)
-		}
+	out, err := r.members(r.out[:0], members, 1)
+	if err != nil {
+		return "", err
 	}
-	r.out = append(out, '}')
-	return Of(r.out), nil
+	r.out = out
+	return Of(out), nil
 }
+
+// Plain tells whether text stands in JSON as it is, so that it may be the name of a member.
+func Plain(text string) bool { return isText(text) }
 
 // room is where values are put in order, one after another.
 type room struct {

@@ -88,6 +88,14 @@ func TestAnObjectIsNamedByItsMembers(t *testing.T) {
 		if (err == nil) != (wantErr == nil) || err == nil && got != want {
 			t.Fatalf("got %s, %v; want %s, %v", got, err, want, wantErr)
 		}
+		if wantErr != nil || len(all) == 0 {
+			return
+		}
+		want, _ = JSON(map[string]any{"in": all, "none": []any{}, "rows": []any{all, map[string]any{}, all}})
+		rows, none := slices.Values([]Members{members, {}, members}), slices.Values([]Members{})
+		if got, err := n.Object(Members{{"in", Members(members)}, {"none", none}, {"rows", rows}}); err != nil || got != want {
+			t.Fatalf("members in members: got %s, %v; want %s", got, err, want)
+		}
 	})
 	for _, wrong := range [][]Member{{{"b", 1}, {"a", 1}}, {{"a", 1}, {"a", 1}}, {{"é", 1}}} {
 		if d, err := n.Object(wrong); err == nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 )
 
@@ -81,20 +82,23 @@ func pour(dst io.Writer, src io.Reader, room []byte) (int64, error) {
 // JSON names v by its canonical JSON.
 func JSON(v any) (Digest, error) { return new(Namer).JSON(v) }
 
-// List names a list as JSON does, by one of its values after another: the list is never written whole.
-func List[T any](list []T) (Digest, error) {
+// List names a list of objects as JSON does, by one of them after another: the list is never written whole, nor held.
+func List(list iter.Seq[Members]) (Digest, error) {
 	h := sha256.New()
 	h.Write([]byte{'['})
 	var r room
-	for i := range list {
-		b, err := r.canonical(&list[i])
+	r.made()
+	first := true
+	for members := range list {
+		out, err := r.members(r.out[:0], members, 1)
 		if err != nil {
 			return "", err
 		}
-		if i > 0 {
+		if r.out = out; !first {
 			h.Write([]byte{','})
 		}
-		h.Write(b)
+		first = false
+		h.Write(out)
 	}
 	h.Write([]byte{']'})
 	return FromSum(h.Sum(nil)), nil

@@ -5,6 +5,8 @@ package digest
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -23,16 +25,24 @@ func TestKnownDigests(t *testing.T) {
 }
 
 func TestAListIsNamedAsItsJSON(t *testing.T) {
-	for _, list := range [][]any{{}, {1}, {nil, "a", map[string]any{"b": 1.5, "a": []any{}}}} {
+	for _, list := range [][]map[string]any{{}, {{}}, {{"a": 1}, {}, {"a": nil, "b": "<é>", "c": map[string]any{"b": 1.5, "a": []any{}}}}} {
 		want, err := JSON(list)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := List(list); err != nil || got != want {
+		var rows []Members
+		for _, one := range list {
+			var row Members
+			for _, name := range slices.Sorted(maps.Keys(one)) {
+				row = append(row, Member{name, one[name]})
+			}
+			rows = append(rows, row)
+		}
+		if got, err := List(slices.Values(rows)); err != nil || got != want {
 			t.Errorf("%v is named %s, want %s, %v", list, got, want, err)
 		}
 	}
-	if _, err := List([]any{func() {}}); err == nil {
+	if _, err := List(slices.Values([]Members{{{"a", func() {}}}})); err == nil {
 		t.Error("a list that JSON has not is named")
 	}
 }

@@ -5,6 +5,8 @@ package digest
 
 import (
 	"encoding/json"
+	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -39,9 +41,45 @@ func (r *room) append(out []byte, v any, depth int) ([]byte, error) {
 		return pairs(r, out, v, func(out []byte, d Digest) ([]byte, error) { return r.text(out, string(d)) })
 	case map[string]float64:
 		return pairs(r, out, v, r.number)
+	case Members:
+		return r.members(out, v, depth+1)
+	case iter.Seq[Members]:
+		return r.rows(out, v, depth+1)
 	default:
 		return r.marshalled(out, v)
 	}
+}
+
+func (r *room) members(out []byte, members Members, depth int) ([]byte, error) {
+	out = append(out, '{')
+	for i, m := range members {
+		if !isText(m.Name) || i > 0 && members[i-1].Name >= m.Name {
+			return nil, fmt.Errorf("%q is not plain, or not in its place", m.Name)
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), m.Name...), `":`...)
+		var err error
+		if out, err = r.append(out, m.Value, depth); err != nil {
+			return nil, fmt.Errorf("encode %s: %w", m.Name, err)
+		}
+	}
+	return append(out, '}'), nil
+}
+
+func (r *room) rows(out []byte, rows iter.Seq[Members], depth int) (_ []byte, err error) {
+	out = append(out, '[')
+	begin := len(out)
+	for members := range rows {
+		if len(out) > begin {
+			out = append(out, ',')
+		}
+		if out, err = r.members(out, members, depth); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, ']'), nil
 }
 
 // marshalled appends v by encoding/json.

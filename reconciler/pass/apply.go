@@ -223,7 +223,7 @@ func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 // every deployment that p makes; of one that it takes away, the release that goes.
 func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
 	models := map[schemas.Ref]digest.Digest{}
-	for _, s := range p.Work() {
+	for s := range p.Working() {
 		switch {
 		case !s.Ref.Kind.Traits().Serves:
 		case s.Do == plan.Retire && s.Key != "":

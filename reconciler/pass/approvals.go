@@ -6,8 +6,8 @@ package pass
 import (
 	"context"
 	"fmt"
+	"sync"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -22,14 +22,11 @@ import (
 func (d *stepServices) approve(ctx context.Context, p *plan.Plan) (notes []ledger.Finding, err error) {
 	d.approvers = map[schemas.Ref][]trust.Approver{}
 	d.verdicts = map[schemas.Ref][]guard.Verdict{}
-	d.keys = map[schemas.Ref]digest.Digest{}
-	for _, s := range p.Steps {
-		d.keys[s.Ref] = s.Key
-	}
+	d.key = p.KeysOf(d.world.Graph)
 	models, wantErr := Want(*p)
-	want := trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models}
-	for _, s := range p.Work() {
-		if !s.Ref.Kind.Traits().Serves || s.Restores || s.Back() || d.begun(s) {
+	want := sync.OnceValue(func() trust.Want { return trust.Want{Plan: p.Digest(), Policy: p.Policy, Models: models} })
+	for s := range p.Working() {
+		if !s.Ref.Kind.Traits().Serves || s.Restores || s.Back() || d.begun(*s) {
 			continue
 		}
 		guards, err := d.guards(ctx, d.world, s.Ref)
@@ -54,7 +51,7 @@ func (d *stepServices) approve(ctx context.Context, p *plan.Plan) (notes []ledge
 		}
 		var words []guard.Word
 		if wantErr == nil {
-			found, err := d.words(ctx, subject{s.Ref, guards, hands, want}, &words)
+			found, err := d.words(ctx, subject{s.Ref, guards, hands, want()}, &words)
 			if err != nil {
 				return nil, err
 			}

@@ -60,7 +60,7 @@ func (d *stepServices) Rollout(ctx context.Context, ref schemas.Ref) (*ledger.En
 // is asked, and not its name.
 func (h *Reconciler) untriable(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	splits, can := h.Server.(port.Splitter)
-	for _, s := range p.Work() {
+	for s := range p.Working() {
 		n := w.Graph.Node(s.Ref)
 		if n == nil || s.Do == plan.Retire || s.Back() {
 			continue

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
+	"sync"
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -61,16 +61,18 @@ func evidence(ref schemas.Ref, p *table.Profile) policy.Data {
 // What is known of a step is known of all that need it: nothing is walked twice.
 type origins struct {
 	services *stepServices
-	needs    map[schemas.Ref][]schemas.Ref
-	known    map[schemas.Ref][]policy.Data // sorted by ref
+	needs    func() map[schemas.Ref][]schemas.Ref // made when it is asked for
+	known    map[schemas.Ref][]policy.Data        // sorted by ref
 }
 
 func (d *stepServices) origins(p plan.Plan) origins {
-	o := origins{d, make(map[schemas.Ref][]schemas.Ref, len(p.Steps)), map[schemas.Ref][]policy.Data{}}
-	for _, s := range p.Steps {
-		o.needs[s.Ref] = s.Needs
-	}
-	return o
+	return origins{services: d, known: map[schemas.Ref][]policy.Data{}, needs: sync.OnceValue(func() map[schemas.Ref][]schemas.Ref {
+		needs := make(map[schemas.Ref][]schemas.Ref, len(p.Steps))
+		for i := range p.Steps {
+			needs[p.Steps[i].Ref] = p.Steps[i].Needs
+		}
+		return needs
+	})}
 }
 
 // of is what was found of the datasets that ref is, or comes from.
@@ -81,32 +83,38 @@ func (o origins) of(ctx context.Context, ref schemas.Ref) ([]policy.Data, error)
 	if err := ctx.Err(); err != nil {
 		return nil, fault.New(fault.Cancelled, "gather what is known of %s: %w", ref, context.Cause(ctx))
 	}
-	all := map[schemas.Ref]policy.Data{}
+	var out []policy.Data
 	if ref.Kind.Traits().Pinned {
 		found, err := o.services.found(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		if found != nil {
-			all[ref] = *found
+			out = append(out, *found)
 		}
 	}
-	for _, need := range o.needs[ref] {
+	for _, need := range o.needs()[ref] {
 		above, err := o.of(ctx, need)
 		if err != nil {
 			return nil, err
 		}
-		for _, found := range above {
-			all[found.Ref] = found
-		}
+		out = union(out, above)
 	}
-	var out []policy.Data
-	for _, found := range all {
-		out = append(out, found)
-	}
-	slices.SortFunc(out, func(a, b policy.Data) int { return strings.Compare(a.Ref.String(), b.Ref.String()) })
 	o.known[ref] = out
 	return slices.Clone(out), nil
+}
+
+// union is what is in either of two that are sorted by ref.
+func union(a, b []policy.Data) []policy.Data {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, func(a, b policy.Data) int { return a.Ref.Compare(b.Ref) })
+	return slices.CompactFunc(out, func(a, b policy.Data) bool { return a.Ref == b.Ref })
 }
 
 // found is what was found of a dataset: in this pass, or when it was recorded.
@@ -115,7 +123,7 @@ func (d *stepServices) found(ctx context.Context, ref schemas.Ref) (*policy.Data
 		v := now.(policy.Data)
 		return &v, nil
 	}
-	e := d.world.Facts.ByKey[d.keys[ref]]
+	e := d.world.Facts.ByKey[d.key(ref)]
 	if e == nil || e.Outputs.Named("profile").Digest == "" {
 		return nil, nil
 	}

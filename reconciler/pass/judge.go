@@ -94,12 +94,19 @@ func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) 
 // judge gathers the evidence for p's steps and asks the engine. What act knows of
 // a step, where it is acting, comes in material.
 func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
-	subjects := map[schemas.Ref]policy.Subject{}
+	judged := 0
+	for i := range p.Steps {
+		if d.judges(&p.Steps[i]) {
+			judged++
+		}
+	}
+	subjects := make(map[schemas.Ref]policy.Subject, judged)
 	known, origins, taken := made.Known{}, d.origins(p), d.taken(p)
-	for _, s := range p.Steps {
+	for i := range p.Steps {
+		s := &p.Steps[i]
 		n := d.world.Graph.Node(s.Ref)
 		if n != nil && s.Do == plan.Keep && phase == policy.Planning && taken[s.Ref] {
-			if e := d.world.entry(s); e != nil {
+			if e := d.world.entry(*s); e != nil {
 				known.Add(n, e)
 			}
 		}
@@ -109,7 +116,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 		if n != nil && s.Ref.Kind.Traits().Pinned {
 			known.Add(n, nil) // its pin is known before it is recorded
 		}
-		subject, err := d.subject(ctx, s, n, known, material)
+		subject, err := d.subject(ctx, *s, n, known, material)
 		if err != nil {
 			return nil, err
 		}
@@ -125,13 +132,17 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 }
 
 // judges tells whether s is judged.
-func (d *stepServices) judges(s plan.Step) bool { return d.all || s.Do != plan.Keep && !s.Back() }
+func (d *stepServices) judges(s *plan.Step) bool { return d.all || s.Do != plan.Keep && !s.Back() }
 
 // taken are the refs of p of which a step that is judged takes something: of them it is found out what they came out as.
 func (d *stepServices) taken(p plan.Plan) map[schemas.Ref]bool {
 	out := map[schemas.Ref]bool{}
-	for _, s := range p.Steps {
-		if n := d.world.Graph.Node(s.Ref); n != nil && d.judges(s) {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if !d.judges(s) {
+			continue
+		}
+		if n := d.world.Graph.Node(s.Ref); n != nil {
 			for _, ref := range n.Inputs {
 				out[ref], out[ref.Whole()] = true, true
 			}
@@ -193,12 +204,12 @@ func (d *stepServices) subject(ctx context.Context, s plan.Step, n *graph.Node, 
 			}
 			out.Inputs = append(out.Inputs, in)
 		}
-		if r, ok := ran(d.world.planned(d.keys)(s.Ref)); ok {
+		if r, ok := ran(d.world.planned(d.key)(s.Ref)); ok {
 			out.Run = &r
 		}
 	case schemas.Selects:
 		if out.Model, err = d.candidate(ctx, s, n, spec.Selects().By, m); out.Model == nil {
-			out.Reported = reported(n, d.world.planned(d.keys))
+			out.Reported = reported(n, d.world.planned(d.key))
 		} else {
 			out.Model.Scores = d.scores(s, m)
 		}

@@ -24,10 +24,10 @@ import (
 // entryOf tells the fact that stands under a ref; nil where there is none yet.
 type entryOf func(schemas.Ref) *ledger.Entry
 
-// planned are the facts under the keys of a plan, but for those that are made again first.
-func (w *Snapshot) planned(keys map[schemas.Ref]digest.Digest) entryOf {
+// planned are the facts under the keys of a plan's steps, but for those that are made again first.
+func (w *Snapshot) planned(key func(schemas.Ref) digest.Digest) entryOf {
 	return func(ref schemas.Ref) *ledger.Entry {
-		if e := w.Facts.ByKey[keys[ref]]; e != nil && w.MissingArtifacts[e.Key] == "" && w.Unfit[e.Key] == "" {
+		if e := w.Facts.ByKey[key(ref)]; e != nil && w.MissingArtifacts[e.Key] == "" && w.Unfit[e.Key] == "" {
 			return e
 		}
 		return nil
@@ -36,7 +36,7 @@ func (w *Snapshot) planned(keys map[schemas.Ref]digest.Digest) entryOf {
 
 // standing are the facts as they are now: while acting, what was made in this pass counts.
 func (d *stepServices) standing(m *execute.Material) entryOf {
-	before := d.world.planned(d.keys)
+	before := d.world.planned(d.key)
 	return func(ref schemas.Ref) *ledger.Entry {
 		if m != nil && m.Of != nil {
 			if e := m.Of(ref); e != nil {
@@ -180,11 +180,8 @@ func (w *Snapshot) asks(ref schemas.Ref, spec schemas.Service) string {
 // deployed, as the project asks for runs on the tracked branch, or for a level of
 // isolation that they did not stand at and this machine gives.
 func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
-	keys := make(map[schemas.Ref]digest.Digest, len(p.Steps))
-	for _, s := range p.Steps {
-		keys[s.Ref] = s.Key
-	}
-	for _, s := range p.Work() {
+	key := p.KeysOf(w.Graph)
+	for s := range p.Working() {
 		n := w.Graph.Node(s.Ref)
 		if n == nil || s.Restores {
 			continue
@@ -198,7 +195,7 @@ func (h *Reconciler) unfit(ctx context.Context, w *Snapshot, p plan.Plan) {
 		if w.Project.Environments[spec.Environment].TrackedRuns {
 			w.unscored(spec)
 		}
-		for _, e := range w.lineage(n, w.planned(keys)) {
+		for _, e := range w.lineage(n, w.planned(key)) {
 			if e.Run != nil && e.Run.External {
 				continue // to make it again changes nothing of that: a rule holds what asks for more
 			}

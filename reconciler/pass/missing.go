@@ -38,24 +38,29 @@ func (h *Reconciler) compute(ctx context.Context, w *Snapshot) (plan.Plan, error
 
 // missing notes the keys of kept steps whose artifacts a step of p needs in vain.
 func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) error {
-	work := p.Work()
-	if len(work) == 0 {
+	if p.Idle() {
 		return nil
 	}
-	steps := make(map[schemas.Ref]plan.Step, len(p.Steps))
-	for _, s := range p.Steps {
-		steps[s.Ref] = s
+	steps := make(map[schemas.Ref]*plan.Step, len(p.Steps))
+	for i := range p.Steps {
+		steps[p.Steps[i].Ref] = &p.Steps[i]
 	}
-	for _, s := range work {
+	under := func(ref schemas.Ref) *ledger.Entry {
+		if s := steps[ref]; s != nil {
+			return w.Facts.ByKey[s.Key]
+		}
+		return nil
+	}
+	for s := range p.Working() {
 		n := w.Graph.Node(s.Ref)
 		if n == nil {
 			continue // what is retired needs nothing of the store
 		}
-		for _, ref := range execute.Reads(n, func(ref schemas.Ref) *ledger.Entry { return w.Facts.ByKey[steps[ref].Key] }) {
-			if steps[ref].Do != plan.Keep {
+		for _, ref := range execute.Reads(n, under) {
+			if steps[ref] == nil || steps[ref].Do != plan.Keep {
 				continue // it is to be made
 			}
-			has, err := h.has(ctx, w.Facts.ByKey[steps[ref].Key])
+			has, err := h.has(ctx, under(ref))
 			if port.WasUnasked(err) {
 				continue // what was recorded is taken to be there
 			}
@@ -63,7 +68,7 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 				return fmt.Errorf("look for what %s needs of %s: %w", s.Ref, ref, err)
 			}
 			if !has {
-				w.MissingArtifacts[steps[ref].Key] = h.elsewhere(w, w.Facts.ByKey[steps[ref].Key])
+				w.MissingArtifacts[steps[ref].Key] = h.elsewhere(w, under(ref))
 			}
 		}
 	}

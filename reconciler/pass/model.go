@@ -33,7 +33,7 @@ func (d *stepServices) candidate(ctx context.Context, s plan.Step, n *graph.Node
 		if node == nil {
 			return nil
 		}
-		return d.world.Facts.ByKey[d.keys[ref]]
+		return d.world.Facts.ByKey[d.key(ref)]
 	})
 	if trained == nil {
 		return nil, nil
@@ -64,7 +64,7 @@ func (d *stepServices) released(ctx context.Context, s plan.Step, spec schemas.S
 	if s.Pending {
 		return nil, nil
 	}
-	e := d.world.Facts.ByKey[d.keys[spec.Model]]
+	e := d.world.Facts.ByKey[d.key(spec.Model)]
 	if e == nil || e.Model == nil {
 		return nil, nil
 	}

@@ -76,7 +76,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 	var places []Place
 	index := map[Place]int{}
 	of := map[schemas.Ref]int{}
-	for _, s := range p.Work() {
+	for s := range p.Working() {
 		at := w.placeOf(p, s.Ref)
 		if at == (Place{}) || s.Do == plan.Retire {
 			continue
@@ -92,7 +92,7 @@ func (h *Reconciler) placeFindings(ctx context.Context, w *Snapshot, p plan.Plan
 		return nil
 	}
 	errs := h.Ready(ctx, w.Project, places)
-	for _, s := range p.Work() {
+	for s := range p.Working() {
 		if i, has := of[s.Ref]; has && errs[i] != nil {
 			out = append(out, places[i].finding(s.Ref, errs[i]))
 		}
@@ -114,7 +114,7 @@ func (p Place) finding(ref schemas.Ref, err error) ledger.Finding {
 // passFindings tell of the steps of p that would pass on, or reach, what the owner of the machine does not let them have.
 func (h *Reconciler) passFindings(w *Snapshot, p plan.Plan) (out []ledger.Finding) {
 	may := port.Env{Bounds: h.Bounds}
-	for _, s := range p.Work() {
+	for s := range p.Working() {
 		names, all, claims := w.wants(s.Ref)
 		err := may.MayPass(names...)
 		for _, c := range claims {

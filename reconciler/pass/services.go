@@ -38,7 +38,7 @@ type stepServices struct {
 	judgement []ledger.Finding // by the rules, of the plan
 	approvers map[schemas.Ref][]trust.Approver
 	verdicts  map[schemas.Ref][]guard.Verdict // of what guards each deployment that changes
-	keys      map[schemas.Ref]digest.Digest   // of the plan's steps
+	key       func(schemas.Ref) digest.Digest // of the plan's steps
 	monthly   *plan.Monthly                   // of the plan's infrastructure
 	cost      *plan.Cost                      // of the plan, as it was made
 	rollback  *Rollback                       // what is to serve again; nil: what is declared

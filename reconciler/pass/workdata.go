@@ -6,6 +6,7 @@ package pass
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -64,11 +65,14 @@ func (h *Reconciler) dataFindings(ctx context.Context, w *Snapshot, p plan.Plan)
 	if h.WorkData == nil {
 		return nil, nil
 	}
-	steps := map[schemas.Ref]bool{}
-	for _, s := range p.Steps {
-		steps[s.Ref] = true
-	}
-	refs, points := pointed(w.Intent, func(ref schemas.Ref) bool { return steps[ref] })
+	steps := sync.OnceValue(func() map[schemas.Ref]bool {
+		all := make(map[schemas.Ref]bool, len(p.Steps))
+		for i := range p.Steps {
+			all[p.Steps[i].Ref] = true
+		}
+		return all
+	})
+	refs, points := pointed(w.Intent, func(ref schemas.Ref) bool { return steps()[ref] })
 	if len(points) == 0 {
 		return nil, nil
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/format/quality"
 	"github.com/vishwaops/vishwa/reconciler/format/table"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -45,10 +44,10 @@ type look struct {
 // of data that Git itself keeps, or that is near, by reading it.
 func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out []templates.DataChange, err error) {
 	l := &look{Look: o, left: readAll}
-	now := keysIn(w.Graph, w.Facts)
+	now := pinsIn(w.Graph, w.Facts)
 	var then map[schemas.Ref]*ledger.Entry
 	if base != nil {
-		then = keysIn(base.Graph, w.Facts)
+		then = pinsIn(base.Graph, w.Facts)
 	}
 	for i := range w.Graph.Nodes {
 		n := &w.Graph.Nodes[i]
@@ -94,12 +93,21 @@ func Data(ctx context.Context, o Look, w *pass.Snapshot, base *pass.Intent) (out
 	return out, nil
 }
 
-// keysIn are the entries of what g wants that is made already.
-func keysIn(g graph.Graph, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
+// pinsIn are the entries of the data that g wants and that is pinned already. Its keys come of nothing that is made, so no plan is needed.
+func pinsIn(g graph.Graph, facts *ledger.Facts) map[schemas.Ref]*ledger.Entry {
 	out := map[schemas.Ref]*ledger.Entry{}
-	for _, s := range plan.Compute(g, plan.Observed{Facts: facts}).Steps {
-		if e := facts.ByKey[s.Key]; e != nil && s.Ref.Kind.Traits().Pinned {
-			out[s.Ref] = e
+	var by digest.Namer
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		if !n.Ref.Kind.Traits().Pinned || len(n.Inputs) > 0 {
+			continue
+		}
+		key, err := n.Recipe.KeyBy(&by)
+		if err != nil {
+			panic(err) // what declarations are read of holds no value that JSON has not
+		}
+		if e := facts.ByKey[key]; e != nil {
+			out[n.Ref] = e
 		}
 	}
 	return out

@@ -52,69 +52,10 @@ func (g Graph) Node(ref schemas.Ref) *Node {
 	return nil
 }
 
-// row is a ref with its recipe.
-type row struct {
-	Ref    schemas.Ref            `json:"ref"`
-	Recipe digest.Digest          `json:"recipe"`
-	Inputs map[string]schemas.Ref `json:"inputs,omitempty"`
-}
-
-func (n *Node) row(by *digest.Namer) row {
-	key, err := n.Recipe.KeyBy(by)
-	if err != nil {
-		panic(err) // what declarations are read of holds no value that JSON has not
-	}
-	return row{n.Ref, key, n.Inputs}
-}
-
-// Declares names what is declared of ref and of all that its key comes from; "" where it is not declared.
-func (g Graph) Declares(ref schemas.Ref) digest.Digest {
-	if g.Node(ref) == nil {
-		return ""
-	}
-	var rows []row
-	var by digest.Namer
-	for todo, met := []schemas.Ref{ref}, map[schemas.Ref]bool{ref: true}; len(todo) > 0; {
-		n := g.Node(todo[0])
-		if todo = todo[1:]; n == nil {
-			continue
-		}
-		rows = append(rows, n.row(&by))
-		for _, from := range n.Inputs {
-			if g.Node(from) == nil {
-				from = from.Whole() // an output of it
-			}
-			if !met[from] {
-				met[from] = true
-				todo = append(todo, from)
-			}
-		}
-	}
-	return nameOf(rows)
-}
-
-func nameOf(rows []row) digest.Digest {
-	slices.SortFunc(rows, func(a, b row) int { return a.Ref.Compare(b.Ref) })
-	d, err := digest.List(rows)
-	if err != nil {
-		panic(err)
-	}
-	return d
-}
-
-// Digest names everything that is declared: each ref with its recipe.
-func (g Graph) Digest() digest.Digest {
-	rows := make([]row, 0, len(g.Nodes)+1)
-	var by digest.Namer
-	project, err := by.JSON(g.Project) // how all of it is reconciled
-	if err != nil {
-		panic(err)
-	}
-	rows = append(rows, row{Ref: schemas.ProjectRef, Recipe: project})
-	for i := range g.Nodes {
-		rows = append(rows, g.Nodes[i].row(&by))
-	}
-	return nameOf(rows)
+// Place is where a node is among all of them.
+func (g Graph) Place(ref schemas.Ref) (int, bool) {
+	i, ok := g.at[ref]
+	return i, ok
 }
 
 // Build makes the graph of decls, which Load has checked. What cannot be built is
@@ -263,14 +204,17 @@ func byPath(m digest.Manifest) map[string]digest.Digest {
 	return out
 }
 
+// merged is base with over laid over it; nobody writes to what it is.
 func merged(base, over map[string]any) map[string]any {
-	if len(base)+len(over) == 0 {
+	switch {
+	case len(base)+len(over) == 0:
 		return nil
+	case len(base) == 0:
+		return over
+	case len(over) == 0:
+		return base
 	}
 	out := maps.Clone(base)
-	if out == nil {
-		out = map[string]any{}
-	}
 	maps.Copy(out, over)
 	return out
 }

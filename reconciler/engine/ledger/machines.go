@@ -108,7 +108,10 @@ func (e *Entry) sameBytes(other *Entry) bool {
 // newest of all does not say where it was, that one.
 func (f *Facts) On(machine string, ref schemas.Ref) *Entry {
 	last := f.Latest[ref]
-	if own := f.Machines[machine+" "+ref.String()]; own != nil && last != nil && last.Machine != "" {
+	if last == nil || last.Machine == "" {
+		return last
+	}
+	if own := f.Machines[machine+" "+ref.String()]; own != nil {
 		return own
 	}
 	return last

@@ -61,13 +61,13 @@ type Observed struct {
 // Compute decides what to do for want, given what was seen. Revision, Policy and
 // Trust are the caller's to fill in.
 func Compute(want graph.Graph, seen Observed) Plan {
-	c := computing{want: want, seen: seen, known: make(made.Known, len(want.Nodes)), keys: make(map[schemas.Ref]digest.Digest, len(want.Nodes))}
+	c := computing{want: want, seen: seen, known: make(made.Known, len(want.Nodes))}
 	p := Plan{Schema: Schema, Tree: want.Digest(), Steps: make([]Step, 0, len(want.Nodes))}
 	for i := range want.Nodes {
 		s := c.step(&want.Nodes[i])
-		c.keys[s.Ref] = s.Key
 		c.evaluations(&want.Nodes[i], &s)
 		p.Steps = append(p.Steps, s)
+		c.steps = p.Steps
 	}
 	p.Steps = append(p.Steps, c.retired()...)
 	for i := range p.Steps {
@@ -82,9 +82,17 @@ type computing struct {
 	want    graph.Graph
 	seen    Observed
 	known   made.Known
-	keys    map[schemas.Ref]digest.Digest // of the steps so far
+	steps   []Step // so far, each in the place of its node
 	by      digest.Namer
 	history map[schemas.Ref][]*ledger.Entry // what was made for each ref; made when it is asked for
+}
+
+// key is that of a node whose step is computed already.
+func (c *computing) key(ref schemas.Ref) digest.Digest {
+	if i, ok := c.want.Place(ref); ok && i < len(c.steps) {
+		return c.steps[i].Key
+	}
+	return ""
 }
 
 func (c *computing) step(n *graph.Node) Step {
@@ -158,6 +166,7 @@ func (c *computing) made(n *graph.Node, s *Step, recipe port.Recipe) {
 	case gone:
 		s.Do, s.Why = Remake, why
 	case e != nil:
+		s.Key = e.Key // the same, whose text is held already
 		s.Do, s.Why = Keep, "up to date"
 		if last == nil || last.Key != s.Key {
 			s.Why = "made before, at revision " + shortSHA(e.Revision)

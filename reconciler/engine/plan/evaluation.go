@@ -154,7 +154,7 @@ func (c *computing) evaluations(n *graph.Node, s *Step) {
 	if n.Scored == nil || !ok || s.Do == Keep {
 		return
 	}
-	of := func(ref schemas.Ref) *ledger.Entry { return c.seen.Facts.ByKey[c.keys[ref]] }
+	of := func(ref schemas.Ref) *ledger.Entry { return c.seen.Facts.ByKey[c.key(ref)] }
 	_, trained, _ := selection.Best(n.Candidates(), spec.Selects().By, of)
 	if trained == nil || slices.ContainsFunc(n.Scored.Reads(), func(ref schemas.Ref) bool { return of(ref) == nil }) {
 		return // it is told when they are made

@@ -18,8 +18,12 @@ import (
 func Gate(p Plan, found []ledger.Finding) Plan {
 	out := p
 	out.Findings = found
-	if !slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Do != Keep }) {
-		return out
+	stops := slices.ContainsFunc(found, func(f ledger.Finding) bool { return f.Level == ledger.Denied })
+	for s := range p.Working() {
+		stops = stops || s.Held != ""
+	}
+	if !stops || p.Idle() {
+		return out // nothing is held of it that is not, and the steps are many
 	}
 	out.Steps = slices.Clone(p.Steps)
 	denied := map[schemas.Ref]string{}

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"iter"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -115,24 +116,30 @@ type Plan struct {
 // part of it, so that an approval does not change what it approves. Nor is the
 // revision: a pull request that is merged, squashed or rebased asks for the same.
 func (p Plan) Digest() digest.Digest {
-	type row struct {
-		Ref     schemas.Ref   `json:"ref"`
-		Do      Do            `json:"do"`
-		Key     digest.Digest `json:"key,omitempty"`
-		Pending bool          `json:"pending,omitempty"`
-		Model   digest.Digest `json:"model,omitempty"`
-		Change  digest.Digest `json:"change,omitempty"`
-		Canary  digest.Digest `json:"canary,omitempty"`
-	}
-	rows := []row{}
-	for _, s := range p.Steps {
-		if s.Do != Keep {
-			rows = append(rows, row{s.Ref, s.Do, s.Key, s.Pending, s.Model, s.Change, s.Canary})
+	var steps iter.Seq[digest.Members] = func(yield func(digest.Members) bool) {
+		var all [7]digest.Member
+		for s := range p.Working() {
+			row := digest.Members(all[:0])
+			add := func(name string, v any, is bool) {
+				if is {
+					row = append(row, digest.Member{Name: name, Value: v})
+				}
+			}
+			add("canary", s.Canary, s.Canary != "")
+			add("change", s.Change, s.Change != "")
+			add("do", string(s.Do), true)
+			add("key", s.Key, s.Key != "")
+			add("model", s.Model, s.Model != "")
+			add("pending", true, s.Pending)
+			add("ref", s.Ref.String(), true)
+			if !yield(row) {
+				return
+			}
 		}
 	}
-	d, err := digest.JSON(map[string]any{
-		"schema": p.Schema, "tree": p.Tree,
-		"policy": p.Policy, "trust": p.Trust, "targets": p.Targets, "steps": rows,
+	d, err := new(digest.Namer).Object(digest.Members{
+		{Name: "policy", Value: p.Policy}, {Name: "schema", Value: p.Schema}, {Name: "steps", Value: steps},
+		{Name: "targets", Value: p.Targets}, {Name: "tree", Value: p.Tree}, {Name: "trust", Value: p.Trust},
 	})
 	if err != nil {
 		panic(err) // strings and booleans always encode
@@ -153,24 +160,4 @@ func (p Plan) failed(passing bool) (refs []schemas.Ref) {
 		}
 	}
 	return refs
-}
-
-// Work is the steps that do something.
-func (p Plan) Work() []Step {
-	n := 0
-	for i := range p.Steps {
-		if p.Steps[i].Do != Keep {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	out := make([]Step, 0, n)
-	for i := range p.Steps {
-		if p.Steps[i].Do != Keep {
-			out = append(out, p.Steps[i])
-		}
-	}
-	return out
 }

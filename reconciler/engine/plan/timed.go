@@ -153,7 +153,7 @@ func (c *computing) soaks(s Step, after *schemas.After, steps []Step) (why strin
 		_, waits := c.known.Recipe(c.want.Node(s.Ref))
 		return wait("and waits for %s before that", names(waits))
 	}
-	stands := c.seen.Facts.Standing(c.seen.Machine, first, c.keys[first])
+	stands := c.seen.Facts.Standing(c.seen.Machine, first, c.key(first))
 	if stands == nil || stands.Model == nil || stands.Model.Artifact.Digest != s.Model {
 		return wait("which does not serve this model")
 	}
