@@ -112,9 +112,20 @@ func (t *Target) Claims() []Claim {
 	return nil
 }
 
-// ForFront tells whether a variable of a container has a front send requests to it: nginx-proxy and what fetches its certificates read these.
+// fronts are the variables of a container by which what looks at the containers of a machine sends requests to it, or tells others where it is. One
+// that ends with _ is all that begin so.
+var fronts = []string{
+	"VIRTUAL_HOST", "VIRTUAL_HOST_MULTIPORTS", // nginx-proxy, and others that read what it does
+	"LETSENCRYPT_HOST",     // what fetches its certificates
+	"SERVICE_", "DNSDOCK_", // Registrator and dnsdock
+	"INTERLOCK_DATA",
+}
+
+// ForFront tells whether a variable of a container has a front send requests to it.
 func ForFront(variable string) bool {
-	return slices.Contains([]string{"VIRTUAL_HOST", "VIRTUAL_HOST_MULTIPORTS", "LETSENCRYPT_HOST"}, variable)
+	return slices.ContainsFunc(fronts, func(name string) bool {
+		return variable == name || strings.HasSuffix(name, "_") && strings.HasPrefix(variable, name)
+	})
 }
 
 // claimed checks the host and the path of a claim.

@@ -211,7 +211,7 @@ func (t *DockerTarget) check(c *checker, d *document, field string) {
 	t.Traefik.check(d, field, t)
 	for i, name := range t.Env.Pass {
 		if ForFront(name) {
-			d.problem(fmt.Sprintf("%s.env.pass.%d", field, i), "%s would have a proxy that looks at containers send requests past the public port; remove it, and have the proxy send to the port by its own file", short(name))
+			d.problem(fmt.Sprintf("%s.env.pass.%d", field, i), "%s is read by what looks at containers, as nginx-proxy and Registrator do, and could have requests sent past the public port; give the variable another name, or remove it and have the proxy send to the port by its own file", short(name))
 		}
 	}
 	if d.has(field+".env.requirements") && !d.has(field+".package") {

@@ -17,29 +17,43 @@ import (
 // Quiet is what a container says in place of its image: labels, where it has none of its own under the name, and variables. An image that cannot be
 // kept from speaking is Invalid, by an Unfit.
 func Quiet(name string, image client.ImageInspectResult) (labels map[string]string, env []string, err error) {
-	labels = map[string]string{traefikEnable: "false"} // it makes a way in to each container that says nothing, unless it is set up otherwise
+	// Traefik and Registrator make a way in to each container that says nothing, unless they are set up otherwise.
+	labels = map[string]string{traefikEnable: "false", registratorIgnore: "true"}
 	if image.Config == nil {
 		return labels, nil, nil
 	}
 	for _, label := range slices.Sorted(maps.Keys(image.Config.Labels)) {
 		switch low := strings.ToLower(label); {
-		case low == traefikEnable: // Traefik reads it so
-			labels[label] = "false"
 		case low == "caddy" || strings.HasPrefix(low, "caddy.") || strings.HasPrefix(low, "caddy_"): // an empty one is a setting of all that Caddy serves
 			return nil, nil, badImage("image %s has the label %s, which would set up a Caddy of the machine that looks at containers", name, harmless.Line(label))
 		case !describes(low):
-			labels[label] = ""
+			labels[label] = instead(label)
 		}
 	}
 	for _, v := range image.Config.Env {
 		if name, _, _ := strings.Cut(v, "="); schemas.ForFront(name) {
-			env = append(env, name+"=")
+			env = append(env, name+"="+instead(name))
 		}
 	}
 	return labels, env, nil
 }
 
-const traefikEnable = "traefik.enable"
+const (
+	traefikEnable     = "traefik.enable"
+	registratorIgnore = "SERVICE_IGNORE"
+)
+
+// instead is what a container says under the name of a label or a variable of its image: nothing, where that is not another thing to say.
+func instead(name string) string {
+	service, is := strings.CutPrefix(name, "SERVICE_")
+	switch low := strings.ToLower(service); {
+	case strings.EqualFold(name, traefikEnable): // Traefik reads it so
+		return "false"
+	case is && (low == "ignore" || strings.HasSuffix(low, "_ignore")): // of one port; an empty one would count before that of all
+		return "true"
+	}
+	return ""
+}
 
 // describes tells whether a label is for people alone.
 func describes(label string) bool {
