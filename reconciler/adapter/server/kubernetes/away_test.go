@@ -110,7 +110,7 @@ func TestWhatCannotBeTakenAwayIsNotToldAsTakenAway(t *testing.T) {
 			if now := s.observe("one"); now.Health != port.Failing || !strings.Contains(now.Message, "somebody gave it an owner (metadata.ownerReferences)") {
 				t.Errorf("observed %+v", now)
 			}
-			s.refused(r, fault.Conflict, "already exists, and is not ours any more: somebody gave it an owner", "adopt")
+			s.refused(r, fault.Conflict, "already exists, and is not ours any more: somebody gave it an owner", "remove its ownerReferences")
 			s.refused(port.Release{Name: "one"}, fault.Conflict, "somebody gave it an owner", "remove its ownerReferences")
 			s.double.Edit(name, object, "kubectl-edit", "", func(o map[string]any) { o["metadata"].(map[string]any)["ownerReferences"] = []any{} })
 			s.apply(port.Release{Name: "one"})

@@ -184,7 +184,7 @@ func TestANamesakeIsRefusedUntilItIsToBeTakenOver(t *testing.T) {
 	other := newStage(t, s.double.Kubeconfig(), s.at)
 	other.o.Seal = other.o.Seal.Derive("another")
 	other.server, other.words, other.image, other.worker = New(other.o), s.words, s.image, s.worker
-	other.refused(other.release("one", "2"), fault.Conflict, "of another Vishwa", "adopt: true")
+	other.refused(other.release("one", "2"), fault.Conflict, "of another Vishwa", "retire it there")
 }
 
 // dies has the double abort the n-th change that s asks for; the process that asked is no more then. It tells how many there were.

@@ -125,7 +125,7 @@ func (s *server) Revive(ctx context.Context, name string, key digest.Digest) (po
 	if w.kube, err = s.there(ctx, w.Place); err != nil {
 		return port.Live{}, err
 	}
-	if err := w.refuse(ctx, false); err != nil {
+	if err := w.refuse(ctx, w.Objects, false); err != nil {
 		return port.Live{}, err
 	}
 	if w.Place.Git != nil {

@@ -120,10 +120,7 @@ func (s *server) gone(ctx context.Context, h owned.Hand, stays func(kube.Resourc
 	}
 }
 
-// refuse tells of what stands under our names and is not ours.
-func (w *work) refuse(ctx context.Context, adopt bool) error {
-	if adopt {
-		return nil
-	}
-	return w.hand().Refuse(ctx, w.Objects, w.field()+".adopt")
+// refuse tells of what stands under our names and is not ours; adopt takes over what is nobody's.
+func (w *work) refuse(ctx context.Context, all []owned.Object, adopt bool) error {
+	return w.hand().Refuse(ctx, all, owned.Adoption{Field: w.field() + ".adopt", Set: adopt})
 }

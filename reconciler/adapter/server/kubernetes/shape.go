@@ -108,7 +108,7 @@ func (w *work) shape() *shape { return w.server.shape(w.standing) }
 
 // able refuses what cannot be served where w is to be.
 func (w *work) able(ctx context.Context, r port.Release, adopt bool) error {
-	if err := w.refuse(ctx, adopt); err != nil {
+	if err := w.refuse(ctx, w.Objects, adopt); err != nil {
 		return err
 	}
 	return w.needs(ctx, r)

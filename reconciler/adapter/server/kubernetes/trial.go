@@ -119,7 +119,7 @@ func (s *server) split(ctx context.Context, r port.Release, weight int, rec *rec
 		w.Since = rec.Tried.Since
 	}
 	fronts := w.server.fronts(w.name, w.standing)
-	if err := w.hand().Refuse(ctx, append(w.all(), fronts...), w.field()+".adopt"); err != nil {
+	if err := w.refuse(ctx, append(w.all(), fronts...), false); err != nil {
 		return err
 	}
 	rec.stands(w.Place)

@@ -159,4 +159,15 @@ func TestTwoVishwasShareAServer(t *testing.T) {
 	if _, err := other.Apply(t.Context(), s.release("two", "1")); err != nil || s.observe("one").Health != port.Ready {
 		t.Errorf("they do not share it: %v", err)
 	}
+	// Nor is it taken back from whoever made it theirs where it was removed by hand.
+	if err := os.RemoveAll(filepath.Join(s.folder, "one")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Apply(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	was := s.read("models.config")
+	if _, err := s.server.Apply(t.Context(), s.release("one", "3")); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "another Vishwa serves model one") || s.read("models.config") != was {
+		t.Errorf("it takes back what is another's by now: %v\n%s", err, s.read("models.config"))
+	}
 }

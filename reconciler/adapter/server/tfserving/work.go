@@ -55,15 +55,16 @@ func (w *work) readThere(ctx context.Context, stood bool) (err error) {
 		return nil
 	}
 	w.rec.Former = w.there.Text(w.name)
-	if stood {
-		return nil
-	}
-	// A folder may be shared: whoever declares adopt in one repository does not speak for another.
+	// A folder may be shared: whoever declares adopt in one repository does not speak for another. Nor does whoever had made something
+	// there before another came.
 	if others, err := w.root.has(ctx, w.name+"/"+recordFile); err != nil {
 		return err
 	} else if others {
 		return fault.WithHint(fault.New(fault.Conflict, "another Vishwa serves model %s of model server %s", w.name, w.place.Name),
 			"rename the deployment, or retire it there; where there is no such Vishwa any more, remove %s, and take over what it served by spec.target.tfserving.adopt: true", w.place.where(w.name+"/"+recordFile))
+	}
+	if stood {
+		return nil
 	}
 	if w.adopt && w.place.At.InStore && w.rec.Former != "" {
 		return fault.WithHint(fault.New(fault.Conflict, "model %s of model server %s has its versions elsewhere, and a model has one place for them", w.name, w.place.Name),

@@ -1,6 +1,6 @@
 // Package owned keeps a set of objects on a cluster as they are declared. What is ours is known by the label of
-// the owner alone: it is made as declared, and taken away. What is not is refused, and never changed, unless the
-// declaration says that it is to be taken over.
+// the owner alone: it is made as declared, and taken away. What is not is refused, and never changed, unless it is
+// nobody's and the declaration says that it is to be taken over.
 package owned
 
 import (
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
-	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 )
@@ -74,54 +73,6 @@ func (h Hand) Given(m status.Meta) bool {
 	return m.Labels[LabelOwner] == h.Owner && m.Labels[LabelName] == h.Name && len(m.Owners) > 0
 }
 
-const given = "not ours any more: somebody gave it an owner (metadata.ownerReferences)"
-
-// Refuse tells of what stands under the names of all and is not ours, before anything is changed; adopt is the field
-// that takes it over.
-func (h Hand) Refuse(ctx context.Context, all []Object, adopt string) error {
-	for _, o := range all {
-		var there struct {
-			Meta status.Meta `json:"metadata"`
-		}
-		err := h.Kube.Get(ctx, o.Resource, o.Name, &there)
-		if fault.Of(err) == fault.Missing && err != nil {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if h.Ours(there.Meta) {
-			continue
-		}
-		whose := "not Vishwa's"
-		if h.Given(there.Meta) {
-			whose = given
-		} else if other := there.Meta.Labels[LabelOwner]; other != "" && other != h.Owner {
-			whose = "of another Vishwa, " + harmless.Line(other)
-		} else if name := there.Meta.Labels[LabelName]; other != "" {
-			whose = "of the deployment " + harmless.Line(name)
-		}
-		return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s already exists, and is %s", Kinds[o.Resource.Name], o.Name, h.Kube.Namespace, whose),
-			"see whose it is: kubectl -n %s describe %s %s; where nobody needs it, delete it, or take it over by %s: true; or rename the deployment", h.Kube.Namespace, o.Resource, o.Name, adopt)
-	}
-	return nil
-}
-
-// Keeps tells of one of ours that would be left, as somebody gave it an owner: then it is not known whose it is.
-func (h Hand) Keeps(ctx context.Context, all []Object) error {
-	for _, o := range all {
-		there, _, err := h.Find(ctx, o)
-		if err != nil && !kube.Lacks(err) {
-			return err
-		}
-		if h.Given(metaAs(there)) {
-			return fault.WithHint(fault.New(fault.Conflict, "%s %s of namespace %s is %s", Kinds[o.Resource.Name], o.Name, h.Kube.Namespace, given),
-				"see whose it is: kubectl -n %s describe %s %s; then remove its ownerReferences, or delete it", h.Kube.Namespace, o.Resource, o.Name)
-		}
-	}
-	return nil
-}
-
 // Find is what stands under an object's name, and whether it is ours; what is not there, or on its way out, is nil.
 func (h Hand) Find(ctx context.Context, o Object) (there map[string]any, ours bool, err error) {
 	err = h.Kube.Get(ctx, o.Resource, o.Name, &there)
@@ -180,8 +131,12 @@ func metaAs(o map[string]any) status.Meta {
 	return As[status.Meta](meta)
 }
 
-// Put has an object as it is declared, and nothing in its spec that somebody else put there.
+// Put has an object as it is declared, and nothing in its spec that somebody else put there. One that is marked as another's is a
+// Conflict, whatever was found there before.
 func (h Hand) Put(ctx context.Context, o Object) (map[string]any, error) {
+	if err := h.theirs(ctx, o); err != nil {
+		return nil, err
+	}
 	for {
 		var made map[string]any
 		if err := h.Kube.Apply(ctx, o.Resource, o.Name, o.Body, false, &made); err != nil {
