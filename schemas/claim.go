@@ -23,14 +23,28 @@ func NewClaim(host, path string) Claim {
 	return Claim{strings.ToLower(strings.TrimSuffix(host, ".")), "/" + strings.Trim(path, "/")}
 }
 
+// Named tells whether it is declared which host it is of. What is set up outside of the project gives another to a model that KServe exposes.
+func (c Claim) Named() bool { return c.Host != "" }
+
 // String is the claim as lists of hosts have it.
-func (c Claim) String() string { return c.Host + strings.TrimSuffix(c.Path, "/") }
+func (c Claim) String() string {
+	if !c.Named() {
+		return "a host that is not declared"
+	}
+	return c.Host + strings.TrimSuffix(c.Path, "/")
+}
 
 // Takes tells whether c has requests sent to it that other claims, too: of two, a front has the longer path come first.
-func (c Claim) Takes(other Claim) bool { return c.Host == other.Host && under(c.Path, other.Path) }
+func (c Claim) Takes(other Claim) bool {
+	return c.Named() && c.Host == other.Host && under(c.Path, other.Path)
+}
 
-// Within tells whether a list of hosts has c: names, *.NAME for all below one, or * for all, each with the path that it ends at, if any.
+// Within tells whether a list of hosts has c: names, *.NAME for all below one, or * for all, each with the path that it ends at, if any. What
+// is not named is in none but * itself.
 func (c Claim) Within(hosts []string) bool {
+	if !c.Named() {
+		return slices.Contains(hosts, "*")
+	}
 	if !c.plain() {
 		return false
 	}
@@ -101,13 +115,24 @@ func (t *KubernetesTarget) Claims() (out []Claim) {
 	return out
 }
 
-// Claims are the requests that the target has fronts send to it.
+// Claims are those of the way in that KServe makes.
+func (t *KServeTarget) Claims() []Claim {
+	if !t.Expose {
+		return nil
+	}
+	return []Claim{NewClaim(t.Host, "")}
+}
+
+// Claims are the requests that the target has fronts send to it. The ways in of Seldon are by namespace and name below hosts of its own, and a
+// server of TensorFlow is asked at the address that its owner gave it: neither is claimed by a declaration.
 func (t *Target) Claims() []Claim {
 	switch {
 	case t.Docker != nil:
 		return t.Docker.Traefik.Claims()
 	case t.Kubernetes != nil:
 		return t.Kubernetes.Claims()
+	case t.KServe != nil:
+		return t.KServe.Claims()
 	}
 	return nil
 }
@@ -144,10 +169,16 @@ func claimed(d *document, field, host, path string) {
 func (c *checker) claims(d *document, s *Deployment) {
 	for _, is := range c.claiming(&s.Target) {
 		at := is.field + ".host"
-		if is.Host == "" || d.wrong(is.field) {
+		if d.wrong(is.field) || !is.Named() && d.has(at) {
 			continue
 		}
+		if s.Target.KServe != nil && !is.Named() {
+			at = is.field + ".expose"
+		}
 		c.hosted(d, at, s.Environment, is.Claim)
+		if !is.Named() {
+			continue
+		}
 		key := is.String() + " at " + is.front + " by "
 		asked, said := key+"any", []string{key + "some"} // a front that is not named may be any of them
 		if len(is.ways) == 0 {
@@ -180,12 +211,22 @@ func (c *checker) hosted(d *document, field, environment string, claim Claim) {
 	if p == nil {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Environments)) {
-		if e := p.Environments[name]; Place(name) == Place(environment) && e.Hosts != nil && !claim.Within(e.Hosts) {
-			d.problem(field, "%s is none of the hosts of environment %s; name one of those, or have it added to its hosts in %s", claim, short(name), Root)
-			return
+	switch name, lacks := p.Lacks(environment, claim); {
+	case lacks && !claim.Named():
+		d.problem(field, "has KServe make a way in at %s, and environment %s has those that it lists; name the host that KServe gives it, as host: churn.example.com", claim, short(name))
+	case lacks:
+		d.problem(field, "%s is none of the hosts of environment %s; name one of those, or have it added to its hosts in %s", claim, short(name), Root)
+	}
+}
+
+// Lacks tells whether the project does not let an environment have a claim, and how the environment is spelt that does not.
+func (s *Project) Lacks(environment string, claim Claim) (name string, lacks bool) {
+	for _, name := range slices.Sorted(maps.Keys(s.Environments)) {
+		if e := s.Environments[name]; Place(name) == Place(environment) && e.Hosts != nil && !claim.Within(e.Hosts) {
+			return name, true
 		}
 	}
+	return "", false
 }
 
 // claiming is a claim, where it is declared, and whom it is made of: two that have a way in common, or of which one names none, are of the same.
@@ -202,16 +243,17 @@ func (c *checker) claiming(t *Target) (out []claiming) {
 		r := t.Docker.Traefik
 		return []claiming{{NewClaim(r.Host, r.Path), "spec.target.docker.traefik", "traefik", r.EntryPoints}}
 	}
+	if k := t.KServe; k != nil {
+		for _, claim := range k.Claims() {
+			out = append(out, claiming{claim, "spec.target.kserve", "kserve " + c.reached(k.Cluster).Context, nil})
+		}
+		return out
+	}
 	k := t.Kubernetes
 	if k == nil {
 		return nil
 	}
-	cluster := Cluster{Context: "?" + k.Cluster}
-	if c.project != nil {
-		if p := ProjectOf([]Declaration{c.project.decl}); p != nil && p.Clusters[k.Cluster] != (Cluster{}) {
-			cluster = p.Clusters[k.Cluster] // two names may be of one
-		}
-	}
+	cluster := c.reached(k.Cluster)
 	if r := k.Route; r != nil {
 		out = append(out, claiming{NewClaim(r.Host, r.Path), "spec.target.kubernetes.route", "gateway " + cluster.Context, []string{cmp.Or(r.Namespace, cluster.Namespace) + "/" + r.Gateway}})
 	}
@@ -223,4 +265,14 @@ func (c *checker) claiming(t *Target) (out []claiming) {
 		out = append(out, is)
 	}
 	return out
+}
+
+// reached is the cluster that a target names. Two names may be of one.
+func (c *checker) reached(name string) Cluster {
+	if c.project != nil {
+		if p := ProjectOf([]Declaration{c.project.decl}); p != nil && p.Clusters[name] != (Cluster{}) {
+			return p.Clusters[name]
+		}
+	}
+	return Cluster{Context: "?" + name}
 }

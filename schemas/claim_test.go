@@ -29,6 +29,9 @@ func TestAClaimIsWithinItsListHoweverItIsSpelt(t *testing.T) {
 			t.Errorf("%q %q is within: %v", c.host, c.path, got)
 		}
 	}
+	if unnamed := NewClaim("", ""); unnamed.Within(nil) || unnamed.Within(list) || unnamed.Within([]string{"*.example.com", "*/churn"}) || !unnamed.Within([]string{"*"}) || unnamed.Takes(unnamed) {
+		t.Error("a host that is not declared is one of some, or that of another")
+	}
 	if NewClaim("any.example.com", "/").Within(nil) || !NewClaim("any.example.com", "/x").Within([]string{"*"}) || NewClaim("any.example.com", "/x").Within([]string{"*/y"}) {
 		t.Error("an empty list has something, or * has not all, or leaves its path")
 	}
@@ -80,6 +83,10 @@ func byCluster(cluster, way string) string {
 	return fmt.Sprintf("kubernetes: {cluster: %s, image: %q, worker: %q, run: [x], code: [x], %s}", cluster, claimImage, claimImage, way)
 }
 
+func byKServe(cluster, way string) string {
+	return fmt.Sprintf("kserve: {cluster: %s, modelFormat: onnx, worker: %q, %s}", cluster, claimImage, way)
+}
+
 // TestTwoDeploymentsDoNotClaimTheSameRequests: those of one would go to the other.
 func TestTwoDeploymentsDoNotClaimTheSameRequests(t *testing.T) {
 	const host = "host: a.example.com"
@@ -103,6 +110,9 @@ func TestTwoDeploymentsDoNotClaimTheSameRequests(t *testing.T) {
 		"an ingress":                              {byCluster("prod", "ingress: {class: a, "+host+"}"), byCluster("again", "ingress: {class: a, "+host+"}"), true},
 		"an ingress of the default class, or not": {byCluster("prod", "ingress: {class: a, "+host+"}"), byCluster("prod", "ingress: {"+host+"}"), true},
 		"an ingress of another class":             {byCluster("prod", "ingress: {class: a, "+host+"}"), byCluster("prod", "ingress: {class: b, "+host+"}"), false},
+		"a host of KServe's":                      {byKServe("prod", "expose: true, "+host), byKServe("again", "expose: true, "+host), true},
+		"KServe of another cluster":               {byKServe("prod", "expose: true, "+host), byKServe("far", "expose: true, "+host), false},
+		"two that KServe gives hosts":             {byKServe("prod", "expose: true"), byKServe("prod", "expose: true"), false},
 		"an ingress and a route":                  {byCluster("prod", "ingress: {"+host+"}"), byCluster("prod", "route: {gateway: g, "+host+"}"), false},
 	} {
 		for _, targets := range [][]string{{"staging " + c.one, "production " + c.two}, {"staging " + c.two, "staging " + c.one}} {
@@ -120,21 +130,29 @@ func TestTwoDeploymentsDoNotClaimTheSameRequests(t *testing.T) {
 func TestAnEnvironmentHasTheHostsThatTheProjectGivesIt(t *testing.T) {
 	const hosts = "[churn.example.com, models.example.com/churn]"
 	for name, c := range map[string]struct{ target, says string }{
-		"one of them":           {"production " + byDocker(1, "host: churn.example.com"), ""},
-		"a path of one":         {"production " + byDocker(1, "host: models.example.com, path: /churn/v1"), ""},
-		"any elsewhere":         {"staging " + byDocker(1, "host: payroll.example.com"), ""},
-		"another":               {"production " + byDocker(1, "host: payroll.example.com"), "vishwa/d0.yaml:8:148: spec.target.docker.traefik.host: payroll.example.com is none of the hosts of environment \"production\"; name one of those, or have it added to its hosts in vishwa.yaml"},
-		"all of one":            {"production " + byCluster("prod", "route: {gateway: g, host: models.example.com}"), "spec.target.kubernetes.route.host: models.example.com is none of the hosts"},
-		"another path":          {"production " + byCluster("prod", "ingress: {host: models.example.com, path: /churned}"), "spec.target.kubernetes.ingress.host: models.example.com/churned is none of the hosts"},
-		"in capitals":           {"production " + byDocker(1, "host: Payroll.example.com"), "cannot be a name there"},
-		"with a dot at its end": {"production " + byDocker(1, "host: payroll.example.com."), "cannot be a name there"},
-		"with a port":           {"production " + byDocker(1, "host: \"churn.example.com:80\""), "cannot be a name there"},
-		"a wildcard":            {"staging " + byCluster("prod", "ingress: {host: \"*.example.com\"}"), "cannot be a name there"},
-		"a rule":                {"staging " + byDocker(1, "host: \"a`) || HostRegexp(`.*\""), "cannot be a name there"},
-		"a way out of a path":   {"production " + byDocker(1, "host: models.example.com, path: /churn/../payroll"), "is a path that servers read in more than one way"},
-		"one that is encoded":   {"staging " + byCluster("prod", "route: {gateway: g, host: a.example.com, path: /%63hurn}"), "is a path that servers read in more than one way"},
-		"an empty part":         {"staging " + byCluster("prod", "ingress: {host: a.example.com, path: //churn}"), "is a path that servers read in more than one way"},
-		"a part of one dot":     {"staging " + byCluster("prod", "ingress: {host: a.example.com, path: /./churn}"), "is a path that servers read in more than one way"},
+		"one of them":            {"production " + byDocker(1, "host: churn.example.com"), ""},
+		"a path of one":          {"production " + byDocker(1, "host: models.example.com, path: /churn/v1"), ""},
+		"any elsewhere":          {"staging " + byDocker(1, "host: payroll.example.com"), ""},
+		"another":                {"production " + byDocker(1, "host: payroll.example.com"), "vishwa/d0.yaml:8:148: spec.target.docker.traefik.host: payroll.example.com is none of the hosts of environment \"production\"; name one of those, or have it added to its hosts in vishwa.yaml"},
+		"all of one":             {"production " + byCluster("prod", "route: {gateway: g, host: models.example.com}"), "spec.target.kubernetes.route.host: models.example.com is none of the hosts"},
+		"another path":           {"production " + byCluster("prod", "ingress: {host: models.example.com, path: /churned}"), "spec.target.kubernetes.ingress.host: models.example.com/churned is none of the hosts"},
+		"in capitals":            {"production " + byDocker(1, "host: Payroll.example.com"), "cannot be a name there"},
+		"with a dot at its end":  {"production " + byDocker(1, "host: payroll.example.com."), "cannot be a name there"},
+		"with a port":            {"production " + byDocker(1, "host: \"churn.example.com:80\""), "cannot be a name there"},
+		"one of KServe's":        {"production " + byKServe("prod", "expose: true, host: churn.example.com"), ""},
+		"another of KServe's":    {"production " + byKServe("prod", "expose: true, host: payroll.example.com"), "spec.target.kserve.host: payroll.example.com is none of the hosts of environment \"production\""},
+		"any that KServe gives":  {"production " + byKServe("prod", "expose: true"), "spec.target.kserve.expose: has KServe make a way in at a host that is not declared, and environment \"production\" has those that it lists; name the host that KServe gives it, as host: churn.example.com"},
+		"any of them elsewhere":  {"staging " + byKServe("prod", "expose: true"), ""},
+		"no way in of KServe's":  {"production " + byKServe("prod", ""), ""},
+		"a host of none":         {"production " + byKServe("prod", "host: churn.example.com"), "spec.target.kserve.host: is that of a way in, and KServe makes none; add expose: true, or remove it"},
+		"an odd one of KServe's": {"staging " + byKServe("prod", "expose: true, host: \"churn.example.com:80\""), "cannot be a name there"},
+		"an empty one":           {"production " + byKServe("prod", "expose: true, host: \"\""), "spec.target.kserve.host: names no host"},
+		"a wildcard":             {"staging " + byCluster("prod", "ingress: {host: \"*.example.com\"}"), "cannot be a name there"},
+		"a rule":                 {"staging " + byDocker(1, "host: \"a`) || HostRegexp(`.*\""), "cannot be a name there"},
+		"a way out of a path":    {"production " + byDocker(1, "host: models.example.com, path: /churn/../payroll"), "is a path that servers read in more than one way"},
+		"one that is encoded":    {"staging " + byCluster("prod", "route: {gateway: g, host: a.example.com, path: /%63hurn}"), "is a path that servers read in more than one way"},
+		"an empty part":          {"staging " + byCluster("prod", "ingress: {host: a.example.com, path: //churn}"), "is a path that servers read in more than one way"},
+		"a part of one dot":      {"staging " + byCluster("prod", "ingress: {host: a.example.com, path: /./churn}"), "is a path that servers read in more than one way"},
 	} {
 		got := strings.Join(problemsOf(t, hosts, c.target), "\n")
 		if c.says == "" && got != "" || !strings.Contains(got, c.says) {

@@ -120,7 +120,7 @@ type Environment struct {
 	Isolation string `json:"isolation,omitempty" jsonschema:"enum=namespaces,enum=landlock" part:"placement"`
 	// Bytes is the weakest class of the bytes that are served here: verified, whose signature is checked where they are served; by-digest, of which whoever brings them checks the digest alone; trusted, which are read from a place that others may be able to write to. Without it, by-digest where the environment asks for approvals, and trusted elsewhere.
 	Bytes string `json:"bytes,omitempty" jsonschema:"enum=verified,enum=by-digest,enum=trusted" part:"placement"`
-	// Hosts lists the hosts whose requests deployments here may have Traefik, a Gateway or an ingress controller send to them (traefik, route and ingress of targets): a name, *.example.com for all names below one, or * for all. A name with a path, such as models.example.com/churn, is for that path and what is below it alone. Without it, any.
+	// Hosts lists the hosts whose requests deployments here may have Traefik, a Gateway, an ingress controller or KServe send to them (traefik, route, ingress and expose of targets): a name, *.example.com for all names below one, or * for all. A name with a path, such as models.example.com/churn, is for that path and what is below it alone. Without it, any.
 	Hosts []string `json:"hosts,omitempty" part:"placement"`
 }
 

@@ -31,8 +31,10 @@ type KServeTarget struct {
 	MaxReplicas int `json:"maxReplicas,omitempty" jsonschema:"minimum=1,maximum=1000" part:"key"`
 	// Expose has KServe make the way in that it is set up for, an Ingress or a route; without it, the model is reached within the cluster alone.
 	Expose bool `json:"expose,omitempty" part:"key"`
+	// Host is the host name that KServe gives the way in, by its ingressDomain and domainTemplate, such as churn-served.example.com; a release that is given another does not come to serve. It is needed where hosts of the environment or of the controller's file say which there may be.
+	Host string `json:"host,omitempty" part:"key"`
 	Pods
-	// Adopt lets it take over an InferenceService of its name that somebody else made.
+	// Adopt lets it take over an InferenceService of its name that somebody else made, and that nobody marked as theirs.
 	Adopt bool `json:"adopt,omitempty" part:"placement"`
 	// Ready is the path that answers 200 when a pod can serve; without it, the runtime's own probe counts.
 	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/" part:"key"`
@@ -75,6 +77,10 @@ func (t *KServeTarget) check(c *checker, d *document) {
 		d.problem(field+".package", "is mounted as an image, which Knative does not do; name worker in its place, or remove mode")
 	}
 	pathOfRequests(d, field+".ready", t.Ready)
+	claimed(d, field, t.Host, "")
+	if d.has(field+".host") && !t.Expose {
+		d.problem(field+".host", "is that of a way in, and KServe makes none; add expose: true, or remove it")
+	}
 	c.serving(d, field, t.Cluster, t.Package == (Ref{}))
 }
 

@@ -33,7 +33,7 @@ type KubernetesTarget struct {
 	Route *Route `json:"route,omitempty" part:"key"`
 	// Ingress has an ingress controller send requests here.
 	Ingress *Ingress `json:"ingress,omitempty" part:"key"`
-	// Adopt lets it take over a Service, route, Ingress, autoscaler or disruption budget of its name that somebody else made.
+	// Adopt lets it take over a Service, route, Ingress, autoscaler or disruption budget of its name that somebody else made, and that nobody marked as theirs.
 	Adopt bool `json:"adopt,omitempty" part:"placement"`
 	Readiness
 }

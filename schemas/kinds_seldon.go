@@ -25,7 +25,7 @@ type SeldonTarget struct {
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
 	// Secret is one of the namespace by which Seldon reads the store (rclone's configuration); without it, what the servers are set up with.
 	Secret string `json:"secret,omitempty" part:"key"`
-	// Adopt lets it take over an Experiment, or an own Server, of its name that somebody else made.
+	// Adopt lets it take over an Experiment, or an own Server, of its name that somebody else made, and that nobody marked as theirs.
 	Adopt bool `json:"adopt,omitempty" part:"placement"`
 	// ReadyTimeout is how long it may take to be loaded; without it, five minutes.
 	ReadyTimeout Duration `json:"readyTimeout,omitempty" part:"placement"`

@@ -28,7 +28,7 @@ type SeldonDeploymentTarget struct {
 	// Replicas is how many pods serve.
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1,maximum=1000,default=1" part:"key"`
 	Pods
-	// Adopt lets it take over a SeldonDeployment of its name that somebody else made.
+	// Adopt lets it take over a SeldonDeployment of its name that somebody else made, and that nobody marked as theirs.
 	Adopt bool `json:"adopt,omitempty" part:"placement"`
 	// Ready is the path that answers 200 when a pod can serve.
 	Ready string `json:"ready,omitempty" jsonschema:"pattern=^/,default=/v2/health/ready" part:"key"`

@@ -253,7 +253,7 @@ type Repository struct {
 	Tokens map[string][]string `yaml:"tokens"`
 	// Storage lists the places that its declarations may use with the controller's credentials, or in its folders, for stores, sources, remotes of DVC, checkpoints, logs, images and models of MLflow: s3://bucket/prefix, https://minio.example.com/bucket/prefix at an endpoint, oci://registry.example.com/team, kafka://host:port/topic at each broker that a log names, a folder, or a repository of Git, each with all below it. Without it, all where it is the only repository, and else none but the controller's own folder for it.
 	Storage []string `yaml:"storage"`
-	// Hosts lists the hosts whose requests Traefik, a Gateway or an ingress controller, which others share, may send to what it serves: a name, *.example.com for all names below one, or * for all. A name with a path, such as models.example.com/churn, is for that path and what is below it alone. Without it, all where it is the only repository, and else none.
+	// Hosts lists the hosts whose requests Traefik, a Gateway, an ingress controller or KServe, which others share, may send to what it serves: a name, *.example.com for all names below one, or * for all. A name with a path, such as models.example.com/churn, is for that path and what is below it alone. Without it, all where it is the only repository, and else none.
 	Hosts []string `yaml:"hosts"`
 	// Infrastructure lets it provision, which begins Terraform as the controller's user, without a sandbox: its modules can take what is the other repositories'. The default is true where it is the only repository.
 	Infrastructure *bool `yaml:"infrastructure"`

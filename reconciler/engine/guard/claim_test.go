@@ -36,3 +36,21 @@ func TestWhoTakesRequestsOfAGuardedReleaseAsksWhomThatAsks(t *testing.T) {
 		}
 	}
 }
+
+// TestAHostThatKServeGivesIsAClaimOnceItIsDeclared: which one it is else, the declaration does not say.
+func TestAHostThatKServeGivesIsAClaimOnceItIsDeclared(t *testing.T) {
+	one, two := schemas.Ref{Kind: "deployment", Name: "one"}, schemas.Ref{Kind: "deployment", Name: "two"}
+	for host, asks := range map[string]int{"churn.example.com": 2, "": 1} {
+		target := schemas.KServeTarget{Cluster: "prod", Expose: true, Host: host}
+		spec, err := json.Marshal(schemas.Deployment{Environment: "production", Target: schemas.Target{KServe: &target}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts := &ledger.Facts{Latest: map[schemas.Ref]*ledger.Entry{one: {Ref: one, Action: ledger.Deploy, Release: &ledger.Release{Environment: "production"}, MadeBy: &port.Recipe{Spec: spec}}}}
+		for _, claims := range [][]schemas.Claim{target.Claims(), {schemas.NewClaim(host, "/v1")}} {
+			if got := entered(Change{Ref: two, To: "staging", Claims: claims}, facts); len(got) != asks {
+				t.Errorf("%q: %v", host, got)
+			}
+		}
+	}
+}

@@ -75,6 +75,10 @@ func (a *Reach) Host(c schemas.Claim) error {
 	if a == nil || a.Hosts == nil || c.Within(*a.Hosts) {
 		return nil
 	}
+	if !c.Named() {
+		return fault.WithHint(fault.New(fault.Denied, "the controller's file says which hosts this repository may claim requests for, and the declaration does not say which host KServe gives it"),
+			"name it: spec.target.kserve.host")
+	}
 	return fault.WithHint(fault.New(fault.Denied, "the controller's file does not let this repository claim requests for %s", harmless.Line(c.String())),
 		"have whoever runs the controller add %s to hosts of this repository in the controller's file, or name a host of those", harmless.Line(c.String()))
 }
@@ -161,6 +165,8 @@ func claimed(r port.Release) []schemas.Claim {
 		return r.Docker.Traefik.Claims()
 	case r.Kubernetes != nil:
 		return r.Kubernetes.Claims()
+	case r.KServe != nil:
+		return r.KServe.Claims()
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func knativeStands(ctx context.Context, s *server, c *kube.Client, name string, 
 	default:
 		st.Settled, st.Reason, st.Cause, st.Over = true, "", "", false
 	}
-	return st, nil
+	return owned.As[inferenceService](raw).addressed(at, st), nil
 }
 
 // byPercent divides requests by canaryTrafficPercent: the InferenceService is that of what is tried, and Knative keeps the revision before.

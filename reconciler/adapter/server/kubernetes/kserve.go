@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	neturl "net/url"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 const (
 	kserveMode   = "serving.kserve.io/deploymentMode"
 	kserveInside = "networking.kserve.io/visibility"
+	kserveHost   = "vishwa.dev/host"  // the note of the host that it is declared to be given
 	kserveRuns   = "kserve-container" // the container of the runtime, which is that of the model
 	predictor    = "-predictor"       // ends the names of what KServe makes for the part that serves
 	modelsAt     = "/mnt/models"      // where every runtime of KServe finds the model
@@ -116,17 +118,25 @@ func (w *work) infer(r port.Release) {
 	}
 	of := w.server.labels(r.Name)
 	spec["labels"] = plain(map[string]any{"labels": with(of, labelUnit, w.Unit)})["labels"]
-	if !t.Expose {
-		of[kserveInside] = "cluster-local"
-	}
 	notes := map[string]string{
 		noteKey: string(r.Key), noteModel: string(r.Model.Digest), noteBytes: w.server.bytes(w.standing),
 		kserveMode: mode,
 	}
+	reachedBy(t.KServeTarget, of, notes)
 	w.unit = parts{kube.InferenceServices, r.Name, of, notes, map[string]any{"predictor": spec}}.object()
 	w.units = append(w.units, w.unit)
 	w.URL = fmt.Sprintf("http://%s%s.%s.svc", r.Name, predictor, w.Place.At.Namespace)
 	w.Objects = w.all()
+}
+
+// reachedBy says by the labels and the notes of an InferenceService how it is to be reached.
+func reachedBy(t schemas.KServeTarget, labels, notes map[string]string) {
+	switch {
+	case !t.Expose:
+		labels[kserveInside] = "cluster-local"
+	case t.Host != "":
+		notes[kserveHost] = t.Host
+	}
 }
 
 // inferenceUnit is the release that an InferenceService is of.
@@ -146,6 +156,7 @@ type inferenceService struct {
 		Canary []canaried `json:"canary"`
 	} `json:"spec"`
 	Status struct {
+		URL   string `json:"url"`
 		Mode  string `json:"deploymentMode"`
 		Model struct {
 			Transition string `json:"transitionStatus"`
@@ -201,7 +212,31 @@ func inferenceStands(ctx context.Context, s *server, c *kube.Client, name string
 	if ready, yes := is.Status.Conditions.Get("Ready"); st.Settled && !yes {
 		st.Settled, st.Reason = false, kube.Cut("KServe does not tell it as ready: "+strings.TrimSpace(ready.Reason+" "+ready.Message))
 	}
-	return st, nil
+	return is.addressed(at, st), nil
+}
+
+// addressed is st, held against the host that is declared: KServe gives a way in its host by settings of its own, and a release is not to have
+// requests of another host than the one that it was let have.
+func (is inferenceService) addressed(at standing, st status.Standing) status.Standing {
+	host := ""
+	if o := at.find(kube.InferenceServices); o != nil {
+		host = noted(o.Body, kserveHost)
+	}
+	if host == "" {
+		return st
+	}
+	u, err := neturl.Parse(is.Status.URL)
+	switch {
+	case err == nil && schemas.NewClaim(u.Hostname(), u.Path) == schemas.NewClaim(host, ""):
+	case is.Status.URL == "", err == nil && strings.Contains(u.Hostname()+".", ".svc."): // or that of before it was exposed
+		if st.Settled {
+			st.Settled, st.Reason, st.Cause = false, "KServe does not tell its address yet", elsewhere
+		}
+	default:
+		st.Settled, st.Over, st.Cause = false, true, elsewhere
+		st.Reason = kube.Cut(fmt.Sprintf("KServe gives it the address %s, and it is declared to be at the host %s", is.Status.URL, host))
+	}
+	return st
 }
 
 // untouched is one that KServe has made no pods of, since so long; old and name are what the mode is called that it is to be in.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -241,13 +242,53 @@ func TestKServeIsGoneOnWithAfterACrash(t *testing.T) {
 	}
 }
 
+// TestKServeServesAtTheHostThatIsDeclared: which one that is, KServe's own settings say, and others' requests come by another.
+func TestKServeServesAtTheHostThatIsDeclared(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		on func(t *testing.T, options ...func(*kubetest.Options)) *stage
+		by func(s *stage, name, version string, how ...string) port.Release
+	}{"standard": {onDouble, (*stage).infers}, "knative": {onKnative, (*stage).revises}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := c.on(t)
+			by := func(s *stage, version, host string) port.Release {
+				r := c.by(s, "one", version)
+				r.KServe.Expose, r.KServe.Host = true, host
+				return r
+			}
+			const words, way = "KServe gives it the address http://one.example.com, and it is declared to be at the host payroll.example.com", "have host of spec.target.kserve say what KServe gives it"
+			s.refused(by(s, "1", "payroll.example.com"), fault.Invalid, words, way)
+			s.until("nothing is left", func() bool {
+				return len(s.double.Objects("inferenceservices"))+len(s.double.Objects("deployments")) == 0
+			})
+			r := by(s, "1", "one.example.com")
+			l := s.apply(r)
+			s.refused(by(s, "2", "payroll.example.com"), fault.Invalid, words, way)
+			s.until("the one before is told as it was", func() bool {
+				now := s.observe("one")
+				return now.Key == r.Key && now.Health == port.Ready && now.Message == ""
+			})
+			if got := s.ask(l, "/"); got != "1" {
+				t.Errorf("%s answers", got)
+			}
+		})
+	}
+	// What was reached within the cluster alone has the address of that until KServe has made its way in.
+	s := onDouble(t)
+	r := s.infers("one", "1")
+	s.apply(r)
+	r.KServe.Expose, r.KServe.Host, r.Key = true, "one.example.com", digest.Of([]byte("exposed"))
+	s.apply(r)
+}
+
 // Every field is one that the CRD of KServe 0.15.2 has, of its type: testdata has as much of its schema as is set.
 func TestAnInferenceServiceHasTheFieldsOfItsCRD(t *testing.T) {
 	t.Parallel()
 	s := onDouble(t)
 	r := s.infers("one", "1")
 	k := &r.KServe.KServeTarget
-	k.FormatVersion, k.Runtime, k.Image, k.Replicas, k.MaxReplicas, k.Expose = "1", "tests", image, 2, 3, true
+	k.FormatVersion, k.Runtime, k.Image, k.Replicas, k.MaxReplicas, k.Expose, k.Host = "1", "tests", image, 2, 3, true, "one.example.com"
 	k.Pods = schemas.Pods{
 		Worker: s.worker, ServiceAccount: "models", NodeSelector: map[string]string{"disk": "ssd"}, PullSecrets: []string{"registry"},
 		Resources: schemas.PodResources{CPU: "1", Memory: "1Gi", GPU: 1}, Tolerations: []schemas.Toleration{{Key: "spot", Operator: "Exists", Effect: "NoSchedule"}},

@@ -98,8 +98,20 @@ func (c *Cluster) inferenceServices() {
 			}
 			continue
 		}
-		c.store.putStatus(key, c.inference(is, child))
+		c.store.putStatus(key, addressed(is, child, c.inference(is, child)))
 	}
+}
+
+// addressed is a status with the address of the way in, which is made once the predictor is ready.
+func addressed(is *inferenceService, child string, said object) object {
+	switch model, _ := said["modelStatus"].(object); {
+	case model["transitionStatus"] != "UpToDate":
+	case is.Labels["networking.kserve.io/visibility"] == "cluster-local":
+		said["url"] = "http://" + child + "." + Namespace + ".svc.cluster.local"
+	default:
+		said["url"] = "http://" + is.Name + ".example.com"
+	}
+	return said
 }
 
 // inference makes what an InferenceService is made of, and says how it stands.
