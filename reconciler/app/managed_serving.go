@@ -198,13 +198,11 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 		all.Start(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(whole, observeWithin)
-			defer cancel()
-			if r, can := server.(port.Renewer); can && !st.suspended {
-				if err := fault.Guard(func() error { return r.Renew(ctx, ref.Name) }); err != nil {
-					s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
-				}
+			if !st.suspended {
+				s.renew(whole, survey, ref)
 			}
+			ctx, cancel := context.WithTimeout(whole, observeWithin) // of its own: who lends may hang where what is served answers
+			defer cancel()
 			var live port.Live
 			err := fault.Guard(func() (err error) { live, err = survey.Observe(ctx, ref.Name); return err })
 			d := controller.Deployment{Ref: ref, Name: ref.Name, Branch: s.declares(ref), Noted: st.down}
@@ -230,6 +228,19 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 	}
 	slices.SortFunc(out, func(a, b controller.Deployment) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// renew has what a deployment reads of the store lent anew, where by can.
+func (s *ManagedRepository) renew(ctx context.Context, by port.Observer, ref schemas.Ref) {
+	r, can := by.(port.Renewer)
+	if !can {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, observeWithin)
+	defer cancel()
+	if err := fault.Guard(func() error { return r.Renew(ctx, ref.Name) }); err != nil {
+		s.o.Env.Log.WarnContext(ctx, "what a deployment reads of the store could not be lent anew", "deployment", ref.Name, "error", err, "hint", fault.WayOut(err))
+	}
 }
 
 // declares is the tracked branch that declares ref, or the first where none is known to.

@@ -80,6 +80,18 @@ func (all firstOf) Observe(ctx context.Context, name string) (port.Live, error) 
 	return port.Live{}, nil
 }
 
+// Renew asks each of them that can.
+func (all firstOf) Renew(ctx context.Context, name string) error {
+	for _, o := range all {
+		if r, can := o.(port.Renewer); can {
+			if err := r.Renew(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (s *serving) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 	if !r.Serves() {
 		return port.Live{}, s.retire(ctx, r.Name)
@@ -181,12 +193,9 @@ func (s *serving) Join(ctx context.Context, name string, of port.Trial, promote 
 }
 
 func (s *serving) Renew(ctx context.Context, name string) error {
+	var all firstOf
 	for _, o := range s.all {
-		if r, can := o.(port.Renewer); can {
-			if err := r.Renew(ctx, name); err != nil {
-				return err
-			}
-		}
+		all = append(all, o)
 	}
-	return nil
+	return all.Renew(ctx, name)
 }

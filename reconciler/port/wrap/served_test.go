@@ -73,6 +73,9 @@ func TestANameIsServedByTheServerOfItsTarget(t *testing.T) {
 	if err := s.(port.Renewer).Renew(t.Context(), "one"); err != nil || len(cluster.renewed) != 1 {
 		t.Errorf("renewed %v %v", cluster.renewed, err)
 	}
+	if err := Survey(s).(port.Renewer).Renew(t.Context(), "one"); err != nil || len(cluster.renewed) != 2 {
+		t.Errorf("renewed by a survey: %v %v", cluster.renewed, err)
+	}
 	cluster.away = true
 	if err := apply(local); fault.Of(err) != fault.Transient || host.live["one"].Key != "a" {
 		t.Errorf("what cannot be ended is not told: %v", err)

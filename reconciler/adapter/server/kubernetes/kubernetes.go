@@ -60,6 +60,7 @@ type server struct {
 	o      Options
 	owner  string
 	seen   memory
+	silent silent
 	shapes map[string]*shape
 }
 

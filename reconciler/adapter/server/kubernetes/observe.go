@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -15,7 +16,7 @@ import (
 )
 
 // Observe tells how it stands by what was recorded here and what the cluster says now. A cluster that does
-// not answer hides nothing else: what is served there is then told as failing.
+// not answer hides nothing else: what is served there is then told as failing. One that does not answer in time is an error.
 func (s *server) Observe(ctx context.Context, name string) (port.Live, error) {
 	if s.unknown(name) {
 		return port.Live{}, nil
@@ -45,7 +46,7 @@ func (s *server) observeBy(ctx context.Context, name string, rec record, lead fu
 	if err == nil {
 		err = s.fillHealth(ctx, c, name, rec, &l)
 	}
-	if fault.Of(err) == fault.Cancelled && err != nil {
+	if err != nil && (fault.Of(err) == fault.Cancelled || errors.As(err, new(silence))) {
 		return l, err
 	}
 	if err != nil {

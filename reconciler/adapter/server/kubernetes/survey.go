@@ -5,6 +5,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,6 +49,66 @@ func (s *server) Survey() port.Observer {
 	return &survey{server: s, begun: s.o.Env.Now(), at: map[spot]*led{}}
 }
 
+// silence is a cluster that did not answer in time. How what is served there stands is not known, and nothing is told as failing.
+type silence struct{ cluster string }
+
+func (s silence) Error() string { return "cluster " + s.cluster + " did not answer in time" }
+
+// A cluster that did not answer has, for soon, no more than brief to answer another look of this process: passes look several times.
+const (
+	brief = 3 * time.Second
+	soon  = time.Minute
+)
+
+// silent is when clusters did not answer that had all the time of a look.
+type silent struct {
+	mu sync.Mutex
+	at map[spot]time.Time
+}
+
+// patience is ctx, for a question to a cluster.
+func (s *silent) patience(ctx context.Context, at spot, now time.Time) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was, did := s.at[at]; did && now.Sub(was) < soon {
+		return context.WithTimeout(ctx, brief)
+	}
+	return ctx, func() {}
+}
+
+// note notes whether a cluster answered that had all the time of a look.
+func (s *silent) note(at spot, answers bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if answers {
+		delete(s.at, at)
+		return
+	}
+	if s.at == nil {
+		s.at = map[spot]time.Time{}
+	}
+	if now.Sub(s.at[at]) >= soon {
+		s.at[at] = now
+	}
+}
+
+// Renew lends anew as the server does. A cluster that did not answer is not asked again for every name.
+func (v *survey) Renew(ctx context.Context, name string) error {
+	if v.unknown(name) {
+		return nil
+	}
+	rec, err := v.readRecord(name)
+	if err != nil || !rec.due(v.o.Env.Now()) {
+		return err
+	}
+	if rec.Served != nil {
+		if _, err := v.lead(ctx, rec.Served.Place); err != nil {
+			return err
+		}
+	}
+	return v.server.Renew(ctx, name)
+}
+
 // Observe tells of a name by what was asked for all. What was recorded of it since, or about then, is held against what is there now: what
 // was asked before would be called a change by hand.
 func (v *survey) Observe(ctx context.Context, name string) (port.Live, error) {
@@ -59,10 +120,14 @@ func (v *survey) Observe(ctx context.Context, name string) (port.Live, error) {
 	if err != nil {
 		return port.Live{}, err
 	}
-	return v.observeBy(ctx, name, rec, v.lead)
+	l, err := v.observeBy(ctx, name, rec, v.lead)
+	if errors.As(err, new(silence)) {
+		err = fault.WithHint(err, "%s; where that cluster will not come back, remove %s", fault.HintOf(err), v.file(name))
+	}
+	return l, err
 }
 
-// lead is there, for the look. A cluster that does not answer is not asked again for every name.
+// lead is there, for the look. A cluster that does not answer, or not in time, is not asked again for every name.
 func (v *survey) lead(ctx context.Context, p place) (*kube.Client, error) {
 	v.mu.Lock()
 	at := spot{p.At, p.UID, p.Git != nil}
@@ -77,10 +142,18 @@ func (v *survey) lead(ctx context.Context, p place) (*kube.Client, error) {
 	if l.kube != nil || l.err != nil {
 		return l.kube, l.err
 	}
-	c, err := v.there(ctx, p)
+	within, done := v.silent.patience(ctx, at, v.o.Env.Now())
+	defer done()
+	c, err := v.there(within, p)
+	late := err != nil && errors.Is(within.Err(), context.DeadlineExceeded)
+	if err == nil || late {
+		v.silent.note(at, !late, v.o.Env.Now())
+	}
 	switch {
 	case err == nil:
 		l.kube = c.Together(owned.LabelOwner + "=" + v.owner)
+	case late:
+		l.err = fault.WithHint(fault.New(fault.Transient, "%w", silence{p.Name}), "is the cluster up, and reached from here? kubectl version says so")
 	case fault.Of(err) != fault.Cancelled:
 		l.err = err
 	default:

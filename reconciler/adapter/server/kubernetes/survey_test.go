@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/owned"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -124,6 +126,61 @@ func TestALookAtManyFindsWhatALookAtEachDoes(t *testing.T) {
 	s.apply(port.Release{Name: "fine"})
 	if left, err := filepath.Glob(filepath.Join(s.o.Dir, "fine.*")); err != nil || len(left) != 1 { // its lock
 		t.Errorf("%v are left: %v", left, err)
+	}
+}
+
+// A cluster that hangs is waited for once in a look, and shortly in the next ones. Nothing of it is told as failing, and a cluster that answers
+// again is asked as before.
+func TestAClusterThatHangsIsWaitedForOnce(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	for _, name := range names {
+		s.apply(s.release(name, "1"))
+		s.settled(name)
+	}
+	at := time.Now().Add(2 * lentFor / 3) // it is time to lend them anew what they read
+	s.o.Env.Now = func() time.Time { return at }
+	s.server = New(s.o)
+	ends := make(chan struct{})
+	var asked atomic.Int64
+	s.double.After(func(*http.Request) {
+		asked.Add(1)
+		<-ends
+	})
+	look := func(within time.Duration) {
+		t.Helper()
+		asked.Store(0)
+		view := s.server.(port.Surveyor).Survey()
+		for i, name := range names {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			renewed := view.(port.Renewer).Renew(ctx, name)
+			l, err := view.Observe(ctx, name)
+			if i > 0 && ctx.Err() != nil {
+				t.Errorf("%s was waited for", name)
+			}
+			cancel()
+			if renewed == nil || err == nil || !strings.Contains(err.Error(), "cluster prod did not answer in time") || fault.Of(err) != fault.Transient || !strings.Contains(fault.HintOf(err), name+".json") {
+				t.Errorf("%s: observed %+v, %v; lent anew: %v", name, l, err, renewed)
+			}
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("it was asked %d times", n)
+		}
+	}
+	look(300 * time.Millisecond)
+	began := time.Now()
+	look(time.Minute)
+	if took := time.Since(began); took > 10*brief {
+		t.Errorf("the next look took %s", took)
+	}
+	close(ends)
+	s.double.After(func(*http.Request) {})
+	view := s.server.(port.Surveyor).Survey()
+	for _, name := range names {
+		if l, err := view.Observe(t.Context(), name); err != nil || l.Health != port.Ready {
+			t.Errorf("%s: once it answers again: observed %+v, %v", name, l, err)
+		}
 	}
 }
 
