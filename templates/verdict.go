@@ -285,7 +285,7 @@ func delayed(r Report, s *sentence) {
 	if len(refs) == 1 {
 		s.quote(refs[0].String()).addClause(" could not be planned this time")
 	} else {
-		s.addClause("%d stacks could not be planned this time", len(refs))
+		s.addClause("%d steps could not be planned this time", len(refs))
 	}
 	s.addClause(", for a reason that may pass: the next look plans again.")
 }

@@ -104,7 +104,9 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 			live := w.Live[st.Ref]
 			out.State, out.URL, out.Model, out.Since = string(live.Health), live.URL, live.Model, live.Since
 			out.Restarts, out.Message, out.Isolation, out.Log = live.Restarts, live.Message, live.Isolation, live.Log
-			if live.Key == "" {
+			if why, silent := w.Unobservable[st.Ref]; silent {
+				out.State, out.Message = "not known", plan.NotAsked+why
+			} else if live.Key == "" {
 				out.State = "not served"
 			}
 		case st.Ref.Kind.Traits().Packs:

@@ -225,7 +225,7 @@ func Want(p plan.Plan) (map[schemas.Ref]digest.Digest, error) {
 	models := map[schemas.Ref]digest.Digest{}
 	for s := range p.Working() {
 		switch {
-		case !s.Ref.Kind.Traits().Serves:
+		case !s.Ref.Kind.Traits().Serves, s.Unasked():
 		case s.Do == plan.Retire && s.Key != "":
 			models[s.Ref] = s.Key
 		case s.Do != plan.Retire && s.Model != "":

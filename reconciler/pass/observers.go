@@ -69,7 +69,7 @@ func (p places) each(ctx context.Context, look func(context.Context)) {
 // overdue is err, or that there was no answer in time, where that is why a look of ctx failed.
 func overdue(ctx context.Context, err error) error {
 	var late unanswered
-	if err == nil || !errors.As(context.Cause(ctx), &late) {
+	if err == nil || !errors.As(context.Cause(ctx), &late) || fault.Of(err) == fault.Transient && fault.HintOf(err) != "" { // else who was asked has said it better
 		return err
 	}
 	return fault.WithHint(fault.New(fault.Transient, "%w", late), "see that it is up and reached from here, and try again")
@@ -86,7 +86,7 @@ func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
 	defer enough()
 	planning, done := forStacks.whole(ctx)
 	defer done()
-	eyes.survey = wrap.Survey(eyes.Server)
+	eyes.survey, eyes.silent = wrap.Survey(eyes.Server), &silence{at: map[string]error{}}
 	for _, ref := range w.watched() {
 		observe := observers[ref.Kind]
 		if observe == nil {
@@ -134,9 +134,45 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 	return refs
 }
 
+// observeServer asks how a deployment stands. One that does not answer does not blind the pass to the rest: its step is held until it does.
 func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
 	live, err := eyes.survey.Observe(ctx, ref.Name)
 	err = overdue(ctx, err)
+	if err != nil && fault.Of(err) == fault.Transient {
+		return func() { w.Unobservable[ref], w.Failed[ref], w.Passing[ref] = unobserved(err), true, true }, nil
+	}
 	logged := eyes.logged(ctx, w.Graph, ref, live)
 	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
+}
+
+// unobserved is err as the reason of a step, with what to do about it.
+func unobserved(err error) string {
+	if hint := fault.HintOf(err); hint != "" {
+		return err.Error() + " (" + hint + ")"
+	}
+	return err.Error()
+}
+
+// silence is what did not answer in time: nothing else is asked of it in the same look.
+type silence struct {
+	mu sync.Mutex
+	at map[string]error
+}
+
+// of is why who is not asked again; nil: it may be asked.
+func (s *silence) of(who string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at[who]
+}
+
+// note notes that who did not answer a look of ctx in time, where that is why it failed.
+func (s *silence) note(ctx context.Context, who string) {
+	late := context.Cause(ctx)
+	if !errors.As(late, new(unanswered)) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at[who] = fault.WithHint(fault.New(fault.Transient, "%s: %w to what it was asked before", who, late), "see that it is up and reached from here, and try again")
 }

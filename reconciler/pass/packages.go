@@ -5,6 +5,7 @@ package pass
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/attest"
@@ -28,8 +29,15 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		return nil, nil // it is to be packed elsewhere
 	}
 	oci := spec.Packs().OCI
-	state, err := eyes.Packager.Inspect(ctx, port.Registry{Repository: oci.Repository, PlainHTTP: oci.PlainHTTP}, *last.Package, oci.Tags)
-	err = overdue(ctx, err)
+	registry, _, _ := strings.Cut(oci.Repository, "/")
+	var state port.PackageState
+	err := eyes.silent.of(registry)
+	if err == nil {
+		if state, err = eyes.Packager.Inspect(ctx, port.Registry{Repository: oci.Repository, PlainHTTP: oci.PlainHTTP}, *last.Package, oci.Tags); err != nil {
+			eyes.silent.note(ctx, registry)
+		}
+		err = overdue(ctx, err)
+	}
 	return func() {
 		if err == nil {
 			w.Packages[ref] = state
@@ -37,10 +45,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		}
 		// One registry that does not answer does not blind the pass to the rest. Whether the
 		// package is there is found out when it is acted on.
-		w.Unobservable[ref] = plan.NotKnown + ": " + err.Error()
-		if hint := fault.HintOf(err); hint != "" {
-			w.Unobservable[ref] += " (" + hint + ")"
-		}
+		w.Unobservable[ref] = plan.NotKnown + ": " + unobserved(err)
 	}, nil
 }
 

@@ -195,6 +195,7 @@ type Observers struct {
 	Machine string
 
 	survey port.Observer // Server, for one look
+	silent *silence      // registries that did not answer it
 }
 
 // Ledger is the ledger on its branch.

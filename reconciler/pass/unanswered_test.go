@@ -4,9 +4,11 @@ package pass
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -30,6 +32,19 @@ func (silent) Inspect(ctx context.Context, _ port.Registry, _ port.Packed, _ []s
 func (silent) Observe(ctx context.Context, _ string) (port.Live, error) {
 	<-ctx.Done()
 	return port.Live{}, ctx.Err()
+}
+
+// deaf is a server that does not answer for one name.
+type deaf struct {
+	port.Server
+	name string
+}
+
+func (s deaf) Observe(ctx context.Context, name string) (port.Live, error) {
+	if name == s.name {
+		return silent{}.Observe(ctx, name)
+	}
+	return s.Server.Observe(ctx, name)
 }
 
 // broken is a server whose answer cannot be read.
@@ -74,10 +89,22 @@ func TestWhatDoesNotAnswerIsNotKnownAndNotGone(t *testing.T) {
 	})
 	t.Run("a server", func(t *testing.T) {
 		eyes := h.Observers
-		eyes.Server = silent{Server: eyes.Server}
-		_, took, err := looks(eyes)
-		if err == nil || fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "deployment/s: no answer within 20s") || fault.HintOf(err) == "" || took > forAnswers.one {
-			t.Errorf("after %s: %v", took, err)
+		eyes.Server = deaf{eyes.Server, "s"}
+		s, took, err := looks(eyes)
+		if err != nil || took > forAnswers.one {
+			t.Fatalf("after %s: %v", took, err)
+		}
+		p, err := h.Plan(t.Context(), s, ApplyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range p.Steps {
+			switch does := step.Ref == ref("deployment/s"); {
+			case does && (step.Do == plan.Keep || !strings.HasPrefix(step.Held, plan.NotAsked+"no answer within 20s (see that it is up")):
+				t.Errorf("it is to %s: %s; held: %q", step.Do, step.Why, step.Held)
+			case !does && (step.Do != plan.Keep || step.Held != ""):
+				t.Errorf("%s is to %s: %s; held: %q", step.Ref, step.Do, step.Why, step.Held)
+			}
 		}
 	})
 	t.Run("a server whose answer breaks who reads it", func(t *testing.T) {
@@ -124,6 +151,40 @@ func TestWhoGivesUpIsNotToldOfPatience(t *testing.T) {
 	forAnswers.places().each(whole, func(ctx context.Context) {
 		if err := overdue(ctx, ctx.Err()); fault.Of(err) != fault.Cancelled {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestARegistryThatDoesNotAnswerIsWaitedForOnce: however many packages it has.
+func TestARegistryThatDoesNotAnswerIsWaitedForOnce(t *testing.T) {
+	var more []func(fstest.MapFS)
+	for i := range 40 {
+		more = append(more, with(fmt.Sprintf("vishwa/p%d.yaml", i), fmt.Sprintf("apiVersion: vishwa.dev/v1alpha1\nkind: Package\nmetadata: {name: p%[1]d}\nspec: {model: model/m, oci: {repository: registry.example.com/team/p%[1]d}}\n", i)))
+	}
+	work := tree(more...)
+	h, w := newHouse(work)
+	h.Packager, h.Signer.Statement = packer{}, notary{}.Sign
+	apply(t, h)
+	in, err := Read(t.Context(), work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rev, err := w.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eyes := h.Observers
+	eyes.Packager = silent{}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		s, err := Observe(t.Context(), in, rev, eyes)
+		if took := time.Since(began); err != nil || took > forAnswers.one {
+			t.Fatalf("after %s: %v", took, err)
+		}
+		for i := range 40 {
+			if why := s.Unobservable[ref(fmt.Sprintf("package/p%d", i))]; !strings.HasPrefix(why, plan.NotKnown+": ") || !strings.Contains(why, "no answer within 20s") {
+				t.Errorf("package %d: %q", i, why)
+			}
 		}
 	})
 }

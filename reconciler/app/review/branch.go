@@ -145,6 +145,9 @@ func (o *Service) clash(branch string, p plan.Plan) chan struct{} {
 // another look right away; the rest is Unfinished.
 func (o *Service) passing(in *pass.Intent, result pass.Result) error {
 	err := o.unfinished(in, result.Outcomes, anyKind)
+	if err == nil {
+		return unasked(result.Plan)
+	}
 	var u Unfinished
 	if !errors.As(err, &u) {
 		return err

@@ -294,7 +294,7 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 	waits, delayed := false, len(p.Plan.Passing()) > 0
 	for _, s := range p.Plan.Work() {
 		switch {
-		case s.Held == "":
+		case s.Held == "", s.Passing: // delayed says so of the latter
 		case s.Timed(), waitsForPeople(s.Held):
 			waits = true
 		case strings.HasPrefix(s.Held, "needs "):

@@ -74,6 +74,17 @@ func delayed(p *pass.Proposal) error {
 	return Unfinished{fault.WithHint(fault.New(fault.Transient, "%s: %s", refs[0], p.World.Unobservable[refs[0]]), "see that what it waits for is there; it is planned again")}
 }
 
+// unasked is the error of the deployments of p that could not be asked how they stand; nil: there is none. They are asked again soon, and
+// not when the branch is looked at next.
+func unasked(p plan.Plan) error {
+	for _, s := range p.Work() {
+		if strings.HasPrefix(s.Held, plan.NotAsked) {
+			return fault.WithHint(fault.New(fault.Transient, "%s %s", s.Ref, s.Held), "see that what it is served on is up; it is asked again")
+		}
+	}
+	return nil
+}
+
 // later orders what failed by how soon it is worth another try.
 func later(err error) int {
 	soon := []fault.Kind{fault.Conflict, fault.Transient, fault.Cancelled, fault.Internal}

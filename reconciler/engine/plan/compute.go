@@ -28,7 +28,7 @@ type Observed struct {
 	Live         map[schemas.Ref]port.Live        // deployments
 	Logged       map[schemas.Ref]rollout.Evidence // of deployments that try a release, and compare what is logged
 	Stacks       map[schemas.Ref]port.Change      // infrastructure, as Diff found it
-	Unobservable map[schemas.Ref]string           // infrastructure and packages that could not be looked at, and why
+	Unobservable map[schemas.Ref]string           // infrastructure, packages and deployments that could not be looked at, and why
 	// Packages are those that were asked for where they are kept. A pull request asks for none:
 	// what is recorded is taken to be there.
 	Packages map[schemas.Ref]port.PackageState
@@ -71,7 +71,9 @@ func Compute(want graph.Graph, seen Observed) Plan {
 	}
 	p.Steps = append(p.Steps, c.retired()...)
 	for i := range p.Steps {
-		c.rolls(&p.Steps[i])
+		if !c.unasked(&p.Steps[i]) {
+			c.rolls(&p.Steps[i])
+		}
 		c.suspend(&p.Steps[i])
 	}
 	c.timed(p.Steps)
@@ -275,7 +277,7 @@ func (c *computing) retired() (steps []Step) {
 		if change, ok := c.seen.Stacks[ref]; ok {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
-		if why, blind := c.seen.Unobservable[ref]; blind {
+		if why, blind := c.seen.Unobservable[ref]; blind && !ref.Kind.Traits().Serves {
 			s.Pending, s.Why = true, "no longer declared; "+why
 			s.Failed, s.Passing = c.seen.Failed[ref], c.seen.Passing[ref]
 		}

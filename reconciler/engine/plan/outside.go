@@ -88,7 +88,10 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	// Another machine may have released something else since: bringing back what this one
 	// had is then a release, and asks for what releases ask for.
 	s.Restores = recorded && stands == c.seen.Facts.Latest[s.Ref]
+	_, blind := c.seen.Unobservable[s.Ref]
 	switch {
+	case blind && recorded:
+		s.Why = "how it stands is not known"
 	case live.Key == s.Key && live.Health == port.Ready && recorded && live.Left != "":
 		s.Why = "serves, and " + first(live.Left)
 	case live.Key == s.Key && live.Health == port.Ready && recorded:
@@ -112,4 +115,21 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	default:
 		s.Why = "serves something else"
 	}
+}
+
+// NotAsked begins the reason of a step whose deployment did not answer how it stands, and then why.
+const NotAsked = "could not be asked: "
+
+// unasked holds the step of a deployment that did not answer how it stands, and tells whether it does: what serves there is not known, nor what is
+// tried beside it, so that nothing is released over it. Other steps go on.
+func (c *computing) unasked(s *Step) bool {
+	why, blind := c.seen.Unobservable[s.Ref]
+	if !blind || !s.Ref.Kind.Traits().Serves {
+		return false
+	}
+	s.Held, s.Failed, s.Passing = NotAsked+why, c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
+	if n := c.want.Node(s.Ref); n != nil && !c.seen.Now.IsZero() {
+		_, s.Canary, _ = CanaryOf(n) // an approval is of that, too
+	}
+	return true
 }

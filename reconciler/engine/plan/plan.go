@@ -31,7 +31,8 @@ type Step struct {
 	Pending bool          `json:"pending,omitempty"` // an input is not made yet: the step may turn out to be a keep
 	Why     string        `json:"why"`
 	// Failed says that the step's own plan was tried and failed: Why tells of what. A step
-	// that is Pending without it waits for something.
+	// that is Pending without it waits for something. Of a deployment it says that it could not be asked
+	// how it stands: Held tells why.
 	Failed bool `json:"failed,omitempty"`
 	// Passing says that it failed for a reason that may pass by itself, and is nobody's mistake.
 	Passing bool                  `json:"passing,omitempty"`
@@ -65,6 +66,9 @@ type Step struct {
 	look        time.Time        // when to look again whether it is, where Until is not known
 	scorings    int              // at most, while Evaluations are not known
 }
+
+// Unasked tells whether nothing is due about s, a deployment, by the ledger, and it could not be asked how it stands.
+func (s Step) Unasked() bool { return s.Failed && s.Restores }
 
 // runs is how many runs s begins, at most.
 func (s Step) runs() int {
@@ -115,10 +119,15 @@ type Plan struct {
 // read (reasons, positions) and what judging adds (held steps, findings) is no
 // part of it, so that an approval does not change what it approves. Nor is the
 // revision: a pull request that is merged, squashed or rebased asks for the same.
+// Nor is a deployment of which nothing is due by the ledger, and that could not be
+// asked how it stands: nothing is done about it, and approvals of the rest hold.
 func (p Plan) Digest() digest.Digest {
 	var steps iter.Seq[digest.Members] = func(yield func(digest.Members) bool) {
 		var all [7]digest.Member
 		for s := range p.Working() {
+			if s.Unasked() {
+				continue
+			}
 			row := digest.Members(all[:0])
 			add := func(name string, v any, is bool) {
 				if is {
