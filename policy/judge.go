@@ -170,7 +170,7 @@ func (q *question) findings(s plan.Step, result rego.ResultSet) []ledger.Finding
 		return cmp.Or(slices.Index(levels, string(a.Level))-slices.Index(levels, string(b.Level)),
 			strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
 	})
-	return fewer(slices.Compact(out))
+	return ledger.Fewer(slices.Compact(out))
 }
 
 func (s set) String() string { return strings.TrimPrefix(s.pkg, "data.") + "/" + s.level }

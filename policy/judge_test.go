@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/port"
@@ -77,10 +78,10 @@ func TestManyFindingsOfOneRuleAreCounted(t *testing.T) {
 		pickled.Files = append(pickled.Files, File{Path: fmt.Sprintf("part-%04d.pkl", i), Format: "pickle", Digest: digest.Of(nil), Size: 1})
 	}
 	found := modelCase(pickled).judge(t, e)
-	if len(found) != mostOfOne+1 || !strings.Contains(found[0].Message, "part-0000.pkl") {
+	if len(found) != ledger.MostOfOne+1 || !strings.Contains(found[0].Message, "part-0000.pkl") {
 		t.Fatalf("%d findings: %+v", len(found), found)
 	}
-	if last := found[mostOfOne]; last.Message != "and 1990 more findings of this rule" || string(last.Level) != "deny" || last.Hint == "" {
+	if last := found[ledger.MostOfOne]; last.Message != "and 1990 more findings of this rule" || last.Level != ledger.Denied || last.Hint == "" {
 		t.Errorf("%+v", last)
 	}
 }

@@ -1,23 +1,20 @@
-package policy
+package ledger
 
-import (
-	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/plural"
-)
+import "github.com/vishwaops/vishwa/reconciler/plural"
 
-// mostOfOne is how many findings of one rule are told of one step: a model may have a hundred thousand files, and each finding is shown to
+// MostOfOne is how many findings of one rule are told of one step: a model may have a hundred thousand files, and each finding is shown to
 // people and signed.
-const mostOfOne = 10
+const MostOfOne = 10
 
-// fewer keeps the first findings of each rule, and counts the others; they are sorted by level and rule.
-func fewer(all []ledger.Finding) []ledger.Finding {
+// Fewer keeps the first findings of each rule, and counts the others; they are sorted by level and rule.
+func Fewer(all []Finding) []Finding {
 	out := all[:0:0]
 	for from := 0; from < len(all); {
 		to := from + 1
 		for to < len(all) && all[to].Level == all[from].Level && all[to].Rule == all[from].Rule {
 			to++
 		}
-		kept := min(to, from+mostOfOne)
+		kept := min(to, from+MostOfOne)
 		out = append(out, all[from:kept]...)
 		if more := to - kept; more > 0 {
 			rest := all[from]
