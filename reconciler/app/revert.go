@@ -111,7 +111,11 @@ func (p *Proposer) undo(ctx context.Context, u undoing, want stated) (string, er
 		return "", err
 	}
 	if got, err := p.declares(ctx, sha, u.deployment); err != nil || got.all == "" || !got.same(want) {
-		if err == nil {
+		switch {
+		case err != nil:
+		case got.bad != "":
+			err = Unreverted{fmt.Sprintf("without %s the branch is not valid: %s; declare something else", shas(u.commits), got.bad)}
+		default:
 			err = Unreverted{fmt.Sprintf("without %s the branch does not declare what is to serve; declare something else", shas(u.commits))}
 		}
 		return "", err

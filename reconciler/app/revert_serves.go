@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -22,6 +23,7 @@ type stated struct {
 	at  string        // the commit
 	key digest.Digest // of the release; "": not known, as something that it comes from was never made
 	all digest.Digest // of all that is declared of it; "": the commit declares none, or cannot be read
+	bad string        // what is wrong with the commit's declarations
 }
 
 // same tells whether both make one release.
@@ -133,6 +135,7 @@ func (p *Proposer) declares(ctx context.Context, sha string, ref schemas.Ref) (s
 	}
 	in, err := pass.Read(ctx, tree)
 	if fault.Of(err) == fault.Invalid {
+		out.bad, _, _ = strings.Cut(err.Error(), "\n")
 		return out, nil
 	}
 	if err != nil {

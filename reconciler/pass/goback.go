@@ -31,6 +31,26 @@ func (h *Reconciler) MaySay(ctx context.Context, in *Intent, rev port.Revision, 
 	return guard.Speaks(guards, ref, by, h.Now())
 }
 
+// claimsItsOwn refuses to serve e's release again at a host that the tracked branch does not let its environment have any more: the revision of
+// the release was held against the hosts of its own day alone. What serves already goes on where a newer release fails, and is not asked.
+func claimsItsOwn(w *Snapshot, e *ledger.Entry) error {
+	n := w.Graph.Node(e.Ref)
+	if n == nil {
+		return nil
+	}
+	spec, ok := n.Decl.Spec.(schemas.Serves)
+	if !ok {
+		return nil
+	}
+	for _, c := range spec.Serves().Claims {
+		if name, lacks := w.Project.Lacks(spec.Serves().Environment, c); lacks {
+			return fault.WithHint(fault.New(fault.Denied, "the release of entry %d claims requests for %s, which is none of the hosts of environment %s any more", e.Seq, c, name),
+				"roll back to a release at a host of those, which vishwa log %s --action deploy lists; or have the host added to spec.environments.%s.hosts of %s again, by whoever owns it", e.Ref, name, schemas.Root)
+		}
+	}
+	return nil
+}
+
 // takesNothing refuses to serve e's release again where it would take of another environment what the release that serves now does not: requests,
 // an address, a branch. Who guards that was not asked, as it may have been released there since.
 func (h *Reconciler) takesNothing(ctx context.Context, w *Snapshot, e *ledger.Entry) error {

@@ -95,7 +95,11 @@ func (h *Reconciler) goBack(ctx context.Context, head *Intent, rev port.Revision
 		return Result{Plan: p}, nil, fault.WithHint(fault.New(fault.Conflict, "the release of entry %d cannot be served as it was: %s", o.To.Seq, unlike(work, o.To)),
 			"revert the commit that changed it, and apply that")
 	}
-	if err := h.takesNothing(ctx, w, o.To); err != nil {
+	err = claimsItsOwn(w, o.To)
+	if err == nil {
+		err = h.takesNothing(ctx, w, o.To)
+	}
+	if err != nil {
 		return Result{Plan: p}, nil, err
 	}
 	if o.Confirm != nil {

@@ -247,22 +247,33 @@ func TestWhatIsSuspendedWhileSomebodyResumesStaysSuspended(t *testing.T) {
 }
 
 // TestARollbackToAModelThatIsGoneChangesNothing: it is not trained again under the name of what served, and what serves goes on unsuspended.
+// The same is so where only a part of it is gone that says whose it is.
 func TestARollbackToAModelThatIsGoneChangesNothing(t *testing.T) {
-	h, w, a, _ := threeReleases(t)
-	at := ref("deployment/s")
-	facts, _ := w.Facts(t.Context())
-	serves, entries := facts.Latest[at], facts.Count
-	clear(w.bytes)
-	w.ran = nil
-	_, err := h.Rollback(t.Context(), Rollback{To: &a, Reason: "too dear"})
-	if fault.Of(err) != fault.Conflict || !strings.Contains(fmt.Sprint(err), "would have to be made again") || !strings.Contains(fault.HintOf(err), "revert the commit") {
-		t.Errorf("%v (%s)", err, fault.HintOf(err))
-	}
-	facts, _ = w.Facts(t.Context())
-	if len(w.ran) > 0 || facts.Count != entries || facts.Latest[at] != serves || facts.Suspension(at) != nil {
-		t.Errorf("it ran %v, and recorded %d entries", w.ran, facts.Count-entries)
-	}
-	if live, err := h.Server.Observe(t.Context(), at.Name); err != nil || live.Key != serves.Key {
-		t.Errorf("%v is served: %v", live.Key, err)
+	for name, lose := range map[string]func(w *town, m *ledger.Model){
+		"all of it":      func(w *town, _ *ledger.Model) { clear(w.bytes) },
+		"a file":         func(w *town, m *ledger.Model) { delete(w.bytes, m.Artifact.Files[0].Digest) },
+		"its signature":  func(w *town, m *ledger.Model) { delete(w.bytes, m.Signature) },
+		"its provenance": func(w *town, m *ledger.Model) { delete(w.bytes, m.Provenance) },
+	} {
+		h, w, a, _ := threeReleases(t)
+		at := ref("deployment/s")
+		facts, _ := w.Facts(t.Context())
+		serves, entries := facts.Latest[at], facts.Count
+		before := len(w.bytes)
+		if lose(w, a.Model); len(w.bytes) == before {
+			t.Fatalf("%s was not there", name)
+		}
+		w.ran = nil
+		_, err := h.Rollback(t.Context(), Rollback{To: &a, Reason: "too dear"})
+		if fault.Of(err) != fault.Conflict || !strings.Contains(fmt.Sprint(err), "would have to be made again") || !strings.Contains(fault.HintOf(err), "revert the commit") {
+			t.Errorf("%s: %v (%s)", name, err, fault.HintOf(err))
+		}
+		facts, _ = w.Facts(t.Context())
+		if len(w.ran) > 0 || facts.Count != entries || facts.Latest[at] != serves || facts.Suspension(at) != nil {
+			t.Errorf("%s: it ran %v, and recorded %d entries", name, w.ran, facts.Count-entries)
+		}
+		if live, err := h.Server.Observe(t.Context(), at.Name); err != nil || live.Key != serves.Key {
+			t.Errorf("%s: %v is served: %v", name, live.Key, err)
+		}
 	}
 }
