@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -285,7 +286,7 @@ func delayed(r Report, s *sentence) {
 	if len(refs) == 1 {
 		s.quote(refs[0].String()).addClause(" could not be planned this time")
 	} else {
-		s.addClause("%d steps could not be planned this time", len(refs))
+		s.addClause("%s could not be planned this time", plural.Of(len(refs), "step"))
 	}
 	s.addClause(", for a reason that may pass: the next look plans again.")
 }

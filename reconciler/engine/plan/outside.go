@@ -91,7 +91,7 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	_, blind := c.seen.Unobservable[s.Ref]
 	switch {
 	case blind && recorded:
-		s.Why = "how it stands is not known"
+		s.Why = "its state is not known"
 	case live.Key == s.Key && live.Health == port.Ready && recorded && live.Left != "":
 		s.Why = "serves, and " + first(live.Left)
 	case live.Key == s.Key && live.Health == port.Ready && recorded:

@@ -39,7 +39,7 @@ func TestWhatDoesNotAnswerIsHeldAndNothingElse(t *testing.T) {
 	answers := Compute(g, seen)
 	silent(&seen, "deployment/a")
 	p := Compute(g, seen)
-	if s := find(t, p, "deployment/a"); s.Do != Remake || s.Held != held || s.Why != "how it stands is not known" || !s.Passing {
+	if s := find(t, p, "deployment/a"); s.Do != Remake || s.Held != held || s.Why != "its state is not known" || !s.Passing {
 		t.Errorf("it is to %s: %s; held: %q", s.Do, s.Why, s.Held)
 	}
 	if s := find(t, p, "deployment/b"); s.Do != Keep || s.Held != "" {
