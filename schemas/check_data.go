@@ -139,7 +139,7 @@ func (c *checker) data(d *document, field, p string) {
 		return
 	}
 	const pointer = "version https://git-lfs.github.com/spec/v1\n"
-	head, err := c.repo.head(p, int64(len(pointer)))
+	head, err := c.repo.head(p, 0, int64(len(pointer)))
 	switch {
 	case err != nil:
 		d.problem(field, "%s cannot be read: %s; make it readable", p, cause(err))

@@ -35,7 +35,7 @@ func (r *repository) contents(file string) ([]byte, string) {
 	case e.size > maxBytes:
 		return nil, tooLarge
 	}
-	b, err := r.head(file, maxBytes+1)
+	b, err := r.head(file, e.size, maxBytes+1)
 	switch {
 	case err != nil:
 		return nil, fmt.Sprintf("cannot be read: %s; make it readable", cause(err))

@@ -4,6 +4,7 @@
 package schemas
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -120,14 +121,17 @@ func (r *repository) list(dir string) map[string]fs.DirEntry {
 	return m
 }
 
-// head reads up to n bytes of a file.
-func (r *repository) head(p string, n int64) ([]byte, error) {
+// head reads up to n bytes of a file that had size bytes when it was looked at.
+func (r *repository) head(p string, size, n int64) ([]byte, error) {
 	f, err := r.fsys.Open(p)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, n))
+	var b bytes.Buffer
+	b.Grow(int(max(0, min(size, n))) + bytes.MinRead) // there may be more by now
+	_, err = b.ReadFrom(io.LimitReader(f, n))
+	return b.Bytes(), err
 }
 
 // nearest is the path beside p, in its folder, that was probably meant.
