@@ -74,7 +74,7 @@ func TestWhatCannotServeSaysWhyAndTheOldGoesOn(t *testing.T) {
 		}, fault.Transient, "exceeded quota: team", "larger quota"},
 		"a webhook": {forbids(`admission webhook "images.example.com" denied the request: no images of the internet`), fault.Invalid,
 			"a rule of the cluster refuses it", ""},
-		"a namespace on its way out": {forbids("because it is being terminated"), fault.Denied, "", ""},
+		"a namespace on its way out": {forbids(kubetest.Terminating), fault.Transient, "namespace " + kubetest.Namespace + " is being deleted", "make the namespace again"},
 		"more than any node has":     {func(_ *stage, r *port.Release) { r.Kubernetes.Resources.CPU = "1000" }, fault.Invalid, "no node has 1k cores", "add a node"},
 		"a model that is gone from the store": {func(s *stage, r *port.Release) { s.corrupt(r.Model.Files[0].Digest, "") }, fault.Invalid,
 			"it cannot bring the model: with exit code 3: bring model/model.json", "store"},

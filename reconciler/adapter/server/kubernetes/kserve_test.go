@@ -215,7 +215,7 @@ func TestKServeIsGoneOnWithAfterACrash(t *testing.T) {
 	defer cancel()
 	written, waits := false, make(chan func(), 1)
 	s.double.After(func(q *http.Request) { // the cluster goes away once all is written, while the release is waited for
-		written = written || q.Method == http.MethodPatch && strings.Contains(q.URL.Path, "/secrets/")
+		written = written || q.Method == http.MethodPatch && strings.Contains(q.URL.Path, "/secrets/") && q.URL.Query().Get("dryRun") == ""
 		if written && q.Method == http.MethodGet && len(waits) == 0 {
 			waits <- s.double.Outage()
 			time.AfterFunc(300*time.Millisecond, cancel)

@@ -244,7 +244,7 @@ func (s *server) serve(ctx context.Context, r port.Release, p part, rec record) 
 	err = w.begin(ctx, rec)
 	away := err != nil && fault.Of(err) == fault.Transient // it is gone on with when the cluster, or the store, answers
 	if err == nil {
-		err = s.settle(ctx, w, r.Timeout)
+		err = w.readied(ctx, r.Timeout)
 	}
 	if err != nil {
 		if !w.served && !away && (w.shape().kept || fault.Of(err) != fault.Cancelled) {

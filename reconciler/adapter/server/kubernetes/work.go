@@ -129,6 +129,9 @@ func (w *work) gather(r port.Release, p part, keys []string) error {
 
 // begin has the unit there and brought what it needs; what serves is not touched.
 func (w *work) begin(ctx context.Context, was record) error {
+	if err := w.letsBegin(ctx); err != nil {
+		return err
+	}
 	if err := w.lay(ctx); err != nil {
 		return err
 	}

@@ -278,7 +278,13 @@ func (c *Cluster) replace(r *http.Request, q request, was object, raw []byte) (i
 // keep has an object that was written, unless it is a dry run or a rule refuses it.
 func (c *Cluster) keep(r *http.Request, q request, was, now object) (int, any) {
 	if rule := c.rule.Load(); rule != nil {
-		if why := (*rule)(q.resource, now); why != "" {
+		why := (*rule)(q.resource, now)
+		if why == Terminating && was == nil {
+			no := refusal(403, "Forbidden", fmt.Sprintf("%s %q is forbidden: %s", q.resource, name(now), why))
+			no["details"] = object{"causes": []any{object{"reason": "NamespaceTerminating", "message": "namespace " + Namespace + " is being terminated"}}}
+			return 403, no
+		}
+		if why != "" && why != Terminating { // which keeps nobody from changing what is there
 			return 403, refusal(403, "Forbidden", why)
 		}
 	}
@@ -291,6 +297,9 @@ func (c *Cluster) keep(r *http.Request, q request, was, now object) (int, any) {
 	}
 	return 200, c.store.putObject(q.resource, now)
 }
+
+// Terminating is what the API server says of what would be made in a namespace that is being deleted.
+const Terminating = "unable to create new content in namespace " + Namespace + " because it is being terminated"
 
 // Rule has admission refuse what f gives a reason for, in the words of what refuses.
 func (c *Cluster) Rule(f func(resource string, o map[string]any) string) { c.rule.Store(&f) }
