@@ -168,6 +168,6 @@ var ways = map[status.Cause]string{
 	notMadeByCore1:   "see what Seldon says: kubectl describe seldondeployment",
 	notServable:      "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
 	notMadeByKnative: "see what KServe says (kubectl logs -n kserve deploy/kserve-controller-manager), and that ConfigMap config-features of knative-serving has kubernetes.podspec-init-containers: enabled, and what nodeSelector and tolerations need",
-	elsewhere:        "have host of spec.target.kubernetes say what KServe gives it (ingressDomain and domainTemplate of its ConfigMap inferenceservice-config), where that may be had",
+	elsewhere:        "write the host that KServe gives it as host of spec.target.kubernetes, where that host is allowed; KServe makes it of ingressDomain and domainTemplate of its ConfigMap inferenceservice-config",
 	notSeenByKServe:  "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
 }
