@@ -111,8 +111,11 @@ func (q *question) decide(ctx context.Context, s plan.Step, ev *Evidence, shared
 
 // evaluate asks the rules about input.
 func (q *question) evaluate(ctx context.Context, s plan.Step, input ast.Value, now time.Time, within time.Duration) []ledger.Finding {
+	var ends limit
+	defer time.AfterFunc(within, ends.Cancel).Stop()
+	defer context.AfterFunc(ctx, ends.Cancel)()
 	result, err := q.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalTime(now), rego.EvalSortSets(true), rego.EvalMetrics(metrics.NoOp()),
-		rego.EvalTransaction(q.none), rego.EvalExternalCancel(&limit{ended: ctx.Done(), until: time.Now().Add(within)}))
+		rego.EvalTransaction(q.none), rego.EvalExternalCancel(&ends))
 	switch {
 	case err != nil && topdown.IsCancel(err):
 		return []ledger.Finding{denial(s, ruleTimeout, "the rules took longer than %s", within)}
@@ -122,30 +125,12 @@ func (q *question) evaluate(ctx context.Context, s plan.Step, input ast.Value, n
 	return q.findings(s, result)
 }
 
-// limit ends one evaluation in time. Only who evaluates asks it, before each expression.
-type limit struct {
-	ended <-chan struct{} // closed where all evaluations end
-	until time.Time
-	asked int
-	over  bool
-}
+// limit ends one evaluation before its next expression.
+type limit struct{ over atomic.Bool }
 
-// often is how many times it is asked before the clock is.
-const often = 16
+func (l *limit) Cancelled() bool { return l.over.Load() }
 
-func (l *limit) Cancelled() bool {
-	if l.asked++; l.asked%often == 0 && !l.over {
-		select {
-		case <-l.ended:
-			l.over = true
-		default:
-			l.over = time.Now().After(l.until)
-		}
-	}
-	return l.over
-}
-
-func (l *limit) Cancel() { l.over = true }
+func (l *limit) Cancel() { l.over.Store(true) }
 
 // findings reads the answer: one list of members a set.
 func (q *question) findings(s plan.Step, result rego.ResultSet) []ledger.Finding {
