@@ -46,10 +46,10 @@ const (
 	HDF5           = "hdf5"             // older Keras models
 	Zip            = "zip"
 	Tar            = "tar"
-	RDS            = "rds"         // R's objects
-	Compressed     = "compressed"  // what is inside is not looked at
-	YAMLObject     = "yaml-object" // YAML that names objects to build
-	JSONObject     = "json-object" // JSON that does (jsonpickle)
+	RDS            = "rds"          // R's objects
+	Compressed     = "compressed"   // what is inside is not looked at
+	YAMLObject     = "yaml-object"  // YAML that names objects to build
+	JSONObject     = "json-object"  // JSON that does (jsonpickle)
 	XMLEntities    = "xml-entities" // XML that has its reader fetch other files, or grow without end
 	Python         = "python"
 	Executable     = "executable"
