@@ -24,6 +24,7 @@
 package predictions
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
@@ -156,11 +157,13 @@ func (v Value) json() []byte {
 	if (v.Kind != Text || v.whole) && json.Valid([]byte(text)) {
 		return []byte(text)
 	}
-	b, err := json.Marshal(text)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it would make six bytes of one
+	if err := e.Encode(text); err != nil {
 		panic(err) // it is a string
 	}
-	return b
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // Cell is a value in a column.

@@ -146,7 +146,7 @@ func (g *groups) Next() (*Row, error) {
 		if g.bufs[i], g.row.Text[i] = cell(g.bufs[i][:0], v, &g.file.Columns[i]); g.bufs[i] == nil {
 			continue // it is as it stands
 		}
-		if g.row.Cells[i] = g.bufs[i]; len(g.bufs[i]) == 0 {
+		if g.row.Cells[i] = g.bufs[i]; len(g.bufs[i]) == 0 && !g.row.Text[i] {
 			g.row.Cells[i] = nil
 		}
 	}

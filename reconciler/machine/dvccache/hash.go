@@ -53,6 +53,8 @@ func copyHashed(w io.Writer, r io.Reader) (Sum, error) {
 // the other sum is ahead of it.
 func copyMore(w io.Writer, r io.Reader, m, s hash.Hash, b *[]byte) (Sum, error) {
 	full, done := make(chan []byte, ahead), make(chan error, 1)
+	finish := sync.OnceFunc(func() { close(full) })
+	defer finish()
 	fault.Go(func() {
 		for b := range full {
 			m.Write(b)
@@ -75,7 +77,7 @@ func copyMore(w io.Writer, r io.Reader, m, s hash.Hash, b *[]byte) (Sum, error) 
 		b = blocks.Get().(*[]byte)
 		n, last, err = next(w, r, s, b)
 	}
-	close(full)
+	finish()
 	if fell := <-done; err == nil {
 		err = fell
 	}

@@ -150,7 +150,7 @@ func TestPartsAreFoundByTheirHour(t *testing.T) {
 
 // A client that sends a text where others send numbers does not make theirs texts, however the rows fall into parts.
 func TestAValueKeepsItsTypeWhateverElseAPartHolds(t *testing.T) {
-	values := []string{"1", "2.5", `"three"`, "true", `"7"`, "9007199254740993", `{"of":[1]}`, `"\u20ac \"quoted\""`, "null", "[]"}
+	values := []string{"1", "2.5", `"three"`, "true", `"7"`, "9007199254740993", `{"of":[1]}`, `"\u20ac \"quoted\""`, "null", "[]", `""`, `"<b>"`}
 	read := func(each bool) (out []string) {
 		dir := t.TempDir()
 		l := open(t, Options{Dir: dir})

@@ -119,6 +119,7 @@ func TestWhatIsMarkedByItsOwnerIsNotTakenOverUntilTheyLetGo(t *testing.T) {
 		"Flux":               {service(of("kustomize.toolkit.fluxcd.io/name", "payroll"), nil), "applied by Flux as payroll", "rename the deployment"},
 		"a chart by Flux":    {service(of("helm.toolkit.fluxcd.io/name", "payroll"), nil), "applied by Flux as payroll", "label services one"},
 		"Helm":               {service(nil, of(helm, "payroll")), "applied by Helm as payroll", "annotate services one " + helm + "-"},
+		"kapp":               {service(of("kapp.k14s.io/app", "1"), nil), "applied by kapp as 1", "label services one kapp.k14s.io/app-"},
 		"another object": {service(nil, nil, map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "theirs", "uid": uid, "controller": true}),
 			"of another object, which made it (metadata.ownerReferences)", "rename the deployment"},
 	} {
@@ -130,6 +131,14 @@ func TestWhatIsMarkedByItsOwnerIsNotTakenOverUntilTheyLetGo(t *testing.T) {
 		}
 		s.double.Delete("services", "one")
 	}
+	// Argo CD 2 writes a label that people write too.
+	s.double.Put("services", service(of("app.kubernetes.io/instance", "payroll"), nil))
+	s.double.Edit("services", "one", "argocd-controller", "", func(o map[string]any) {
+		o["spec"].(map[string]any)["selector"] = map[string]any{"app": "payroll"}
+	})
+	s.refused(r, fault.Conflict, "applied by Argo CD as payroll", "label services one app.kubernetes.io/instance-")
+	s.double.Delete("services", "one")
+
 	s.double.Put("services", service(map[string]any{owned.LabelOwner: "s-gone", owned.LabelName: "one", "team": "b"}, nil))
 	s.refused(r, fault.Conflict, "of another Vishwa, s-gone", "kubectl -n "+kubetest.Namespace+" label services one "+owned.LabelOwner+"- "+owned.LabelName+"-")
 	s.double.Edit("services", "one", "kubectl-label", "", func(o map[string]any) {

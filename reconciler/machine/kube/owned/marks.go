@@ -5,6 +5,7 @@ package owned
 
 import (
 	"context"
+	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
@@ -27,7 +28,13 @@ var appliers = []struct {
 	{label: "kustomize.toolkit.fluxcd.io/name", who: "Flux"},
 	{label: "helm.toolkit.fluxcd.io/name", who: "Flux"},
 	{note: "meta.helm.sh/release-name", who: "Helm"},
+	{label: "kapp.k14s.io/app", who: "kapp"},
+	{note: "objectset.rio.cattle.io/id", who: "Fleet"},
+	{note: "configsync.gke.io/resource-id", who: "Config Sync"},
 }
+
+// instance is what Argo CD before 3.0 goes by, unless told otherwise. People write it too: it is Argo CD's where that has set anything.
+const instance = "app.kubernetes.io/instance"
 
 // marked is the mark of another owner on an object that is not ours; false where it has none.
 func (h Hand) marked(o Object, m status.Meta) (mark, bool) {
@@ -44,6 +51,10 @@ func (h Hand) marked(o Object, m status.Meta) (mark, bool) {
 	case len(m.Owners) > 0:
 		return mark{"of another object, which made it (metadata.ownerReferences)", see + "; rename the deployment"}, true
 	}
+	if value, is := m.Labels[instance]; is && argo(m) {
+		return mark{"applied by Argo CD as " + harmless.Line(value), "rename the deployment; or take it out of what Argo CD applies, without deleting it, and take the mark off: " +
+			h.kubectl("label", o) + " " + instance + "-"}, true
+	}
 	for _, by := range appliers {
 		value, is := m.Labels[by.label]
 		if by.note != "" {
@@ -59,6 +70,15 @@ func (h Hand) marked(o Object, m status.Meta) (mark, bool) {
 		}
 	}
 	return mark{}, false
+}
+
+func argo(m status.Meta) bool {
+	for _, by := range m.Managers {
+		if strings.HasPrefix(by.Name, "argocd") {
+			return true
+		}
+	}
+	return false
 }
 
 func (h Hand) kubectl(verb string, o Object) string {

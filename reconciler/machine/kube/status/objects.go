@@ -20,6 +20,9 @@ type Meta struct {
 	Owners      []struct {
 		UID string `json:"uid"`
 	} `json:"ownerReferences"`
+	Managers []struct {
+		Name string `json:"manager"`
+	} `json:"managedFields"`
 }
 
 type condition struct {
