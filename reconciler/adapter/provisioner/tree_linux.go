@@ -27,13 +27,13 @@ func killMarked(id string) {
 // marked lists the processes of the run. What cannot be read belongs to another user.
 func marked(id string) (pids []int) {
 	want := []byte("\x00" + mark + "=" + id + "\x00")
-	files, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is constant
-	for _, file := range files {
-		env, err := os.ReadFile(file)
+	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is constant; with a name behind it, Glob would list what is in each
+	for _, p := range all {
+		env, err := os.ReadFile(filepath.Join(p, "environ"))
 		if err != nil || !bytes.Contains(append([]byte{0}, env...), want) {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(filepath.Base(p)); err == nil && pid != os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}

@@ -148,14 +148,14 @@ func (s *stage) until(what string, is func() bool) {
 
 // running are the processes with all of these among their arguments.
 func running(args ...string) (pids []int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	all, _ := filepath.Glob("/proc/[0-9]*") // with a name behind it, Glob would list what is in each
 	for _, p := range all {
-		raw, _ := os.ReadFile(p)
+		raw, _ := os.ReadFile(filepath.Join(p, "cmdline"))
 		found := len(raw) > 0
 		for _, a := range args {
 			found = found && strings.Contains("\x00"+string(raw), "\x00"+a+"\x00")
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(p))); found && err == nil {
+		if pid, err := strconv.Atoi(filepath.Base(p)); found && err == nil {
 			pids = append(pids, pid)
 		}
 	}

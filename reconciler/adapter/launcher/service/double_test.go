@@ -185,9 +185,9 @@ func (d *double) alive() func(t *testing.T, id port.TaskID) int {
 			groups[id.Name] = p.runs.PID()
 		}
 		d.mu.Unlock()
-		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-		for _, file := range stats {
-			raw, _ := os.ReadFile(file)
+		all, _ := filepath.Glob("/proc/[0-9]*") // with a name behind it, Glob would list what is in each
+		for _, p := range all {
+			raw, _ := os.ReadFile(filepath.Join(p, "stat"))
 			_, rest, _ := strings.Cut(string(raw), ") ")
 			if f := strings.Fields(rest); len(f) > 2 && f[0] != "Z" && f[2] == strconv.Itoa(groups[id.Name]) {
 				n++

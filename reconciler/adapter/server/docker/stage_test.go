@@ -166,12 +166,12 @@ func (s *stage) until(what string, is func() bool) {
 // killHost ends the host as the kernel does when memory is short.
 func (s *stage) killHost() {
 	s.t.Helper()
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	all, _ := filepath.Glob("/proc/[0-9]*") // with a name behind it, Glob would list what is in each
 	for _, p := range all {
-		raw, _ := os.ReadFile(p)
+		raw, _ := os.ReadFile(filepath.Join(p, "cmdline"))
 		if strings.Contains(string(raw), "\x00host\x00"+s.dir+"\x00") {
 			var pid int
-			if _, err := fmt.Sscanf(p, "/proc/%d/cmdline", &pid); err == nil {
+			if _, err := fmt.Sscanf(p, "/proc/%d", &pid); err == nil {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}

@@ -68,10 +68,10 @@ func copyProgram(to string) error {
 
 // Marked lists living processes that have mark among their arguments.
 func Marked(mark string) (found []int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range all {
-		raw, err := os.ReadFile(f)
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+	all, _ := filepath.Glob("/proc/[0-9]*") // with a name behind it, Glob would list what is in each
+	for _, p := range all {
+		raw, err := os.ReadFile(filepath.Join(p, "cmdline"))
+		pid, _ := strconv.Atoi(filepath.Base(p))
 		if err == nil && pid != os.Getpid() && slices.Contains(strings.Split(string(raw), "\x00"), mark) {
 			found = append(found, pid)
 		}

@@ -231,12 +231,12 @@ func TestDockerEndsWithItsTestHoweverThatEnds(t *testing.T) {
 // processes lists the commands that name a folder.
 func processes(t *testing.T, dir string) (out []string) {
 	t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	all, err := filepath.Glob("/proc/[0-9]*") // with a name behind it, Glob would list what is in each
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range all {
-		if raw, _ := os.ReadFile(file); bytes.Contains(raw, []byte(dir)) {
+	for _, p := range all {
+		if raw, _ := os.ReadFile(filepath.Join(p, "cmdline")); bytes.Contains(raw, []byte(dir)) {
 			out = append(out, string(bytes.ReplaceAll(raw, []byte{0}, []byte(" "))))
 		}
 	}
