@@ -22,6 +22,7 @@ var starters = map[string]string{
 
 // timers are the files that have a function called later, beside them, and why none of these can panic.
 var timers = map[string]string{
+	"policy/judge.go":                             "it ends an evaluation",
 	"reconciler/adapter/launcher/board.go":        "it stops a watch that nobody uses",
 	"reconciler/adapter/launcher/docker/watch.go": "it stops a watch that nobody uses",
 	"reconciler/adapter/source/http.go":           "it cancels",
