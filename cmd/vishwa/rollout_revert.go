@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -61,11 +60,11 @@ func (r *refreshing) revert(ctx context.Context, ref schemas.Ref) (out app.Propo
 	if err != nil {
 		return out, err
 	}
-	refs, err := r.s.RolledBack(ctx, in, rev)
+	was, err := r.s.WasRolledBack(ctx, in, rev, ref)
 	if err != nil {
 		return out, err
 	}
-	if !slices.Contains(refs, ref) {
+	if !was {
 		return out, fault.WithHint(fault.New(fault.Invalid, "the release of %s that is declared was not rolled back: there is nothing to revert", ref), "vishwa rollout status %s shows the last rollout; vishwa rollback %s serves an earlier release again", ref, ref)
 	}
 	facts, err := r.s.Ledger.Facts(ctx)

@@ -303,36 +303,6 @@ func (h *Reconciler) underWay(ctx context.Context, ref schemas.Ref) (standing, e
 	return s, nil
 }
 
-// unbegun is the rollout of a release that is declared and could not begin, as what serves does not answer.
-func (h *Reconciler) unbegun(ctx context.Context, in *Intent, rev port.Revision, ref schemas.Ref) (standing, error) {
-	w, err := Observe(ctx, in, rev, h.Observers)
-	if err != nil {
-		return standing{}, err
-	}
-	w.Now = h.Now()
-	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
-		if s.Ref == ref && strings.HasPrefix(s.Held, plan.InCanary) && s.Key != "" {
-			return standing{rollout.State{Change: rollout.Change{Key: s.Key, Declared: s.Canary}}, w.Facts.Rollouts[ref]}, nil
-		}
-	}
-	return standing{}, fault.WithHint(fault.New(fault.Invalid, "%s has no release that is tried, nor one that waits to be", ref), "vishwa plan shows what is due")
-}
-
-// RolledBack lists the deployments whose release, as it is declared, was rolled back and is tried no more.
-func (h *Reconciler) RolledBack(ctx context.Context, in *Intent, rev port.Revision) (out []schemas.Ref, err error) {
-	w, err := Observe(ctx, in, rev, h.Observers)
-	if err != nil {
-		return nil, err
-	}
-	w.Now = h.Now()
-	for _, s := range plan.Compute(w.Graph, w.Observed).Steps {
-		if strings.HasPrefix(s.Held, plan.RolledBack) {
-			out = append(out, s.Ref)
-		}
-	}
-	return out, nil
-}
-
 // rolledEntry is what becomes of a rollout outside of a pass.
 type rolledEntry struct {
 	rev      port.Revision // zero: that of the entry before

@@ -107,10 +107,14 @@ func (h *Reconciler) goBack(ctx context.Context, head *Intent, rev port.Revision
 			return Result{Plan: p}, nil, err
 		}
 	}
-	if work[0].Held == "" { // else nothing of it is done
+	silent := work[0].Unanswered()
+	if work[0].Held == "" || silent { // else nothing of it is done
 		if held, err = h.hold(ctx, rev, o); err != nil {
 			return Result{Plan: p}, held, err
 		}
+	}
+	if silent { // whoever asked for it tries again
+		return Result{Plan: p}, held, notAsked(work[0])
 	}
 	services.rollback = &o
 	return Result{Plan: p, Outcomes: execute.Run(ctx, p, h.kit(p, services))}, held, nil

@@ -188,3 +188,80 @@ func TestARegistryThatDoesNotAnswerIsWaitedForOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestARollbackOfWhatDoesNotAnswerIsTriedAgain: it is suspended so long, and no try says that it is over.
+func TestARollbackOfWhatDoesNotAnswerIsTriedAgain(t *testing.T) {
+	for name, first := range map[string]func(h *Reconciler, w *town, o Rollback){
+		"at its first try": func(*Reconciler, *town, Rollback) {},
+		"tried again": func(h *Reconciler, w *town, o Rollback) {
+			defer h.failing(w, fault.New(fault.Transient, "down"))()
+			if out, err := h.Rollback(t.Context(), o); err == nil && out.Err() == nil || held(t, w) == "" {
+				t.Fatalf("the server is down: %v, suspended by %q", err, held(t, w))
+			}
+		},
+	} {
+		h, w, a, _ := threeReleases(t)
+		o := Rollback{To: &a, Reason: "too dear"}
+		first(h, w, o)
+		answers := h.Server
+		h.Server = deaf{answers, "s"}
+		synctest.Test(t, func(t *testing.T) {
+			out, err := h.Rollback(t.Context(), o)
+			if fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "deployment/s could not be asked: no answer within 20s") || len(out.Outcomes) != 0 {
+				t.Errorf("%s: %v, %+v", name, err, out.Outcomes)
+			}
+		})
+		if got := held(t, w); got != fmt.Sprintf("rollback to entry %d: too dear", a.Seq) {
+			t.Errorf("%s: suspended by %q", name, got)
+		}
+		h.Server = answers
+		if out, err := h.Rollback(t.Context(), o); err != nil || out.Err() != nil || w.served["s"].Key != a.Key || held(t, w) == "" {
+			t.Errorf("%s, once it answers: %v, %v; %s serves", name, err, out.Err(), w.served["s"].Key.Short())
+		}
+	}
+}
+
+// TestWhatDoesNotAnswerIsNotSaidToBeInOrder: who asks what was rolled back, or promotes what waits, hears that it is not known.
+func TestWhatDoesNotAnswerIsNotSaidToBeInOrder(t *testing.T) {
+	at := ref("deployment/s")
+	h, w := newHouse(tree(careful()))
+	answers := h.Server
+	tries := &besides{Server: answers}
+	h.Server = tries
+	apply(t, h)
+	h.commit(w, two, tree(careful(), with("s.py", "# other\n")))
+	rev := port.Revision{SHA: two}
+	_, in, err := h.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := func(what string, do func() error) {
+		t.Helper()
+		tries.Server = deaf{answers, "s"}
+		synctest.Test(t, func(t *testing.T) {
+			if err := do(); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "deployment/s could not be asked: no answer within 20s") || fault.HintOf(err) == "" {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+		tries.Server = answers
+	}
+	silent("to promote it", func() error {
+		_, err := h.PromoteRollout(t.Context(), in, rev, RolloutOrder{Ref: at, Full: true})
+		return err
+	})
+	apply(t, h)
+	if _, err := h.AbortRollout(t.Context(), rev, RolloutOrder{Ref: at, Reason: "too slow"}); err != nil {
+		t.Fatal(err)
+	}
+	back := func() error {
+		was, err := h.WasRolledBack(t.Context(), in, rev, at)
+		if err == nil && !was {
+			err = fmt.Errorf("it was not rolled back")
+		}
+		return err
+	}
+	silent("whether it was rolled back", back)
+	if err := back(); err != nil {
+		t.Errorf("once it answers: %v", err)
+	}
+}

@@ -67,6 +67,9 @@ type Step struct {
 	scorings    int              // at most, while Evaluations are not known
 }
 
+// Unanswered tells whether s is of a deployment that could not be asked how it stands, whatever holds it.
+func (s Step) Unanswered() bool { return s.Failed && s.Ref.Kind.Traits().Serves }
+
 // Unasked tells whether nothing is due about s, a deployment, by the ledger, and it could not be asked how it stands.
 func (s Step) Unasked() bool { return s.Failed && s.Restores }
 
