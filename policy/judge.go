@@ -49,7 +49,8 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	var steps []*plan.Step
 	kinds := map[string]bool{}
 	for i := range p.Steps {
-		if s := &p.Steps[i]; ev.All || s.Do != plan.Keep {
+		// Of what could not be asked how it stands it is not known what is due, and nothing is done.
+		if s := &p.Steps[i]; (ev.All || s.Do != plan.Keep) && !s.Unanswered() {
 			steps = append(steps, s)
 			kinds[string(s.Ref.Kind)] = true
 		}
@@ -103,7 +104,7 @@ func (q *question) decide(ctx context.Context, s plan.Step, ev *Evidence, shared
 		return []ledger.Finding{denial(s, ruleEvidence, "what is known of the step cannot be judged: %v", err)}
 	}
 	out = q.evaluate(ctx, s, input, ev.Time, within)
-	if s.Failed && ev.Phase == Planning {
+	if s.Failed && ev.Phase == Planning && s.Ref.Kind.Traits().Provisioned {
 		out = append(q.unplanned(s, subject.Hint), out...)
 	}
 	return out

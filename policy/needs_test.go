@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -74,4 +75,14 @@ func TestOnlyInfrastructureNeedsATerraformPlan(t *testing.T) {
 	c := modelCase(good(), schemas.Gate{})
 	c.phase, c.step.Pending = Planning, true
 	same(t, c.judge(t, e))
+}
+
+// TestADeploymentThatDoesNotAnswerIsNotJudged: nothing is done about it, and no rule says no to that.
+func TestADeploymentThatDoesNotAnswerIsNotJudged(t *testing.T) {
+	e := engine(t, map[string]string{"policy/infra.rego": "package acme.infra\nimport rego.v1\ndeny contains \"x\" if input.terraform.errored", "policy/all.rego": "package acme.all\nimport rego.v1\ndeny contains \"no\""})
+	c := deployCase("production", good())
+	c.phase, c.step.Held, c.step.Failed, c.step.Passing = Planning, plan.NotAsked+"no answer within 20s", true, true
+	same(t, c.judge(t, e))
+	c.step.Held, c.step.Failed, c.step.Passing = "", false, false
+	same(t, c.judge(t, e), "deny acme.all/deny", "deny deployment/approval")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
 
@@ -50,6 +51,12 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 					denied++
 				}
 			}
+			var unjudged []schemas.Ref
+			for s := range p.Working() {
+				if s.Unanswered() {
+					unjudged = append(unjudged, s.Ref)
+				}
+			}
 			switch format {
 			case "sarif":
 				titles := map[string]string{}
@@ -72,10 +79,13 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				}
 			default:
 				a.showFindings(p.Findings)
-				fmt.Fprintf(a.out, "%s judged, %s, %d of them deny. Rules %s.\n", plural.Of(len(p.Steps), "step"), plural.Of(len(p.Findings), "finding"), denied, p.Policy.Short())
+				fmt.Fprintf(a.out, "%s judged, %s, %d of them deny. Rules %s.\n", plural.Of(len(p.Steps)-len(unjudged), "step"), plural.Of(len(p.Findings), "finding"), denied, p.Policy.Short())
 			}
 			if denied > 0 {
 				return fault.WithHint(fault.New(fault.Refused, "policy denies %s", plural.Of(denied, "time")), "each finding says what to do")
+			}
+			if len(unjudged) > 0 {
+				return fault.WithHint(fault.New(fault.Transient, "%s could not be asked and so not be judged", names(unjudged)), "vishwa plan says why; judge again: the reason may pass")
 			}
 			return nil
 		},

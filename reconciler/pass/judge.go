@@ -132,7 +132,9 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 }
 
 // judges tells whether s is judged.
-func (d *stepServices) judges(s *plan.Step) bool { return d.all || s.Do != plan.Keep && !s.Back() }
+func (d *stepServices) judges(s *plan.Step) bool {
+	return (d.all || s.Do != plan.Keep && !s.Back()) && !s.Unanswered()
+}
 
 // taken are the refs of p of which a step that is judged takes something: of them it is found out what they came out as.
 func (d *stepServices) taken(p plan.Plan) map[schemas.Ref]bool {

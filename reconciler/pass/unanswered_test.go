@@ -12,8 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/routine"
 )
@@ -218,6 +220,64 @@ func TestARollbackOfWhatDoesNotAnswerIsTriedAgain(t *testing.T) {
 		if out, err := h.Rollback(t.Context(), o); err != nil || out.Err() != nil || w.served["s"].Key != a.Key || held(t, w) == "" {
 			t.Errorf("%s, once it answers: %v, %v; %s serves", name, err, out.Err(), w.served["s"].Key.Short())
 		}
+	}
+}
+
+// TestNobodySaysNoToWhatDoesNotAnswer: a release that people approved at its first step goes on once its server answers, and nothing of it is
+// done before.
+func TestNobodySaysNoToWhatDoesNotAnswer(t *testing.T) {
+	at := ref("deployment/s")
+	h, w := newHouse(tree(careful()))
+	answers := h.Server
+	tries := &besides{Server: answers}
+	h.Server = tries
+	apply(t, h)
+	other := with("s.py", "# other\n")
+	h.commit(w, two, tree(careful(), other))
+	apply(t, h)
+	begun := *w.facts.Rollouts[at]
+	begun.Follows = begun.Seq
+	begun.ApprovedBy([]ledger.Approver{{Principal: "alice", Class: "signature"}})
+	if _, err := w.Append(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	h.commit(w, three, tree(careful(), other, with("trust.yaml", guardian), replaced("staging: {}", "staging: {approvals: 1}")))
+	rev := port.Revision{SHA: three}
+	_, in, err := h.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.PromoteRollout(t.Context(), in, rev, RolloutOrder{Ref: at}); err != nil {
+		t.Fatal(err)
+	}
+	tries.Server = deaf{answers, "s"}
+	waits := func(name string) {
+		w.list = nil
+		synctest.Test(t, func(t *testing.T) {
+			r, err := h.Apply(t.Context(), ApplyOptions{})
+			if err != nil || len(r.Outcomes) != 1 || len(r.Plan.Findings) != 0 {
+				t.Fatalf("%s: %v, %+v: %+v", name, err, r.Outcomes, r.Plan.Findings)
+			}
+			if o := r.Outcomes[0]; o.Ref != at || o.End != execute.Held || o.Error != nil {
+				t.Errorf("%s: %+v", name, o)
+			}
+		})
+		if len(w.list) != 0 || tries.tried == nil || tries.tried.Key != begun.Key {
+			t.Errorf("%s: recorded %+v; tried %+v", name, w.list, tries.tried)
+		}
+	}
+	waits("as it is")
+	if _, err := h.Suspend(t.Context(), rev, at, "hands off"); err != nil {
+		t.Fatal(err)
+	}
+	waits("suspended")
+	if _, err := h.Resume(t.Context(), rev, at, ""); err != nil {
+		t.Fatal(err)
+	}
+	tries.Server = answers
+	apply(t, h)
+	if tries.tried != nil {
+		t.Errorf("once it answers, it is not promoted: %+v", tries.tried)
 	}
 }
 

@@ -134,6 +134,9 @@ func (a *execution) await(s plan.Step) string {
 func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if s.Held != "" {
 		o := a.hold(s, s.Held)
+		if s.Unanswered() {
+			return o // nobody said no
+		}
 		a.denial(ctx, s, ofRef(a.plan.Findings, s.Ref), &o)
 		return o
 	}
