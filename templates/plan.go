@@ -90,6 +90,9 @@ func under(s plan.Step) (out []line) {
 	if s.Held != "" {
 		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, harmless.Line(s.Held)), true})
 	}
+	if s.Aside != "" && strings.HasPrefix(s.Held, plan.NotAsked) {
+		out = append(out, line{"", "cause: " + harmless.Line(s.Aside), true})
+	}
 	if s.RunsOn != nil {
 		out = append(out, line{"", "runs on " + harmless.Line(s.RunsOn.Words()), true})
 	}

@@ -129,3 +129,24 @@ func TestNothingInAPlanMovesTheCursor(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatAMachineIsLikeIsNotToldToOthers: its user alone reads why a server could not be asked, with paths and addresses.
+func TestWhatAMachineIsLikeIsNotToldToOthers(t *testing.T) {
+	p := plan.Plan{Steps: []plan.Step{{Ref: ref(t, "deployment/s"), Do: plan.Remake, Why: "its state is not known", Held: plan.NotAsked + "no answer within 20s", Failed: true, Passing: true,
+		Aside: "dial 10.0.0.7:6443 (remove /var/lib/vishwa/state/s)"}}}
+	var mine, theirs bytes.Buffer
+	if err := Text(&mine, p, "", Style{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Comment(&theirs, Report{Pull: 1, Stage: Delayed, Plan: &p}); err != nil {
+		t.Fatal(err)
+	}
+	for _, ours := range []string{"10.0.0.7", "/var/lib/vishwa/state/s"} {
+		if !strings.Contains(mine.String(), ours) || strings.Contains(theirs.String(), ours) {
+			t.Errorf("%s: its user reads\n%s\nand others\n%s", ours, mine.String(), theirs.String())
+		}
+	}
+	if !strings.Contains(theirs.String(), "could not be asked: no answer within 20s") {
+		t.Errorf("others read\n%s", theirs.String())
+	}
+}

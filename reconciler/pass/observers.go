@@ -139,10 +139,22 @@ func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas
 	live, err := eyes.survey.Observe(ctx, ref.Name)
 	err = overdue(ctx, err)
 	if err != nil && fault.Of(err) == fault.Transient {
-		return func() { w.Unobservable[ref], w.Failed[ref], w.Passing[ref] = unobserved(err), true, true }, nil
+		why := openly(ctx)
+		return func() {
+			w.Unobservable[ref], w.Openly[ref], w.Failed[ref], w.Passing[ref] = unobserved(err), why, true, true
+		}, nil
 	}
 	logged := eyes.logged(ctx, w.Graph, ref, live)
 	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
+}
+
+// openly is why a look of ctx found nothing out, as anybody may read it: an error may name paths and addresses of this machine.
+func openly(ctx context.Context) string {
+	var late unanswered
+	if errors.As(context.Cause(ctx), &late) {
+		return late.Error()
+	}
+	return "it did not answer, for a reason that may pass"
 }
 
 // unobserved is err as the reason of a step, with what to do about it.

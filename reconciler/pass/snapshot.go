@@ -229,7 +229,7 @@ func observe(ctx context.Context, in *Intent, rev port.Revision, eyes Observers,
 	}
 	w := &Snapshot{Intent: in, Revision: rev, trees: eyes.Repo.Open, hands: map[string][]port.Hand{},
 		stood: map[string]guard.Settings{}, declared: map[string]bool{}, between: map[string][]guard.Settings{}}
-	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Logged: map[schemas.Ref]rollout.Evidence{}, Packages: map[schemas.Ref]port.PackageState{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
+	w.Observed = plan.Observed{Facts: facts, Machine: eyes.Machine, Before: entriesBefore(in.Base, facts), Live: map[schemas.Ref]port.Live{}, Logged: map[schemas.Ref]rollout.Evidence{}, Packages: map[schemas.Ref]port.PackageState{}, Stacks: map[schemas.Ref]port.Change{}, Unobservable: map[schemas.Ref]string{}, Openly: map[schemas.Ref]string{}, Failed: map[schemas.Ref]bool{}, Passing: map[schemas.Ref]bool{}, Wrong: map[schemas.Ref]string{}, Unplanned: map[schemas.Ref]string{}}
 	w.stackHints = map[schemas.Ref]string{}
 	return w, w.observeAll(ctx, eyes)
 }

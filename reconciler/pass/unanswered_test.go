@@ -4,7 +4,9 @@ package pass
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -102,7 +104,7 @@ func TestWhatDoesNotAnswerIsNotKnownAndNotGone(t *testing.T) {
 		}
 		for _, step := range p.Steps {
 			switch does := step.Ref == ref("deployment/s"); {
-			case does && (step.Do == plan.Keep || !strings.HasPrefix(step.Held, plan.NotAsked+"no answer within 20s (see that it is up")):
+			case does && (step.Do == plan.Keep || step.Held != plan.NotAsked+"no answer within 20s" || !strings.HasPrefix(step.Aside, "no answer within 20s (see that it is up")):
 				t.Errorf("it is to %s: %s; held: %q", step.Do, step.Why, step.Held)
 			case !does && (step.Do != plan.Keep || step.Held != ""):
 				t.Errorf("%s is to %s: %s; held: %q", step.Ref, step.Do, step.Why, step.Held)
@@ -323,5 +325,40 @@ func TestWhatDoesNotAnswerIsNotSaidToBeInOrder(t *testing.T) {
 	silent("whether it was rolled back", back)
 	if err := back(); err != nil {
 		t.Errorf("once it answers: %v", err)
+	}
+}
+
+// lost is a server whose error tells of its machine.
+type lost struct{ port.Server }
+
+func (lost) Observe(context.Context, string) (port.Live, error) {
+	return port.Live{}, fault.WithHint(fault.New(fault.Transient, "dial 10.0.0.7:6443"), "remove /var/lib/vishwa/state/s")
+}
+
+// TestWhatAMachineIsLikeIsNotToldToOthers: its user alone reads paths and addresses of it.
+func TestWhatAMachineIsLikeIsNotToldToOthers(t *testing.T) {
+	h, _ := newHouse(tree())
+	apply(t, h)
+	h.Server = lost{h.Server}
+	seen, err := h.Preview(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.Plan(t.Context(), seen, ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(p.Steps, plan.Step.Unanswered)
+	if i < 0 || p.Steps[i].Held != plan.NotAsked+"it did not answer, for a reason that may pass" {
+		t.Fatalf("%+v", p.Steps)
+	}
+	for _, ours := range []string{"10.0.0.7", "/var/lib/vishwa"} {
+		if !strings.Contains(p.Steps[i].Aside, ours) || strings.Contains(string(raw), ours) {
+			t.Errorf("%s: its user reads %q, and others %s", ours, p.Steps[i].Aside, raw)
+		}
 	}
 }

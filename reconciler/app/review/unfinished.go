@@ -79,7 +79,7 @@ func delayed(p *pass.Proposal) error {
 func unasked(p plan.Plan) error {
 	for _, s := range p.Work() {
 		if strings.HasPrefix(s.Held, plan.NotAsked) {
-			return fault.WithHint(fault.New(fault.Transient, "%s %s", s.Ref, s.Held), "see that what it is served on is up; it is asked again")
+			return fault.WithHint(fault.New(fault.Transient, "%s %s%s", s.Ref, plan.NotAsked, cmp.Or(s.Aside, strings.TrimPrefix(s.Held, plan.NotAsked))), "see that what it is served on is up; it is asked again")
 		}
 	}
 	return nil

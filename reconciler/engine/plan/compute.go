@@ -29,6 +29,7 @@ type Observed struct {
 	Logged       map[schemas.Ref]rollout.Evidence // of deployments that try a release, and compare what is logged
 	Stacks       map[schemas.Ref]port.Change      // infrastructure, as Diff found it
 	Unobservable map[schemas.Ref]string           // infrastructure, packages and deployments that could not be looked at, and why
+	Openly       map[schemas.Ref]string           // of deployments among these: why, as anybody may read it
 	// Packages are those that were asked for where they are kept. A pull request asks for none:
 	// what is recorded is taken to be there.
 	Packages map[schemas.Ref]port.PackageState

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -127,7 +128,9 @@ func (c *computing) unasked(s *Step) bool {
 	if !blind || !s.Ref.Kind.Traits().Serves {
 		return false
 	}
-	s.Held, s.Failed, s.Passing = NotAsked+why, c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
+	// What is held is told in pull requests, too: paths and addresses of this machine are none of theirs.
+	s.Aside = why
+	s.Held, s.Failed, s.Passing = NotAsked+cmp.Or(c.seen.Openly[s.Ref], "for a reason that may pass"), c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
 	if n := c.want.Node(s.Ref); n != nil && !c.seen.Now.IsZero() {
 		_, s.Canary, _ = CanaryOf(n) // an approval is of that, too
 	}

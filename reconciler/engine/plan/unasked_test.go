@@ -14,7 +14,8 @@ import (
 func silent(s *Observed, name string) {
 	at := ref(name)
 	delete(s.Live, at)
-	s.Unobservable = map[schemas.Ref]string{at: "no answer within 20s"}
+	s.Unobservable = map[schemas.Ref]string{at: "no answer within 20s (remove /state/x)"}
+	s.Openly = map[schemas.Ref]string{at: "no answer within 20s"}
 	s.Failed, s.Passing = map[schemas.Ref]bool{at: true}, map[schemas.Ref]bool{at: true}
 }
 
