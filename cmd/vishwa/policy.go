@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/policy"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/plural"
@@ -51,12 +52,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 					denied++
 				}
 			}
-			var unjudged []schemas.Ref
-			for s := range p.Working() {
-				if s.Unanswered() {
-					unjudged = append(unjudged, s.Ref)
-				}
-			}
+			unjudged := unjudged(p)
 			switch format {
 			case "sarif":
 				titles := map[string]string{}
@@ -92,6 +88,16 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
+}
+
+// unjudged are the deployments of p that could not be asked how they stand, and so were not judged.
+func unjudged(p plan.Plan) (refs []schemas.Ref) {
+	for s := range p.Working() {
+		if s.Unanswered() {
+			refs = append(refs, s.Ref)
+		}
+	}
+	return refs
 }
 
 func (a *cli) showFindings(found []ledger.Finding) {
