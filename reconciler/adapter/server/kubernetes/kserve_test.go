@@ -257,7 +257,7 @@ func TestKServeServesAtTheHostThatIsDeclared(t *testing.T) {
 				r.KServe.Expose, r.KServe.Host = true, host
 				return r
 			}
-			const words, way = "KServe gives it the address http://one.example.com, and it is declared to be at the host payroll.example.com", "have host of spec.target.kserve say what KServe gives it"
+			const words, way = "KServe gives it the address http://one.example.com, and it is declared to be at the host payroll.example.com", "write the host that KServe gives it as host of spec.target.kserve"
 			s.refused(by(s, "1", "payroll.example.com"), fault.Invalid, words, way)
 			s.until("nothing is left", func() bool {
 				return len(s.double.Objects("inferenceservices"))+len(s.double.Objects("deployments")) == 0
