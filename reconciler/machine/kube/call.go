@@ -13,10 +13,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 )
 
 // Resource is a kind of object as its API names it.
@@ -210,7 +212,7 @@ func (c *Client) version(ctx context.Context, r Resource) (string, error) {
 func (c *Client) ask(ctx context.Context, q question, into any) error {
 	within, stop := context.WithTimeout(ctx, c.patience)
 	defer stop()
-	resp, err := c.send(within, q)
+	resp, err := c.later(within, q)
 	if err != nil {
 		return c.unheard(ctx, q, err)
 	}
@@ -230,6 +232,32 @@ func (c *Client) ask(ctx context.Context, q question, into any) error {
 		return c.unheard(ctx, q, err)
 	}
 	return nil
+}
+
+// Bounds of how often, and after which time, it is asked again what a server did nothing about.
+const (
+	mostAgain = 10
+	longWait  = 10 // seconds
+)
+
+// later is send, and once more after the time that a server names which has too much to do, or makes ready what was just declared: it did nothing
+// about the question (429 with Retry-After; API Priority and Fairness answers so).
+func (c *Client) later(ctx context.Context, q question) (*http.Response, error) {
+	for again := 0; ; again++ {
+		resp, err := c.send(ctx, q)
+		if err != nil || resp.StatusCode != http.StatusTooManyRequests || again == mostAgain {
+			return resp, err
+		}
+		seconds, wrong := strconv.Atoi(resp.Header.Get("Retry-After"))
+		wait := time.Duration(seconds) * time.Second
+		if until, ends := ctx.Deadline(); wrong != nil || seconds < 0 || seconds > longWait || ends && time.Until(until) <= wait {
+			return resp, nil
+		}
+		_ = resp.Body.Close()
+		if err := httpx.Sleep(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (c *Client) send(ctx context.Context, q question) (*http.Response, error) {

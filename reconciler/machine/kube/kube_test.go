@@ -150,6 +150,35 @@ func TestWhoDoesNotAnswerIsAwaited(t *testing.T) {
 	}
 }
 
+// A server that has too much to do says when to ask again, and did nothing.
+func TestAServerThatSaysWhenIsAskedAgainThen(t *testing.T) {
+	var asked atomic.Int64
+	after := "0"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 4 || after == "" {
+			if after != "" {
+				w.Header().Set("Retry-After", after)
+			}
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		_, _ = w.Write([]byte(`{"metadata":{"uid":"u-1"}}`))
+	}))
+	defer s.Close()
+	if uid, err := open(t, kubeconfig(t, s.URL, "", "")).UID(t.Context()); err != nil || uid != "u-1" || asked.Load() != 4 {
+		t.Errorf("%q %v, asked %d times", uid, err, asked.Load())
+	}
+	for _, wait := range []string{"", "86400", "-1", "soon"} {
+		after = wait
+		asked.Store(0)
+		_, err := open(t, kubeconfig(t, s.URL, "", "")).UID(t.Context())
+		told(t, err, fault.Transient, "cannot answer now", "")
+		if n := asked.Load(); n != 1 {
+			t.Errorf("Retry-After: %q: asked %d times", wait, n)
+		}
+	}
+}
+
 // A server that comes back answers before it knows who may do what: what it refuses then may pass.
 func TestWhoComesBackMayRefuseAtFirst(t *testing.T) {
 	code := atomic.Int64{}
