@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if _, set := os.LookupEnv("GORACE"); !set { // as make sets it: else each of thousands of programs waits a second before it ends
-		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0 no_huge_pages_for_shadow=0")
 	}
 	// A story waits for programs a fifth of its time: what a processor could do meanwhile, another one does.
 	if err := flag.Set("test.parallel", strconv.Itoa(runtime.GOMAXPROCS(0)*3/2)); err != nil {
