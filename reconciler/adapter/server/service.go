@@ -235,11 +235,11 @@ func (s *service) prove(ctx context.Context, p *process) error {
 		case <-look.C:
 			if wrong = p.probe(ctx); wrong == "" {
 				poor = 0
-			} else if poor++; poor >= 3 && !p.ended() {
+			} else if poor++; poor >= 3 && !dies(ctx, p) {
 				return fault.New(fault.Invalid, "try release of %s: no longer ready: %s", s.name, wrong)
 			}
 		case <-over.C:
-			if wrong = p.probe(ctx); wrong != "" && !p.ended() {
+			if wrong = p.probe(ctx); wrong != "" && !dies(ctx, p) {
 				return fault.New(fault.Invalid, "try release of %s: no longer ready: %s", s.name, wrong)
 			}
 			if !p.ended() {
@@ -247,6 +247,20 @@ func (s *service) prove(ctx context.Context, p *process) error {
 			}
 		}
 	}
+}
+
+// dies tells whether a process that no longer answers has ended: it closes its port first, and on a busy machine its end, which says more,
+// is known a while later.
+func dies(ctx context.Context, p *process) bool {
+	late := time.NewTimer(500 * time.Millisecond)
+	defer late.Stop()
+	select {
+	case <-p.Done():
+		return true
+	case <-ctx.Done():
+	case <-late.C:
+	}
+	return p.ended()
 }
 
 // restore brings back what was served before the host ended.
