@@ -3,15 +3,14 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
 
@@ -20,6 +19,19 @@ func TestAStrangersCheckoutDoesNotSayHowARegistryIsAsked(t *testing.T) { asks(t,
 
 // TestOfflineNobodyIsAsked: neither the registry of a package, nor that of an image, nor the store, nor a data source, a gauge or a server of MLflow.
 func TestOfflineNobodyIsAsked(t *testing.T) { asks(t, "offline") }
+
+// besideNobody serves h where no test before it was served: what still asks a server that is gone asks 127.0.0.1, whose ports are given anew.
+func besideNobody(t *testing.T, h http.Handler) (address string) {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(h)
+	if l, err := net.Listen("tcp", "127.0.0.2:0"); err == nil { // Linux has all of 127.0.0.0/8
+		_ = srv.Listener.Close()
+		srv.Listener = l
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
 
 func asks(t *testing.T, story string) {
 	t.Parallel()
@@ -31,14 +43,12 @@ func asks(t *testing.T, story string) {
 			next.ServeHTTP(w, r)
 		})
 	}
-	host := strings.TrimPrefix(peers.NewBetween(t, counted(locked(registrytest.Memory()))).URL, "http://")
-	theirs := httptest.NewServer(counted(http.NotFoundHandler()))
-	t.Cleanup(theirs.Close)
+	host, theirs := besideNobody(t, counted(locked(registrytest.Memory()))), besideNobody(t, counted(http.NotFoundHandler()))
 	testscript.Run(t, testscript.Params{
 		Files: []string{"testdata/oci/" + story + ".txtar"},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("OCI", host)
-			env.Setenv("THEIRS", strings.TrimPrefix(theirs.URL, "http://"))
+			env.Setenv("THEIRS", theirs)
 			env.Setenv("VISHWA_OCI_REGISTRY", host)
 			env.Setenv("VISHWA_OCI_USERNAME", registryUser)
 			env.Setenv("VISHWA_OCI_PASSWORD", registryPassword)

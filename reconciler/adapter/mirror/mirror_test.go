@@ -173,7 +173,7 @@ func as(user, password string) func(*Options) {
 }
 
 // TestErrorsSayWhoActs: wrong credentials are Denied, a dead port is Transient whatever
-// its number, a repository that is not there is Missing; no password is in any of it.
+// its number (neither a connection that goes out nor another test is given one of these), a repository that is not there is Missing; no password is in any of it.
 func TestErrorsSayWhoActs(t *testing.T) {
 	s, _, _ := gittest.OverHTTP(t, 1)
 	s.Breaks(gittest.Broken{User: "ada", Password: "right"})
@@ -183,8 +183,8 @@ func TestErrorsSayWhoActs(t *testing.T) {
 		want fault.Kind
 	}{
 		{s.URL + "/remote.git", "hunter2", fault.Denied},
-		{"http://127.0.0.1:40139/x.git", "hunter2", fault.Transient},
-		{"http://127.0.0.1:14036/x.git", "hunter2", fault.Transient},
+		{"http://127.0.0.1:4013/x.git", "hunter2", fault.Transient},
+		{"http://127.0.0.1:4036/x.git", "hunter2", fault.Transient},
 		{s.URL + "/none.git", "right", fault.Missing},
 	} {
 		m := mirrorOf(t, c.url, as("ada", c.pass))

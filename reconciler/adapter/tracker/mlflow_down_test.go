@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/tracker/mlflowtest"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -36,8 +37,11 @@ func answered(code int, body io.Reader, headers ...string) roundTrip {
 
 // TestAServerThatIsAwaySaysWhatToDo: by whatever it is away.
 func TestAServerThatIsAwaySaysWhatToDo(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	nobody, err := freeport.Address("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + nobody
 	half := `{"experiment": {"experi`
 	for name, c := range map[string]struct {
 		url  string
@@ -45,14 +49,14 @@ func TestAServerThatIsAwaySaysWhatToDo(t *testing.T) {
 		want fault.Kind
 		says string
 	}{
-		"nobody listens":                  {gone.URL, nil, fault.Transient, "connection"},
-		"a gateway's page":                {gone.URL, answered(502, strings.NewReader("<html>Bad Gateway")), fault.Transient, "502"},
-		"a gateway that waited":           {gone.URL, answered(504, strings.NewReader("")), fault.Transient, "504"},
-		"a request that took too long":    {gone.URL, answered(408, strings.NewReader("")), fault.Transient, "408"},
-		"a rate limit of a day":           {gone.URL, answered(429, strings.NewReader(""), "Retry-After", "86400"), fault.Transient, "24h"},
-		"half an answer":                  {gone.URL, answered(200, io.MultiReader(strings.NewReader(half), failing{io.ErrUnexpectedEOF})), fault.Transient, "could not be read to its end"},
-		"half an answer, said to be all":  {gone.URL, answered(200, strings.NewReader(half)), fault.Invalid, "not its REST API"},
-		"a connection that is broken off": {gone.URL, roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), fault.Transient, "connection"},
+		"nobody listens":                  {gone, nil, fault.Transient, "connection"},
+		"a gateway's page":                {gone, answered(502, strings.NewReader("<html>Bad Gateway")), fault.Transient, "502"},
+		"a gateway that waited":           {gone, answered(504, strings.NewReader("")), fault.Transient, "504"},
+		"a request that took too long":    {gone, answered(408, strings.NewReader("")), fault.Transient, "408"},
+		"a rate limit of a day":           {gone, answered(429, strings.NewReader(""), "Retry-After", "86400"), fault.Transient, "24h"},
+		"half an answer":                  {gone, answered(200, io.MultiReader(strings.NewReader(half), failing{io.ErrUnexpectedEOF})), fault.Transient, "could not be read to its end"},
+		"half an answer, said to be all":  {gone, answered(200, strings.NewReader(half)), fault.Invalid, "not its REST API"},
+		"a connection that is broken off": {gone, roundTrip(func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }), fault.Transient, "connection"},
 	} {
 		m := MLflow(schemas.MLflowTracker{URL: c.url}, Options{Own: own, Env: env(nil), Transport: c.by, Sleep: atOnce})
 		_, err := m.Record(t.Context(), oneRun("l"), false)

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/freeport"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/registrytest"
 )
@@ -106,8 +107,10 @@ func TestWhatCannotBeResolvedIsSaid(t *testing.T) {
 	between := peers.NewBetween(t, registrytest.Memory())
 	at := strings.TrimPrefix(between.URL, "http://") + "/team/base"
 	sum := pushed(t, at+":one", "arm64")
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	gone, err := freeport.Address("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	answers := func(code int, header ...string) meddle {
 		return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			if len(header) > 0 {
@@ -126,7 +129,7 @@ func TestWhatCannotBeResolvedIsSaid(t *testing.T) {
 		"no such repository":    {strings.Replace(at, "base", "none", 1) + ":one", "", nil, fault.Missing, "correct the name"},
 		"no such digest":        {at + "@sha256:" + strings.Repeat("0", 64), "", nil, fault.Missing, "correct the name"},
 		"another architecture":  {at + ":one", "linux/amd64", nil, fault.Missing, "built for linux/amd64"},
-		"nobody answers":        {strings.TrimPrefix(gone.URL, "http://") + "/base:1", "", nil, fault.Transient, "try again"},
+		"nobody answers":        {gone + "/base:1", "", nil, fault.Transient, "try again"},
 		"who are you":           {at + ":one", "", answers(401, "WWW-Authenticate", `Basic realm="r"`), fault.Denied, "docker login"},
 		"not you":               {at + ":one", "", answers(403), fault.Denied, "docker login"},
 		"a page":                {at + ":one", "", answers(200, "Content-Type", "text/html"), fault.Invalid, "who runs"},
