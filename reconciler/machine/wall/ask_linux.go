@@ -71,6 +71,9 @@ func (i *inside) answer(listener int) {
 		switch e {
 		case 0:
 		case unix.EINTR, unix.ENOENT: // whoever asked was ended
+			if unasked(listener) {
+				return
+			}
 			continue
 		default:
 			return
@@ -91,6 +94,14 @@ func (i *inside) answer(listener int) {
 		}
 		_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a)))
 	}
+}
+
+// unasked tells whether nobody is left who could ask. The kernel tells it by poll(2) alone: who reads on is told at once, again and again, that
+// there is no call.
+func unasked(listener int) bool {
+	at := []unix.PollFd{{Fd: int32(listener), Events: unix.POLLIN}}
+	_, err := unix.Poll(at, 0)
+	return err == nil && at[0].Revents&unix.POLLHUP != 0
 }
 
 // own are the folders whose files are the command's to change.
