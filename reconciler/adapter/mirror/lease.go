@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/failpoint"
@@ -23,9 +22,6 @@ import (
 // LeaseRef is where the lease is kept.
 const LeaseRef = "refs/vishwa/lease"
 
-// emptyTree is the name of Git's empty tree.
-const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-
 // Lease lets one holder at a time act on a mirror's remote.
 type Lease struct {
 	Mirror   *Mirror
@@ -34,12 +30,13 @@ type Lease struct {
 	// Ref is where it is kept, for the time that it is held; "" is LeaseRef, which stays.
 	Ref string
 
-	rooted atomic.Bool // the mirror has the empty tree
-	turn   sync.Mutex  // one pass of this process holds the lease at a time
-	moving sync.Mutex  // the ref is moved, or a push counts on where it is
+	turn   sync.Mutex // one pass of this process holds the lease at a time
+	moving sync.Mutex // the ref is moved, or a push counts on where it is
 	mu     sync.Mutex
 	at     string // SHA that is ours; "": none
 	was    term
+	// known is where the ref was when was was written or read: nobody need fetch it to know what it says.
+	known string
 }
 
 // longestLease bounds what another holder may ask to be waited for, in seconds.
@@ -110,90 +107,100 @@ func (l *Lease) acquire(ctx context.Context, tell func(string)) error {
 	var seen string
 	var since time.Time
 	for {
-		refs, err := l.Mirror.Refs(ctx)
-		if err != nil {
+		patience, err := l.attempt(ctx, &seen, &since)
+		wait := min(l.Duration/4, time.Second)
+		switch {
+		case err != nil && fault.Of(err) == fault.Conflict:
+			wait = 20 * time.Millisecond // it moved on meanwhile, or somebody was faster
+		case err != nil || patience == 0:
 			return err
+		default:
+			tell(fmt.Sprintf("%s holds the lease of this repository; waiting for it to end, or to give no sign of life for %s.", printableName(l.was.Holder), patience))
 		}
-		at := refs[l.ref()]
-		var t term
-		if at != "" {
-			t, err = l.readTerm(ctx, at)
-			if fault.Of(err) == fault.Conflict && err != nil {
-				continue // it moved on meanwhile
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if at != seen {
-			seen, since = at, time.Now()
-		}
-		patience := max(time.Duration(min(t.Seconds, longestLease))*time.Second, l.Duration)
-		if at == "" || t.Released || t.Holder == l.Holder || time.Since(since) >= patience {
-			next := term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second)}
-			switch err := l.move(ctx, at, next); {
-			case err == nil:
-				return nil
-			case fault.Of(err) != fault.Conflict:
-				return err
-			}
-			continue // somebody was faster
-		}
-		tell(fmt.Sprintf("%s holds the lease of this repository; waiting for it to end, or to give no sign of life for %s.", printableName(t.Holder), patience))
-		if err := httpx.Sleep(ctx, min(l.Duration/4, time.Second)); err != nil {
+		if err := httpx.Sleep(ctx, wait); err != nil {
 			return fault.New(fault.Cancelled, "wait for the lease: %w", err)
 		}
 	}
 }
 
-// readTerm is what the lease's commit says.
-func (l *Lease) readTerm(ctx context.Context, sha string) (term, error) {
-	var t term
+// attempt takes the lease in one session, where it may be had. Else it is for how long another has to be silent.
+func (l *Lease) attempt(ctx context.Context, seen *string, since *time.Time) (patience time.Duration, err error) {
+	s, err := l.Mirror.takes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	at := there(s, l.ref())
+	if at == "" {
+		l.was = term{}
+	} else if at != l.known {
+		if err := l.readTerm(ctx, at); err != nil {
+			return 0, err
+		}
+	}
+	if at != *seen {
+		*seen, *since = at, time.Now()
+	}
+	t := l.was
+	patience = max(time.Duration(min(t.Seconds, longestLease))*time.Second, l.Duration)
+	if at != "" && !t.Released && t.Holder != l.Holder && time.Since(*since) < patience {
+		return patience, nil
+	}
+	return 0, l.write(ctx, s, at, term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second)})
+}
+
+// readTerm has known what the lease's commit says.
+func (l *Lease) readTerm(ctx context.Context, sha string) error {
 	if err := l.Mirror.Fetch(ctx, l.ref()); err != nil {
-		return t, err
+		return err
 	}
 	text, err := l.Mirror.git(ctx, "cat-file", "commit", sha)
 	if fault.Of(err) == fault.Internal && err != nil {
-		return t, fault.New(fault.Conflict, "the lease moved on while it was read")
+		return fault.New(fault.Conflict, "the lease moved on while it was read")
 	}
 	if err != nil {
-		return t, err
+		return err
 	}
 	_, message, _ := strings.Cut(text, "\n\n")
+	var t term
 	if err := json.Unmarshal([]byte(message), &t); err != nil {
-		return t, fault.WithHint(fault.New(fault.Corrupt, "%s is not a lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
+		return fault.WithHint(fault.New(fault.Corrupt, "%s is not a lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
 	}
-	return t, nil
+	l.was, l.known = t, sha
+	return nil
 }
 
 // move writes the next term where the ref is still at from. Another value is a Conflict.
 func (l *Lease) move(ctx context.Context, from string, next term) error {
-	text, err := json.Marshal(next)
-	if err != nil {
-		return fault.New(fault.Internal, "encode lease: %w", err)
-	}
-	if !l.rooted.Load() { // once: each process that Git begins takes its time from the renewal
-		if _, err := l.Mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
-			return err
-		}
-		l.rooted.Store(true)
-	}
-	out, err := l.Mirror.git(ctx, "commit-tree", emptyTree, "-m", string(text))
-	if err != nil {
-		return err
-	}
-	sha := strings.TrimSpace(out)
 	for !l.moving.TryLock() { // a push that counts on the ref is under way
 		if err := httpx.Sleep(ctx, 10*time.Millisecond); err != nil {
 			return fault.New(fault.Cancelled, "move the lease: %w", err)
 		}
 	}
 	defer l.moving.Unlock()
-	if err := l.Mirror.push(ctx, sha+":"+l.ref(), "--force-with-lease="+l.ref()+":"+from); err != nil {
+	s, err := l.Mirror.takes(ctx)
+	if err != nil {
+		return fmt.Errorf("move the lease: %w", err)
+	}
+	defer s.Close()
+	return l.write(ctx, s, from, next)
+}
+
+// write is move in a session that is open.
+func (l *Lease) write(ctx context.Context, s *gitremote.Receive, from string, next term) error {
+	text, err := json.Marshal(next)
+	if err != nil {
+		return fault.New(fault.Internal, "encode lease: %w", err)
+	}
+	m, err := newMark(text)
+	if err != nil {
+		return err
+	}
+	if err := l.Mirror.point(ctx, s, l.ref(), from, m); err != nil {
 		return fmt.Errorf("move the lease: %w", err)
 	}
 	l.mu.Lock()
-	l.at, l.was = sha, next
+	l.at, l.was, l.known = m.sha, next, m.sha
 	l.mu.Unlock()
 	return nil
 }
@@ -256,7 +263,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	if l.Ref == "" {
 		err = l.move(ctx, at, next)
 	} else {
-		err = l.Mirror.push(ctx, ":"+l.Ref, "--force-with-lease="+l.Ref+":"+at)
+		err = l.Mirror.strike(ctx, l.Ref, at)
 	}
 	if err != nil {
 		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)

@@ -5,6 +5,7 @@ package mirror
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,17 +29,35 @@ func (m *Mirror) push(ctx context.Context, spec string, more ...string) error {
 		}
 	}
 	_, ref, _ := strings.Cut(spec, ":")
+	if why := unmoved(ref, verdict, err); why != nil {
+		return why
+	}
+	if strings.HasPrefix(verdict, "[remote rejected]") || strings.Contains(err.Error(), "hook declined") {
+		return barred(ref, fmt.Errorf("%w: %s: %w", gitremote.ErrRefused, verdict, err))
+	}
+	return err
+}
+
+// unmoved is why the remote did not move ref, where what was said tells that it may be tried again; nil else.
+func unmoved(ref, verdict string, err error) error {
 	said := strings.ToLower(verdict + "\n" + err.Error())
 	says := func(any ...string) bool {
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
 	}
 	switch {
 	case says("(stale info)", "(fetch first)", "(non-fast-forward)", "but expected", "incorrect old value", "reference already exists", "remote ref does not exist"):
-		return fault.WithHint(fault.New(fault.Conflict, "%s has moved meanwhile", ref), "look again")
+		return moved(ref)
 	case says("cannot lock ref", "failed to update ref", "failed to lock", "unpacker error", "internal server error"): // by another push, or for want of room
-		return fault.WithHint(fault.New(fault.Transient, "the remote could not take %s: %w", ref, err), "try again; see its log, and whether a file of %s.lock is left there", ref)
-	case strings.HasPrefix(verdict, "[remote rejected]"), says("pre-receive hook declined", "hook declined"):
-		return fault.WithHint(fault.New(fault.Denied, "%w: %s: %w", gitremote.ErrRefused, verdict, err), "let Vishwa's account write %s: see the rules of the repository and its hooks", ref)
+		return fault.WithHint(fault.New(fault.Transient, "the remote could not take %s: %v", ref, err), "try again; see its log, and whether a file of %s.lock is left there", ref)
 	}
-	return err
+	return nil
+}
+
+func moved(ref string) error {
+	return fault.WithHint(fault.New(fault.Conflict, "%s has moved meanwhile", ref), "look again")
+}
+
+// barred is err of a ref that the remote moves for somebody else, or for nobody.
+func barred(ref string, err error) error {
+	return fault.WithHint(fault.New(fault.Denied, "%w", err), "let Vishwa's account write %s: see the rules of the repository and its hooks", ref)
 }

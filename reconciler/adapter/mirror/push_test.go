@@ -65,6 +65,57 @@ func TestWhyALeaseWasNotMovedIsTold(t *testing.T) {
 	}
 }
 
+// TestALeaseThatMovesWhileItIsMovedIsAConflict: also where the remote had said that it is where it was.
+func TestALeaseThatMovesWhileItIsMovedIsAConflict(t *testing.T) {
+	t.Parallel()
+	for _, was := range []string{"there", "not there"} {
+		t.Run(was, func(t *testing.T) {
+			t.Parallel()
+			remote, _ := newClones(t, 1)
+			a, b := leaseOf(t, remote, "a", time.Hour), leaseOf(t, remote, "b", time.Hour)
+			if was == "there" {
+				if err := a.acquire(t.Context(), func(string) {}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := a.Mirror.takes(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if err := b.move(t.Context(), a.at, term{Holder: "b"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.write(t.Context(), s, a.at, term{Holder: "a", Beat: 7}); fault.Of(err) != fault.Conflict || err == nil {
+				t.Errorf("%v", err)
+			}
+			if is := git(t, remote, "rev-parse", LeaseRef); is != b.at {
+				t.Errorf("the lease is at %s, and b's is %s", is, b.at)
+			}
+		})
+	}
+}
+
+// TestALostAnswerIsNoLostLease: the remote moved the ref, and the answer that it did so never came; the same sign of life, shown again, is held to be there.
+func TestALostAnswerIsNoLostLease(t *testing.T) {
+	t.Parallel()
+	remote, _ := newClones(t, 1)
+	l := leaseOf(t, remote, "a", time.Hour)
+	if err := l.acquire(t.Context(), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	from, next := l.at, l.was
+	next.Beat++
+	for range 2 {
+		if err := l.move(t.Context(), from, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if is := git(t, remote, "rev-parse", LeaseRef); is != l.at {
+		t.Errorf("the lease is at %s, and ours is %s", is, l.at)
+	}
+}
+
 // TestABranchThatMovedIsNoRefusal: what is proposed is looked at again, where a rule of the branch asks for a person.
 func TestABranchThatMovedIsNoRefusal(t *testing.T) {
 	remote, _ := newClones(t, 1)

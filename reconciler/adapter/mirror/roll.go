@@ -32,7 +32,7 @@ type Roll struct {
 
 	mu     sync.Mutex
 	mirror *Mirror
-	marks  [beats]string // commits, made once
+	marks  [beats]mark // made once
 	beat   int
 }
 
@@ -54,22 +54,23 @@ func (r *Roll) Sign(ctx context.Context) (map[string]string, error) {
 	if err := r.ready(ctx); err != nil {
 		return nil, fmt.Errorf("sign the roll of replicas: %w", err)
 	}
-	mark := r.marks[r.beat%beats]
-	r.beat++
-	if err := r.mirror.push(ctx, "+"+mark+":"+RollRefs+r.Name); err != nil {
-		r.marks = [beats]string{} // the mirror may have been cloned anew
+	s, err := r.mirror.takes(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("sign the roll of replicas: %w", err)
 	}
-	refs, err := r.mirror.Refs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the roll of replicas: %w", err)
+	defer s.Close()
+	mine, next := RollRefs+r.Name, r.marks[r.beat%beats]
+	r.beat++
+	if err := r.mirror.point(ctx, s, mine, there(s, mine), next); err != nil {
+		return nil, fmt.Errorf("sign the roll of replicas: %w", err)
 	}
 	marks := map[string]string{}
-	for ref, at := range refs {
+	for ref, at := range s.Refs {
 		if name, is := strings.CutPrefix(ref, RollRefs); is && rollName.MatchString(name) {
-			marks[name] = at
+			marks[name] = at.String()
 		}
 	}
+	marks[r.Name] = next.sha
 	return marks, nil
 }
 
@@ -83,11 +84,7 @@ func (r *Roll) Strike(ctx context.Context, name, mark string) error {
 	if r.mirror == nil { // nothing was ever signed
 		return nil
 	}
-	ref, lease := RollRefs+name, []string{}
-	if mark != "" {
-		lease = []string{"--force-with-lease=" + ref + ":" + mark}
-	}
-	if err := r.mirror.push(ctx, ":"+ref, lease...); err != nil {
+	if err := r.mirror.strike(ctx, RollRefs+name, mark); err != nil {
 		return fmt.Errorf("strike a replica off the roll: %w", err)
 	}
 	return nil
@@ -101,22 +98,17 @@ func (r *Roll) ready(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.marks[beats-1] != "" {
+	if r.marks[beats-1].sha != "" {
 		return nil
-	}
-	if _, err := r.mirror.git(ctx, "hash-object", "-t", "tree", "-w", "--stdin"); err != nil {
-		return err
 	}
 	for n := range beats {
 		text, err := json.Marshal(map[string]any{"replica": r.Name, "holder": r.Holder, "beat": n})
 		if err != nil {
 			return fault.New(fault.Internal, "encode a mark: %w", err)
 		}
-		sha, err := r.mirror.git(ctx, "commit-tree", emptyTree, "-m", string(text))
-		if err != nil {
+		if r.marks[n], err = newMark(text); err != nil {
 			return err
 		}
-		r.marks[n] = strings.TrimSpace(sha)
 	}
 	return nil
 }

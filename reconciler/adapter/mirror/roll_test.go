@@ -93,9 +93,14 @@ func TestARefThatIsNoReplicasIsNotOne(t *testing.T) {
 	r := rollOf(t, remote, "aaa")
 	signed(t, r)
 	for _, name := range []string{"UPPER", "a.b", strings.Repeat("x", 41), "deep/er"} {
-		if err := r.mirror.push(t.Context(), r.marks[0]+":"+RollRefs+name); err != nil {
+		s, err := r.mirror.takes(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
+		if err := r.mirror.point(t.Context(), s, RollRefs+name, "", r.marks[0]); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
 		if err := r.Strike(t.Context(), name, ""); fault.Of(err) != fault.Invalid {
 			t.Errorf("%s can be struck off: %v", name, err)
 		}
