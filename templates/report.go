@@ -44,11 +44,13 @@ type Report struct {
 	Conflict []string          // paths in which head and base conflict; without Plan
 
 	Plan   *plan.Plan
-	Looked *plan.Plan    // what the pass found first, before anything was done; nil: it came to no plan
-	Freed  []schemas.Ref // what the pass held for a time or for another deployment, and may go on by Plan
-	Digest digest.Digest // of Plan
-	Notes  []string      // of the pass: what was left out and why, in whole sentences
-	Alters []string      // of what judges pull requests, what this one changes: policy, trust, project
+	Looked *plan.Plan // what the pass found first, before anything was done; nil: it came to no plan
+	// Unobserved says that the ledger has no finding of anything: there is no incident to begin, to end or to tell.
+	Unobserved bool
+	Freed      []schemas.Ref // what the pass held for a time or for another deployment, and may go on by Plan
+	Digest     digest.Digest // of Plan
+	Notes      []string      // of the pass: what was left out and why, in whole sentences
+	Alters     []string      // of what judges pull requests, what this one changes: policy, trust, project
 
 	Within *watch.Retraining // the envelope that lets it be merged without a person; nil: none does
 

@@ -316,7 +316,7 @@ func reported(err error) error {
 // be committed directly is carried out at once.
 func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (templates.Report, error) {
 	r, err := s.reconcileBranch(ctx, branch)
-	undrifted := s.stacks(ctx, branch, r.Looked)
+	undrifted := s.stacks(ctx, branch, r)
 	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled || k == fault.Conflict) {
 		return r, err
 	}
@@ -328,7 +328,7 @@ func (s *ManagedRepository) untilSettled(ctx context.Context, branch string) (te
 	r.Notes = append(r.Notes, notes...)
 	s.showTrackers(ctx, branch)
 	if reported(err) == nil {
-		notes, unmeasured := s.measure(ctx, branch)
+		notes, unmeasured := s.measure(ctx, branch, r)
 		r.Notes = append(r.Notes, notes...)
 		refused = cmp.Or(refused, unmeasured)
 		notes, unproposed := s.calendar(ctx, branch)

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/measure"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // watching lists the monitors, and when each measures; "" is never by itself.
@@ -30,9 +31,9 @@ func watching(in *pass.Intent) map[schemas.Ref]string {
 
 // measure measures what is due, and says what there is to say of it. A monitor that cannot
 // measure is told, and keeps no other from it.
-func (s *ManagedRepository) measure(ctx context.Context, branch string) (notes []string, err error) {
+func (s *ManagedRepository) measure(ctx context.Context, branch string, r templates.Report) (notes []string, err error) {
 	s.mu.Lock()
-	any := len(s.monitors[branch]) > 0 || s.ending[branch]
+	any := len(s.monitors[branch]) > 0 || s.ending[branch] && !r.Unobserved
 	s.mu.Unlock()
 	if !any || s.o.Refresh.Off {
 		return nil, nil

@@ -14,11 +14,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/watch"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // stacks records what the look of a pass found of the stacks of a branch, and tells it to whoever is told of incidents. A process that tells
 // nobody, as a job is, records nothing either. The branch is opened only where there is something to record, or may be something to tell.
-func (s *ManagedRepository) stacks(ctx context.Context, branch string, looked *plan.Plan) error {
+func (s *ManagedRepository) stacks(ctx context.Context, branch string, r templates.Report) error {
+	looked := r.Looked
 	if looked == nil || s.o.Incidents == nil && len(s.o.Receivers) == 0 {
 		return nil
 	}
@@ -29,7 +31,7 @@ func (s *ManagedRepository) stacks(ctx context.Context, branch string, looked *p
 	for _, drift := range found {
 		open = open || len(drift) > 0
 	}
-	if known && !open {
+	if !open && (known || r.Unobserved && len(found) == 0) {
 		return nil
 	}
 	at, err := s.standpoint(ctx, branch)

@@ -91,20 +91,19 @@ func (w *watch) close() {
 	_ = w.notify.Close()
 }
 
-// keep watches the repository of k where it is local and not watched wholly. It
-// tells whether it is from now on: what changed before is worth another look.
-func (w *watch) keep(k *worker) bool {
+// keep watches the repository of k where it is local and not watched wholly.
+func (w *watch) keep(k *worker) {
 	if w.notify == nil || k.repo.Path == "" {
-		return false
+		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, kept := w.roots[k]; kept || w.ended {
-		return false
+		return
 	}
 	git, err := config.GitFolder(k.repo.Path)
 	if err != nil {
-		return false
+		return
 	}
 	err = w.add(git, k)
 	for _, below := range []string{"refs", "reftable"} {
@@ -117,10 +116,9 @@ func (w *watch) keep(k *worker) bool {
 	}
 	if err != nil {
 		k.log.Debug("the repository cannot be watched, it is polled", "error", err)
-		return false
+		return
 	}
 	w.roots[k] = git
-	return true
 }
 
 func (w *watch) add(dir string, k *worker) error {

@@ -3,6 +3,7 @@
 package controller
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,8 +40,8 @@ func TestLocalRefsAreSeenAtOnce(t *testing.T) {
 	config.Poll = time.Hour
 	config.Repositories = []ConfigRepository{{Path: dir}}
 	start(t, Options{Config: config, Sites: []Repository{f}})
-	until(t, "the look after watching began", func() bool { return f.looked() == 2 })
-	looks := 2
+	until(t, "the first look", func() bool { return f.looked() == 1 })
+	looks := 1
 	change := func(what string, do func()) {
 		t.Helper()
 		do()
@@ -73,6 +74,28 @@ func TestLocalRefsAreSeenAtOnce(t *testing.T) {
 	write(t, at("FETCH_HEAD"), "x\n")
 	write(t, at("objects/ab/cd"), "x\n")
 	change("nothing but the next push", func() { write(t, at("refs/heads/next"), "1\n") })
+}
+
+// TestAChangeDuringTheFirstLookIsSeen: the refs are watched before they are asked for.
+func TestAChangeDuringTheFirstLookIsSeen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "repo")
+	local(t, dir)
+	f := newFake("repo")
+	asked := make(chan struct{}, 9)
+	answer := make(chan struct{})
+	f.onRefs = func(context.Context) error {
+		asked <- struct{}{}
+		<-answer
+		return nil
+	}
+	config := fast()
+	config.Poll = time.Hour
+	config.Repositories = []ConfigRepository{{Path: dir}}
+	start(t, Options{Config: config, Sites: []Repository{f}})
+	<-asked
+	write(t, filepath.Join(dir, "refs/heads/main"), "2\n")
+	close(answer)
+	until(t, "the look after it", func() bool { return f.looked() >= 2 })
 }
 
 // TestARepositoryThatIsMadeAnewIsWatchedAgain: the poll finds it, and then events do.

@@ -229,6 +229,7 @@ func (w *worker) open(ctx context.Context) {
 
 func (w *worker) lookAtRefs(ctx context.Context) {
 	w.agenda.beginLook()
+	w.c.watch.keep(w) // before the look: what changes after it is heard of
 	w.beside(func() func() {
 		ctx, cancel := context.WithTimeout(ctx, w.c.config.Timeout)
 		defer cancel()
@@ -248,9 +249,6 @@ func (w *worker) lookAtRefs(ctx context.Context) {
 				w.log.Warn("a tracked branch is no longer there", "branch", b)
 			}
 			w.state.Store(&sound)
-			if w.c.watch.keep(w) {
-				w.agenda.wantLook(w.c.id())
-			}
 		}
 	})
 }

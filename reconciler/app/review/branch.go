@@ -178,6 +178,7 @@ func (o *Service) carried(ctx context.Context, h *Session, r templates.Report, o
 	}
 	shown := p.Plan
 	r.Plan, r.Digest = &shown, shown.Digest()
+	r.Unobserved = len(p.World.Facts.Observed) == 0
 	r.Approvals = approvals(p, nil)
 	r.Records = records(p.World, func(e *ledger.Entry) bool { return e.Revision == rev.SHA })
 	r.Runs = runs(p, outcomes, 0)
