@@ -115,14 +115,14 @@ demo-pr: build ## show the pull-request loop against a GitHub in one process, in
 	$(BIN)/vishwa-devforge demo --vishwa $(BIN)/vishwa $(DEMO)
 
 # Tests of several packages build the programs, as build does: so they are compiled first, once, and not by each of them side by side.
-# Without vet, which lint runs whole. A package's tests wait for programs and for the clock a third of their time: another's run meanwhile.
+# Without vet, which lint runs whole, and without symbols, which take a linker a sixth of its time and no trace of a panic needs. A package's tests wait for programs and for the clock a third of their time: another's run meanwhile.
 # What a version manager has for Python is a script of a shell that begins ten programs before it, a tenth of a second each time: the tests
 # find the interpreter that it would begin.
 DIRECT = own=$$($(PYTHON) -c 'import os, sys; print(os.path.dirname(sys.executable))') && case $$(command -v $(PYTHON)) in "$$own"/*) ;; *) PATH="$$own:$$PATH" ;; esac;
 test: tools ## set up and pass the tests, race detector on, with the real programs that install quickly
 	$(if $(filter -race,$(RACE)),,@echo "There is no C compiler: the tests run without the race detector (apt-get install gcc libc6-dev)")
 	CGO_ENABLED=0 GOGC=400 $(GO) build -trimpath $(LEAN) ./cmd/vishwa ./cmd/vishwa-worker
-	$(DIRECT) .ci/in-memory $(GO) test $(RACE) -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
+	$(DIRECT) .ci/in-memory $(GO) test $(RACE) -ldflags=-s -vet=off -timeout 60m -p $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )) ./...
 
 test-real: tools build debian-docker debian-kubernetes $(KUBERNETES) $(KUBEFLOW) $(addprefix $(TOOLS)/bin/,minio registry crane tofu evidently whylogs) ## the main job with the real Python packages, Terraform, OpenTofu and cosign; stores in a real MinIO and a real registry; real engines (as root)
 	rm -rf $(TOOLS)/demo
