@@ -21,11 +21,14 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-// begun tells whether s goes on with a rollout that people approved, as it is declared still: its first step's
+// begun tells whether s goes on with a rollout that people approved, as it is declared still, or waits in it: its first step's
 // entry says so. One whose first step needed nobody goes by what guards now.
 func (d *stepServices) begun(s plan.Step) bool {
 	first := d.world.Facts.Rollouts[s.Ref]
-	return s.GoesOn() && first != nil && first.Key == s.Key && first.Rollout.Declared == s.Canary && len(first.Approved) > 0
+	if first == nil || first.Key != s.Key || first.Rollout.Declared != s.Canary || len(first.Approved) == 0 {
+		return false
+	}
+	return s.GoesOn() || !s.Asks() && first.Rollout.Phase.UnderWay()
 }
 
 // logged is what the log of predictions says of the release that ref tries, where its analyses ask for it. What

@@ -5,7 +5,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
@@ -13,7 +12,7 @@ import (
 )
 
 // Gate is p with its findings: a denied step is held, and so is every step that
-// needs a held one. A kept step is never held: it does nothing. Nor is one whose own plan
+// needs a held one. A kept step is never held: it does nothing. What asks for nothing stays held for its own reason. Nor is one whose own plan
 // failed: before it is provisioned it is planned again, and judged by that.
 func Gate(p Plan, found []ledger.Finding) Plan {
 	out := p
@@ -38,8 +37,8 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 		if s.Do == Keep {
 			continue
 		}
-		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed) && (!s.Failed || s.Do == Retire) && !s.Back() {
-			if !s.GoesOn() && !strings.HasPrefix(s.Held, InCanary) { // what is tried is looked at all the same
+		if why := denied[s.Ref]; why != "" && (s.Held == "" || s.timed && !s.rests) && (!s.Failed || s.Do == Retire) && !s.Back() {
+			if !s.GoesOn() { // what is tried is looked at all the same
 				s.look = time.Time{}
 			}
 			s.Held, s.Until, s.timed = why, time.Time{}, false // when its time comes, it is still denied

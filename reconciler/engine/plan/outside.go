@@ -129,7 +129,7 @@ func (c *computing) unasked(s *Step) bool {
 		return false
 	}
 	// What is held is told in pull requests, too: paths and addresses of this machine are none of theirs.
-	s.Aside = why
+	s.Aside, s.rests = why, true
 	s.Held, s.Failed, s.Passing = NotAsked+cmp.Or(c.seen.Openly[s.Ref], "for a reason that may pass"), c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
 	if n := c.want.Node(s.Ref); n != nil && !c.seen.Now.IsZero() {
 		_, s.Canary, _ = CanaryOf(n) // an approval is of that, too

@@ -65,9 +65,14 @@ type Step struct {
 	Evaluations []Evaluation     `json:"evaluations,omitempty"`
 	Pos         schemas.Position `json:"pos,omitzero"`
 	timed       bool             // it is held for a time
+	rests       bool             // see Asks
 	look        time.Time        // when to look again whether it is, where Until is not known
 	scorings    int              // at most, while Evaluations are not known
 }
+
+// Asks tells whether s is to do something as soon as nothing holds it. A release that waits next to the one that serves, or was rolled back, asks
+// for nothing, and neither does what is suspended or could not be asked how it stands: it is held whatever rules say, and nobody says no to it.
+func (s Step) Asks() bool { return !s.rests }
 
 // Unanswered tells whether s is of a deployment that could not be asked how it stands, whatever holds it.
 func (s Step) Unanswered() bool { return s.Failed && s.Ref.Kind.Traits().Serves }

@@ -252,6 +252,7 @@ func (s Step) pinned(r Rolling) Step {
 		s.Move = &Move{Do: rollout.Revive, Key: s.Key, Step: r.State.Step, Why: "what serves is down: it is brought back"}
 		s.Why = s.Move.Why
 	default:
+		s.rests = true
 		s.Held = RolledBack + r.State.Why + "; declare something else (vishwa rollout revert " + s.Ref.String() + " does), or vishwa retry " + s.Ref.String() + " to try it once more"
 	}
 	return s
@@ -260,7 +261,7 @@ func (s Step) pinned(r Rolling) Step {
 // waits is s held for d. It is looked at again soon: what is found worse goes back from any step.
 func (s Step) waits(d rollout.Decision, now time.Time) Step {
 	s.Held, s.Until, s.look = d.Why, d.Until, now.Add(lookAgain)
-	s.timed = !d.Until.IsZero()
+	s.timed, s.rests = !d.Until.IsZero(), true
 	return s
 }
 
@@ -293,7 +294,7 @@ func (c *computing) rolls(s *Step) {
 	}
 	rolled := Roll(*s, n, r)
 	if c.seen.Pull && (rolled.Held != "" || rolled.Back()) {
-		s.Canary = rolled.Canary
+		s.Canary, s.rests = rolled.Canary, rolled.rests
 		s.Why += "; after the merge: " + cmp.Or(rolled.Held, rolled.Why)
 		return
 	}

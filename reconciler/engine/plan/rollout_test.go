@@ -156,6 +156,40 @@ func TestNothingHoldsWhatGoesBack(t *testing.T) {
 	}
 }
 
+// TestWhatAsksForNothingIsNotDenied: what waits stays held for its own reason and wakes at its own time, whatever rules say; what is to go on is denied.
+func TestWhatAsksForNothingIsNotDenied(t *testing.T) {
+	n := shop(0, careful()).graph(t).Node(ref("deployment/m-production"))
+	_, declared, _ := CanaryOf(n)
+	was, now := digest.Of([]byte("was")), digest.Of([]byte("now"))
+	for name, c := range map[string]struct {
+		phase rollout.Phase
+		at    time.Time
+		asks  bool
+		held  string
+	}{
+		"it pauses":          {rollout.Progressing, noon, false, "pauses for 10m0s"},
+		"a person pauses it": {rollout.Paused, noon, false, "so it was"},
+		"the pause is over":  {rollout.Progressing, noon.Add(10 * time.Minute), true, "a/rule: no"},
+		"it was rolled back": {rollout.RolledBack, noon, false, "rolled back: so it was"},
+	} {
+		live := port.Live{Key: was, Health: port.Ready}
+		if c.phase.UnderWay() {
+			live.Beside = &port.Trial{Key: now, Weight: 10, Health: port.Ready, Canary: port.Asked{Requests: 9}, Baseline: port.Asked{Requests: 9}}
+		}
+		state := rollout.State{Change: rollout.Change{Key: now, Phase: c.phase, Step: 1, Weight: 10, Declared: declared, Why: "so it was"}, Since: noon}
+		s := Roll(Step{Ref: n.Ref, Do: Remake, Key: now, Why: "the model changed"}, n, Rolling{Live: live, State: state, Now: c.at})
+		p := Plan{Steps: []Step{s}}
+		wakes := p.Wakes()
+		s = Gate(p, []ledger.Finding{{Rule: "a/rule", Level: ledger.Denied, Ref: n.Ref, Message: "no"}}).Steps[0]
+		if s.Asks() != c.asks || !strings.Contains(s.Held, c.held) {
+			t.Errorf("%s: it asks: %v, held %q", name, s.Asks(), s.Held)
+		}
+		if again := (Plan{Steps: []Step{s}}).Wakes(); !c.asks && !again.Equal(wakes) {
+			t.Errorf("%s: it wakes at %s, and not at %s", name, again, wakes)
+		}
+	}
+}
+
 // TestNothingRaisesAWeightWithoutARule: no sequence of what people decide and of passes under a freeze or a rule that
 // denies gives a new release more of the requests than it had; and once nothing denies, what they decided is done.
 func TestNothingRaisesAWeightWithoutARule(t *testing.T) {

@@ -30,6 +30,6 @@ func (c *computing) suspend(s *Step) {
 	case s.Do == Keep:
 		s.Why += "; " + Suspended(e)
 	default:
-		s.Held = Suspended(e)
+		s.Held, s.rests = Suspended(e), true
 	}
 }

@@ -134,10 +134,9 @@ func (a *execution) await(s plan.Step) string {
 func (a *execution) step(ctx context.Context, s plan.Step) Outcome {
 	if s.Held != "" {
 		o := a.hold(s, s.Held)
-		if s.Unanswered() {
-			return o // nobody said no
+		if s.Asks() {
+			a.denial(ctx, s, ofRef(a.plan.Findings, s.Ref), &o)
 		}
-		a.denial(ctx, s, ofRef(a.plan.Findings, s.Ref), &o)
 		return o
 	}
 	if err := ctx.Err(); err != nil {
