@@ -49,13 +49,13 @@ func awaiting(r Report, s *sentence) {
 	}
 }
 
-// timed is the first step that waits for a time; nil: none.
+// timed is the first step that waits for a time, or for somebody to promote what is tried; nil: none.
 func timed(r Report) *plan.Step {
 	if r.Plan == nil {
 		return nil
 	}
 	for i, s := range r.Plan.Steps {
-		if s.Timed() {
+		if s.Timed() || strings.HasPrefix(s.Held, plan.InCanary) {
 			return &r.Plan.Steps[i]
 		}
 	}

@@ -33,3 +33,20 @@ func TestADeploymentThatDoesNotAnswerIsAskedAgainSoon(t *testing.T) {
 		t.Errorf("of what is suspended: %v", err)
 	}
 }
+
+// TestAReleaseThatWaitsToBePromotedIsNoFailure: people see what it waits for; one that was rolled back is declared still, which is one.
+func TestAReleaseThatWaitsToBePromotedIsNoFailure(t *testing.T) {
+	p := &pass.Proposal{World: &pass.Snapshot{Intent: &pass.Intent{}}, Plan: plan.Plan{Steps: []plan.Step{{
+		Ref: schemas.Ref{Kind: schemas.KindDeployment, Name: "s"}, Do: plan.Remake, Key: digest.Of(nil), Held: plan.InCanary + "step 2 of 2, 50 % of the requests, is held: its steps pause here",
+	}}}}
+	if got := stage(p, nil, true); got != templates.Awaiting {
+		t.Errorf("it is %v", got)
+	}
+	if text := templates.Title(templates.Report{Stage: templates.Awaiting, Plan: &p.Plan}); !strings.Contains(text, "deployment/s waits: canary, step 2 of 2") {
+		t.Errorf("it says %q", text)
+	}
+	p.Plan.Steps[0].Held = plan.RolledBack + "too slow"
+	if got := stage(p, nil, true); got != templates.Blocked {
+		t.Errorf("rolled back, it is %v", got)
+	}
+}
