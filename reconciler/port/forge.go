@@ -73,7 +73,8 @@ type StatusReporter interface {
 	// else as a commit status. What shows it already is left alone.
 	ReportStatus(ctx context.Context, m CommitStatus) error
 	// ReportDeployment shows that a deployment is under way, or how it ended. The same
-	// rollout, by its Key, is shown once and its state is moved on.
+	// rollout, by its Key, is shown once and its state is moved on; what it takes the place of, by the name
+	// before the @ of its Key, is shown as over. One that is Gone and was never shown is not shown.
 	ReportDeployment(ctx context.Context, r Deployment) error
 }
 
@@ -169,6 +170,7 @@ const (
 	Succeeded State = "success"
 	Failure   State = "failure"
 	Waits     State = "waiting" // for a person: an approval, a command
+	Gone      State = "gone"    // of a deployment: it was taken away
 )
 
 // CommitStatus is a result beside a commit.
@@ -193,7 +195,7 @@ type Annotation struct {
 
 // Deployment is a deployment as a forge shows it.
 type Deployment struct {
-	Key         string // names the rollout: deployment and its content key
+	Key         string // names the rollout: the deployment, @ and its content key
 	SHA         string
 	Environment string
 	State       State

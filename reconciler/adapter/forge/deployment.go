@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/google/go-github/v62/github"
 
@@ -16,9 +17,18 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
+// inactive is the state of a deployment that another has taken the place of, or that was taken away.
+const inactive = "inactive"
+
 var rolloutStates = map[port.State]string{
-	port.Pending: "in_progress", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure",
+	port.Pending: "in_progress", port.Waits: "pending", port.Succeeded: "success", port.Failure: "failure", port.Gone: inactive,
 }
+
+// Bounds of a look for those before: of one deployment, and of all in its environment.
+const (
+	mostBefore = 20
+	mostLooked = 200
+)
 
 type payload struct {
 	Key string `json:"vishwa"`
@@ -38,22 +48,11 @@ func (c *Client) ReportDeployment(ctx context.Context, r port.Deployment) error 
 }
 
 func (c *Client) rollout(ctx context.Context, r port.Deployment) error {
-	var id int64
-	var others []int64 // of Vishwa's, newest first
-	q := url.Values{"environment": {r.Environment}, "task": {"deploy"}}
-	err := list(ctx, c, c.repo+"/deployments", q, func(d *github.Deployment) bool {
-		switch key := keyOf(d.Payload); {
-		case key == r.Key && d.GetEnvironment() == r.Environment && id == 0:
-			id = d.GetID()
-		case key != "" && d.GetEnvironment() == r.Environment && len(others) < 20:
-			others = append(others, d.GetID())
-		}
-		return id == 0 || r.State == port.Succeeded && len(others) < 20
-	})
+	id, before, err := c.shown(ctx, r)
 	if err != nil {
 		return err
 	}
-	if id == 0 {
+	if id == 0 && r.State != port.Gone {
 		in := map[string]any{
 			"ref": r.SHA, "environment": r.Environment, "description": clip(harmless.Line(r.Description), maxDescription), "payload": payload{r.Key},
 			"required_contexts": []string{}, "auto_merge": false, "production_environment": r.Production,
@@ -64,23 +63,55 @@ func (c *Client) rollout(ctx context.Context, r port.Deployment) error {
 		}
 		id = made.GetID()
 	}
-	changed, err := c.moveOn(ctx, id, rolloutStates[r.State], r)
-	if err != nil || !changed || r.State != port.Succeeded {
-		return err
+	changed := false
+	if id != 0 {
+		if changed, err = c.moveOn(ctx, id, rolloutStates[r.State], r); err != nil {
+			return err
+		}
 	}
-	for _, other := range others { // GitHub does this by itself except for production
+	if !changed && r.State == port.Pending {
+		return nil
+	}
+	for _, other := range before {
 		last, err := c.lastState(ctx, other)
 		if err != nil {
 			return err
 		}
-		if last.GetState() != "success" {
+		switch last.GetState() {
+		case "success":
+			if r.State == port.Pending { // it serves until the new one does
+				continue
+			}
+		case "in_progress", "pending", "queued": // what was tried, and is no more
+		default:
 			continue
 		}
-		if _, err := c.moveOn(ctx, other, "inactive", port.Deployment{}); err != nil {
+		if _, err := c.moveOn(ctx, other, inactive, port.Deployment{}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// shown is the deployment of r, and those of what was released under the same name before, newest first, where r takes their place. GitHub
+// would have all others of an environment be inactive, though each model has a deployment of its own there.
+func (c *Client) shown(ctx context.Context, r port.Deployment) (id int64, before []int64, err error) {
+	name, _, _ := strings.Cut(r.Key, "@")
+	replaces, looked := r.State == port.Pending || r.State == port.Succeeded || r.State == port.Gone, 0
+	q := url.Values{"environment": {r.Environment}, "task": {"deploy"}}
+	err = list(ctx, c, c.repo+"/deployments", q, func(d *github.Deployment) bool {
+		looked++
+		key := keyOf(d.Payload)
+		switch of, _, _ := strings.Cut(key, "@"); {
+		case d.GetEnvironment() != r.Environment:
+		case key == r.Key && id == 0:
+			id = d.GetID()
+		case of == name && replaces && len(before) < mostBefore:
+			before = append(before, d.GetID())
+		}
+		return id == 0 || replaces && len(before) < mostBefore && looked < mostLooked
+	})
+	return id, before, err
 }
 
 func (c *Client) lastState(ctx context.Context, id int64) (*github.DeploymentStatus, error) {
@@ -101,7 +132,7 @@ func (c *Client) moveOn(ctx context.Context, id int64, state string, r port.Depl
 	if err != nil || last.GetState() == state && last.GetDescription() == text && last.GetEnvironmentURL() == r.URL {
 		return false, err
 	}
-	in := map[string]any{"state": state, "description": text, "auto_inactive": true}
+	in := map[string]any{"state": state, "description": text, "auto_inactive": false}
 	if r.URL != "" {
 		in["environment_url"] = r.URL
 	}

@@ -274,14 +274,19 @@ func (o *Service) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r p
 	if !ok {
 		return nil
 	}
-	spec := serves.Serves()
-	r.Key, r.Environment, r.Production = s.Ref.String()+"@"+string(s.Key), spec.Environment, schemas.Production(spec.Environment)
+	r.Environment = serves.Serves().Environment
+	return o.deployment(ctx, s.Ref, s.Key, r)
+}
+
+// deployment shows that of a ref, with a key.
+func (o *Service) deployment(ctx context.Context, ref schemas.Ref, key digest.Digest, r port.Deployment) error {
+	r.Key, r.Production = ref.String()+"@"+string(key), schemas.Production(r.Environment)
 	switch err := o.Forge.ReportDeployment(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
-		o.Log.Warn("deployments cannot be shown on the forge", "ref", s.Ref.String(), "error", err, "hint", fault.WayOut(err))
+		o.Log.Warn("deployments cannot be shown on the forge", "ref", ref.String(), "error", err, "hint", fault.WayOut(err))
 		return nil
 	case err != nil:
-		return fmt.Errorf("show deployment %s: %w", s.Ref, err)
+		return fmt.Errorf("show deployment %s: %w", ref, err)
 	}
 	failpoint.At(failpoint.Shown)
 	return nil
@@ -306,10 +311,19 @@ func (o *Service) settle(ctx context.Context, h *Session, result pass.Result) er
 	}
 	for _, oc := range result.Outcomes {
 		e := facts.Latest[oc.Ref]
-		if !oc.Ref.Kind.Traits().Serves || oc.Do == plan.Retire {
+		r := port.Deployment{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
+		switch {
+		case !oc.Ref.Kind.Traits().Serves:
+			continue
+		case oc.Do == plan.Retire:
+			if oc.End == execute.Ended && e != nil && e.Release != nil {
+				r.State, r.Environment = port.Gone, e.Release.Environment
+				if err := o.deployment(ctx, oc.Ref, e.Key, r); err != nil {
+					return err
+				}
+			}
 			continue
 		}
-		r := port.Deployment{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
 		s := planned[oc.Ref]
 		switch {
 		case oc.End == execute.Failed:
