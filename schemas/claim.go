@@ -115,12 +115,27 @@ func (t *KubernetesTarget) Claims() (out []Claim) {
 	return out
 }
 
-// Claims are those of the way in that KServe makes.
+// Claims are those of the way in that KServe makes, and of those that Knative makes besides.
 func (t *KServeTarget) Claims() []Claim {
 	if !t.Expose {
 		return nil
 	}
-	return []Claim{NewClaim(t.Host, "")}
+	out := []Claim{NewClaim(t.Host, "")}
+	for _, own := range t.Besides() {
+		out = append(out, NewClaim(own, ""))
+	}
+	return out
+}
+
+// Besides are the hosts that Knative gives the predictor and, while a new release is tried, the one before, where KServe gives both their host: their
+// names begin as that does, as NAME.NAMESPACE.DOMAIN has it. None where no host is declared, or nothing is exposed by Knative.
+func (t *KServeTarget) Besides() []string {
+	first, rest, is := strings.Cut(t.Host, ".")
+	if t.Mode != KServeKnative || !t.Expose || !is {
+		return nil
+	}
+	own := first + predictor + "." + rest
+	return []string{own, previous + own}
 }
 
 // Claims are the requests that the target has fronts send to it. The ways in of Seldon are by namespace and name below hosts of its own, and a

@@ -112,6 +112,9 @@ func TestTwoDeploymentsDoNotClaimTheSameRequests(t *testing.T) {
 		"an ingress of another class":             {byCluster("prod", "ingress: {class: a, "+host+"}"), byCluster("prod", "ingress: {class: b, "+host+"}"), false},
 		"a host of KServe's":                      {byKServe("prod", "expose: true, "+host), byKServe("again", "expose: true, "+host), true},
 		"KServe of another cluster":               {byKServe("prod", "expose: true, "+host), byKServe("far", "expose: true, "+host), false},
+		"Knative's own route":                     {byKServe("prod", "mode: knative, expose: true, "+host), byKServe("prod", "expose: true, host: a-predictor.example.com"), true},
+		"Knative's route of the release before":   {byKServe("prod", "mode: knative, expose: true, "+host), byKServe("prod", "expose: true, host: prev-a-predictor.example.com"), true},
+		"no route of Knative's":                   {byKServe("prod", "expose: true, "+host), byKServe("prod", "expose: true, host: a-predictor.example.com"), false},
 		"two that KServe gives hosts":             {byKServe("prod", "expose: true"), byKServe("prod", "expose: true"), false},
 		"an ingress and a route":                  {byCluster("prod", "ingress: {"+host+"}"), byCluster("prod", "route: {gateway: g, "+host+"}"), false},
 	} {
@@ -141,6 +144,7 @@ func TestAnEnvironmentHasTheHostsThatTheProjectGivesIt(t *testing.T) {
 		"with a port":            {"production " + byDocker(1, "host: \"churn.example.com:80\""), "cannot be a name there"},
 		"one of KServe's":        {"production " + byKServe("prod", "expose: true, host: churn.example.com"), ""},
 		"another of KServe's":    {"production " + byKServe("prod", "expose: true, host: payroll.example.com"), "spec.target.kserve.host: payroll.example.com is none of the hosts of environment \"production\""},
+		"Knative's own, too":     {"production " + byKServe("prod", "mode: knative, expose: true, host: churn.example.com"), "spec.target.kserve.host: churn-predictor.example.com is none of the hosts of environment \"production\""},
 		"any that KServe gives":  {"production " + byKServe("prod", "expose: true"), "spec.target.kserve.expose: has KServe make a way in at a host that is not declared, and environment \"production\" has those that it lists; name the host that KServe gives it, as host: churn.example.com"},
 		"any of them elsewhere":  {"staging " + byKServe("prod", "expose: true"), ""},
 		"no way in of KServe's":  {"production " + byKServe("prod", ""), ""},
@@ -158,6 +162,13 @@ func TestAnEnvironmentHasTheHostsThatTheProjectGivesIt(t *testing.T) {
 		if c.says == "" && got != "" || !strings.Contains(got, c.says) {
 			t.Errorf("%s: want %q in\n%s", name, c.says, got)
 		}
+	}
+	knative := "production " + byKServe("prod", "mode: knative, expose: true, host: churn.example.com")
+	if got := problemsOf(t, "[churn.example.com, churn-predictor.example.com]", knative); len(got) != 1 || !strings.Contains(got[0], "prev-churn-predictor.example.com is none of the hosts") {
+		t.Errorf("of the release before: %v", got)
+	}
+	if got := problemsOf(t, "[churn.example.com, churn-predictor.example.com, prev-churn-predictor.example.com]", knative); len(got) != 0 {
+		t.Errorf("all of Knative's: %v", got)
 	}
 	if got := problemsOf(t, "[]", "production "+byDocker(1, "host: a.example.com")); len(got) != 1 {
 		t.Errorf("of no hosts: %v", got)

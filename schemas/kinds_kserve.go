@@ -44,8 +44,26 @@ type KServeTarget struct {
 	ReadyTimeout Duration `json:"readyTimeout,omitempty" part:"placement"`
 }
 
-// MostKServeName is how long the name of an InferenceService may be: KServe makes a Service of it and -predictor.
-const MostKServeName = 63 - len("-predictor")
+// What names are made of: of what KServe makes for the part that serves, and of what Knative makes of that for the release before.
+const (
+	predictor = "-predictor"
+	previous  = "prev-"
+)
+
+// MostKServeName is how long the name of an InferenceService may be: KServe makes a Service of it and -predictor. MostKnativeName is how long in
+// the Knative mode, where Knative makes one of that for the release before.
+const (
+	MostKServeName  = 63 - len(predictor)
+	MostKnativeName = MostKServeName - len(previous)
+)
+
+// MostName is how long the name of the deployment may be.
+func (t *KServeTarget) MostName() int {
+	if t.Mode == KServeKnative {
+		return MostKnativeName
+	}
+	return MostKServeName
+}
 
 func (t *KServeTarget) check(c *checker, d *document) {
 	if t == nil {
@@ -67,8 +85,8 @@ func (t *KServeTarget) check(c *checker, d *document) {
 	if t.MaxReplicas > 0 && t.MaxReplicas < max(1, t.Replicas) {
 		d.problem(field+".maxReplicas", "%d is less than replicas, which is %d; give more, or remove it", t.MaxReplicas, max(1, t.Replicas))
 	}
-	if name := d.decl.Ref().Name; len(name) > MostKServeName {
-		d.problem("metadata.name", "%s is longer than the %d letters that KServe has room for; shorten it", short(name), MostKServeName)
+	if name, most := d.decl.Ref().Name, t.MostName(); len(name) > most {
+		d.problem("metadata.name", "%s is longer than the %d letters that KServe has room for; shorten it", short(name), most)
 	}
 	if t.ReadyPort != 0 && t.Ready == "" {
 		d.problem(field+".readyPort", "is asked nothing without ready; add that, or remove it")

@@ -18,12 +18,20 @@ import (
 const (
 	knativeMode     = "Serverless" // as every version knows the Knative mode
 	knativeRevision = "serving.knative.dev/revision"
+	knativeInside   = "networking.knative.dev/visibility" // of what is reached within the cluster alone
+	inCluster       = "cluster-local"
 )
 
 // knative tells whether at is an InferenceService in the Knative mode.
 func (at standing) knative() bool {
 	o := at.find(kube.InferenceServices)
 	return o != nil && noted(o.Body, kserveMode) == knativeMode
+}
+
+// inside tells whether at is an InferenceService that is declared to be reached within the cluster alone.
+func (at standing) inside() bool {
+	o := at.find(kube.InferenceServices)
+	return o != nil && owned.As[conditioned](o.Body).Meta.Labels[kserveInside] == inCluster
 }
 
 // forKnative leaves out what Knative takes from nobody: what pods are given as a whole, and what is done at their end. Without a group of their own,
@@ -58,6 +66,7 @@ type predicted struct {
 	Status struct {
 		Components struct {
 			Predictor struct {
+				URL     string    `json:"url"` // of Knative's own route
 				Created string    `json:"latestCreatedRevision"`
 				Ready   string    `json:"latestReadyRevision"`
 				Traffic []traffic `json:"traffic"`
@@ -158,6 +167,8 @@ func knativeStands(ctx context.Context, s *server, c *kube.Client, name string, 
 		st.Reason = "its pods are ready, and Knative does not tell its revision as ready yet"
 	case percent < due:
 		st.Reason = fmt.Sprintf("its pods are ready, and it has %d %% of the requests", percent)
+	case declared && at.inside() && is.Status.Components.Predictor.URL != "" && !ofCluster(is.Status.Components.Predictor.URL):
+		st.Reason, st.Cause = kube.Cut("Knative gives it the address "+is.Status.Components.Predictor.URL+", and it is to be reached within the cluster alone"), outside
 	case declared && due == whole && !well:
 		st.Reason = "KServe does not tell it as ready"
 	default:

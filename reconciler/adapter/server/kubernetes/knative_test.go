@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -60,6 +61,51 @@ func TestRevisionsAreTriedByTheirPercent(t *testing.T) {
 		out.Most = 90
 		return out
 	})
+}
+
+// TestWhatIsNotExposedIsReachedWithinTheClusterAlone: by whatever KServe makes a way in of, from its first release on, and once it is exposed no more.
+func TestWhatIsNotExposedIsReachedWithinTheClusterAlone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		on func(t *testing.T, options ...func(*kubetest.Options)) *stage
+		by func(s *stage, name, version string, how ...string) port.Release
+		of int // addresses
+	}{"standard": {onDouble, (*stage).infers, 1}, "knative": {onKnative, (*stage).revises, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := c.on(t)
+			apply := func(version string, expose bool) {
+				t.Helper()
+				r := c.by(s, "one", version)
+				r.KServe.Expose = expose
+				s.apply(r)
+				s.until("its addresses are as it is declared", func() bool {
+					var is struct {
+						Status struct {
+							URL        string
+							Components struct{ Predictor struct{ URL string } }
+						}
+					}
+					if err := json.Unmarshal([]byte(s.double.Objects("inferenceservices")["one"]), &is); err != nil {
+						t.Fatal(err)
+					}
+					n := 0
+					for _, at := range []string{is.Status.URL, is.Status.Components.Predictor.URL} {
+						if at != "" && strings.Contains(at, ".svc.cluster.local") != expose {
+							n++
+						}
+					}
+					return n == c.of
+				})
+			}
+			apply("1", false)
+			apply("2", true)
+			apply("3", false)
+			if l := s.observe("one"); l.Health != port.Ready || l.Message != "" {
+				t.Errorf("it is %+v", l)
+			}
+		})
+	}
 }
 
 func TestKnativeIsAskedForNothingThatItRefuses(t *testing.T) {

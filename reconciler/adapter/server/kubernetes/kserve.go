@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	neturl "net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,8 +56,8 @@ func inference() *shape {
 func checkInference(r port.Release) error {
 	t := r.KServe
 	switch {
-	case len(r.Name) > schemas.MostKServeName:
-		return wrong("shorten it", "its name is longer than the %d letters that KServe has room for", schemas.MostKServeName)
+	case len(r.Name) > t.MostName():
+		return wrong("shorten it", "its name is longer than the %d letters that KServe has room for", t.MostName())
 	case r.Package == "" && !schemas.ByDigest(t.Worker):
 		return wrong("write name@sha256:... as your registry tells it", "image %q of the worker is not named by digest", t.Worker)
 	case t.Image != "" && !schemas.ByDigest(t.Image):
@@ -129,11 +130,15 @@ func (w *work) infer(r port.Release) {
 	w.Objects = w.all()
 }
 
-// reachedBy says by the labels and the notes of an InferenceService how it is to be reached.
+// reachedBy says by the labels and the notes of an InferenceService how it is to be reached. In the Knative mode KServe goes by Knative's label alone:
+// without it, all that Knative serves has a way in from outside.
 func reachedBy(t schemas.KServeTarget, labels, notes map[string]string) {
 	switch {
 	case !t.Expose:
-		labels[kserveInside] = "cluster-local"
+		labels[kserveInside] = inCluster
+		if t.Mode == schemas.KServeKnative {
+			labels[knativeInside] = inCluster
+		}
 	case t.Host != "":
 		notes[kserveHost] = t.Host
 	}
@@ -156,8 +161,13 @@ type inferenceService struct {
 		Canary []canaried `json:"canary"`
 	} `json:"spec"`
 	Status struct {
-		URL   string `json:"url"`
-		Mode  string `json:"deploymentMode"`
+		URL        string `json:"url"`
+		Mode       string `json:"deploymentMode"`
+		Components struct {
+			Predictor struct {
+				URL string `json:"url"` // of Knative's own route
+			} `json:"predictor"`
+		} `json:"components"`
 		Model struct {
 			Transition string `json:"transitionStatus"`
 			Failure    struct {
@@ -228,7 +238,11 @@ func (is inferenceService) addressed(at standing, st status.Standing) status.Sta
 	u, err := neturl.Parse(is.Status.URL)
 	switch {
 	case err == nil && schemas.NewClaim(u.Hostname(), u.Path) == schemas.NewClaim(host, ""):
-	case is.Status.URL == "", err == nil && strings.Contains(u.Hostname()+".", ".svc."): // or that of before it was exposed
+		if own := is.Status.Components.Predictor.URL; at.knative() && own != "" && !ofCluster(own) && !beside(own, host) {
+			st.Settled, st.Over, st.Cause = false, true, besides
+			st.Reason = kube.Cut(fmt.Sprintf("Knative gives its own route the address %s, which is none that comes with the host %s", own, host))
+		}
+	case is.Status.URL == "", ofCluster(is.Status.URL): // or that of before it was exposed
 		if st.Settled {
 			st.Settled, st.Reason, st.Cause = false, "KServe does not tell its address yet", elsewhere
 		}
@@ -237,6 +251,19 @@ func (is inferenceService) addressed(at standing, st status.Standing) status.Sta
 		st.Reason = kube.Cut(fmt.Sprintf("KServe gives it the address %s, and it is declared to be at the host %s", is.Status.URL, host))
 	}
 	return st
+}
+
+// beside tells whether an address is one that Knative gives besides a host.
+func beside(address, host string) bool {
+	u, err := neturl.Parse(address)
+	t := schemas.KServeTarget{Mode: schemas.KServeKnative, Expose: true, Host: host}
+	return err == nil && slices.Contains(t.Besides(), u.Hostname())
+}
+
+// ofCluster tells whether an address is one of the cluster's own.
+func ofCluster(address string) bool {
+	u, err := neturl.Parse(address)
+	return err == nil && strings.Contains(u.Hostname()+".", ".svc.")
 }
 
 // untouched is one that KServe has made no pods of, since so long; old and name are what the mode is called that it is to be in.

@@ -274,6 +274,10 @@ func TestKServeServesAtTheHostThatIsDeclared(t *testing.T) {
 			}
 		})
 	}
+	odd := onKnative(t, func(o *kubetest.Options) { o.OwnHost = "payroll.example.com" })
+	own := odd.revises("one", "1")
+	own.KServe.Expose, own.KServe.Host = true, "one.example.com"
+	odd.refused(own, fault.Invalid, "Knative gives its own route the address http://payroll.example.com", "domain-template of Knative's ConfigMap config-network")
 	// What was reached within the cluster alone has the address of that until KServe has made its way in.
 	s := onDouble(t)
 	r := s.infers("one", "1")

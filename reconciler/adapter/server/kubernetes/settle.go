@@ -148,6 +148,8 @@ const (
 	notSeenByCore1   status.Cause = "seldon core 1"
 	notMadeByCore1   status.Cause = "seldon deployment"
 	elsewhere        status.Cause = "kserve host"
+	outside          status.Cause = "knative route"
+	besides          status.Cause = "knative host"
 )
 
 // ways are what to do about why pods do not serve.
@@ -169,5 +171,7 @@ var ways = map[status.Cause]string{
 	notServable:      "see which runtimes there are: kubectl get servingruntimes,clusterservingruntimes; then correct runtime or modelFormat of spec.target.kubernetes",
 	notMadeByKnative: "see what KServe says (kubectl logs -n kserve deploy/kserve-controller-manager), and that ConfigMap config-features of knative-serving has kubernetes.podspec-init-containers: enabled, and what nodeSelector and tolerations need",
 	elsewhere:        "write the host that KServe gives it as host of spec.target.kubernetes, where that host is allowed; KServe makes it of ingressDomain and domainTemplate of its ConfigMap inferenceservice-config",
+	besides:          "have domain-template of Knative's ConfigMap config-network be {{.Name}}.{{.Namespace}}.{{.Domain}}; or remove host of spec.target.kubernetes, where no hosts are listed",
+	outside:          "see that nothing takes the label networking.knative.dev/visibility off the InferenceService or its Service of Knative; or have it reached from outside: expose: true of spec.target.kubernetes",
 	notSeenByKServe:  "see that KServe's controller runs, and what it says: kubectl logs -n kserve deploy/kserve-controller-manager",
 }

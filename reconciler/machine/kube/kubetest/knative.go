@@ -65,6 +65,7 @@ func (c *Cluster) knative(is *inferenceService, child string, runtime Runtime, s
 	}
 	notes := maps.Clone(is.Annotations)
 	maps.Copy(notes, is.Spec.Predictor.Annotations)
+	delete(labels, knativeInside) // which is no part of the template
 	raw, _ := json.Marshal([]any{labels, notes, pod, is.Spec.Predictor.MinReplicas})
 	revision := func(n int) string { return fmt.Sprintf("%s-%05d", child, n) }
 	newest := c.newest(k, string(raw), revision, func() { c.revise(is, revision(k.created), labels, pod) })

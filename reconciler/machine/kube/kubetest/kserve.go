@@ -4,6 +4,7 @@
 package kubetest
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -98,18 +99,34 @@ func (c *Cluster) inferenceServices() {
 			}
 			continue
 		}
-		c.store.putStatus(key, addressed(is, child, c.inference(is, child)))
+		c.store.putStatus(key, c.addressed(is, child, c.inference(is, child)))
 	}
 }
 
-// addressed is a status with the address of the way in, which is made once the predictor is ready.
-func addressed(is *inferenceService, child string, said object) object {
-	switch model, _ := said["modelStatus"].(object); {
-	case model["transitionStatus"] != "UpToDate":
-	case is.Labels["networking.kserve.io/visibility"] == "cluster-local":
-		said["url"] = "http://" + child + "." + Namespace + ".svc.cluster.local"
-	default:
-		said["url"] = "http://" + is.Name + ".example.com"
+// knativeInside is the label by which Knative makes no way in from outside. KServe's own, networking.kserve.io/visibility, is of its Standard mode alone
+// (kube_ingress_reconciler.go; ingress_reconciler.go, ksvc_reconciler.go).
+const knativeInside = "networking.knative.dev/visibility"
+
+// addressed is a status with the address of the way in, which is made once the predictor is ready. In the Knative mode that of the
+// predictor's own route is told as well.
+func (c *Cluster) addressed(is *inferenceService, child string, said object) object {
+	knative, name := is.Annotations["serving.kserve.io/deploymentMode"] == "Serverless", child
+	label, domain := "networking.kserve.io/visibility", ".example.com"
+	if knative {
+		label, name = knativeInside, is.Name
+	}
+	if is.Labels[label] == "cluster-local" {
+		domain = "." + Namespace + ".svc.cluster.local"
+	} else {
+		name = is.Name
+	}
+	if parts, is := said["components"].(object); is && knative {
+		if part, is := parts["predictor"].(object); is {
+			part["url"] = "http://" + cmp.Or(c.o.OwnHost, child+domain)
+		}
+	}
+	if model, _ := said["modelStatus"].(object); model["transitionStatus"] == "UpToDate" {
+		said["url"] = "http://" + name + domain
 	}
 	return said
 }

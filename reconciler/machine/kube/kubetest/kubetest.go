@@ -41,6 +41,7 @@ type Options struct {
 	Runtimes map[string]Runtime // of KServe, by name
 	Canaries bool               // KServe is 0.20 or newer: an InferenceService has spec.canary
 	NoInit   bool               // Knative takes no containers that run before the others, as it is set up at first
+	OwnHost  string             // that Knative gives its own routes; "": by its usual domain-template
 	// Seldon is how the servers of Seldon load a model: the state of it, such as ModelAvailable, and why.
 	Seldon func(storageURI string, requirements []string) (state, why string)
 	// ServerConfigs are those of Seldon, by what each offers.
