@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -85,6 +86,9 @@ func (c complaint) err() error {
 // errGone says that no host answers.
 var errGone = errors.New("the serving host does not answer")
 
+// errLeaving is errGone of a host on its way out, which has yet to end what it serves.
+var errLeaving = fmt.Errorf("%w, as it is leaving", errGone)
+
 // errOther says that the host does not know what it is asked.
 var errOther = fault.WithHint(fault.New(fault.Conflict, "the serving host is of another version of vishwa"),
 	"run vishwa apply: it puts a host of this version in its place; one of a newer version is left to that version's vishwa")
@@ -130,23 +134,31 @@ func (g guarded) Accept() (net.Conn, error) {
 	}
 }
 
-// samePeer tells what is wrong with the user at the other end of c.
-func samePeer(c net.Conn) error {
+// peerOf is the user at the other end of c, and the process, which is 0 where it is not known.
+func peerOf(c net.Conn) (uid, pid int, err error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return errors.New("it is not a Unix socket")
+		return -1, 0, errors.New("it is not a Unix socket")
 	}
 	raw, err := u.SyscallConn()
 	if err != nil {
-		return err
+		return -1, 0, err
 	}
-	var uid int
 	var perr error
-	if err := raw.Control(func(fd uintptr) { uid, perr = peer(int(fd)) }); err != nil {
-		return err
+	if err := raw.Control(func(fd uintptr) { uid, pid, perr = peer(int(fd)) }); err != nil {
+		return -1, 0, err
 	}
 	if perr != nil {
-		return fmt.Errorf("its user is not known: %w", perr)
+		return -1, 0, fmt.Errorf("its user is not known: %w", perr)
+	}
+	return uid, pid, nil
+}
+
+// samePeer tells what is wrong with the user at the other end of c.
+func samePeer(c net.Conn) error {
+	uid, _, err := peerOf(c)
+	if err != nil {
+		return err
 	}
 	if uid != os.Geteuid() {
 		return fmt.Errorf("it is of user %d, and this is user %d", uid, os.Geteuid())
@@ -180,8 +192,9 @@ func listenFolder(dir string, log *slog.Logger) (net.Listener, error) {
 
 // line leads to the host of dir, for who knows the key.
 type line struct {
-	dir string
-	key seal.Key
+	dir    string
+	key    seal.Key
+	within time.Duration // the host may take to answer; zero: answersWithin
 }
 
 // ask sends one request to the host; an answer of the host's that is an error comes
@@ -200,6 +213,7 @@ func (l line) ask(ctx context.Context, method, name string, d *demand) (port.Liv
 	return l.request(ctx, method, protocol+name, d)
 }
 
+// request is bounded, so that a host that hangs is told and not waited for.
 func (l line) request(ctx context.Context, method, path string, d *demand) (port.Live, error) {
 	var body io.Reader
 	if d != nil {
@@ -209,15 +223,36 @@ func (l line) request(ctx context.Context, method, path string, d *demand) (port
 		}
 		body = bytes.NewReader(raw)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://host"+path, body)
+	if method == http.MethodDelete { // a host that is stopped would do it once it goes on, though nobody waits for it any more; demands are sent to one that has answered
+		if _, err := l.request(ctx, http.MethodGet, protocol, nil); errors.As(err, new(hung)) {
+			return port.Live{}, err
+		}
+	}
+	within, done := l.bounded(ctx, method, path)
+	defer done()
+	r, err := http.NewRequestWithContext(within, method, "http://host"+path, body)
 	if err != nil {
 		return port.Live{}, fmt.Errorf("ask the serving host: %w", err)
 	}
 	r.Header.Set(controlHeader, l.key.Token(controlPurpose))
+	var host atomic.Int64
+	live, err := l.send(r, &host)
+	if err != nil && ctx.Err() == nil && within.Err() != nil && fault.Of(err) == fault.Cancelled {
+		return port.Live{}, l.unheard(within, int(host.Load()))
+	}
+	return live, err
+}
+
+// send sends r, and notes which process is the host.
+func (l line) send(r *http.Request, host *atomic.Int64) (port.Live, error) {
+	ctx := r.Context()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		c, err := dialFolder(ctx, l.dir)
 		if err != nil {
 			return nil, refused{err}
+		}
+		if _, pid, err := peerOf(c); err == nil {
+			host.Store(int64(pid))
 		}
 		return c, nil
 	}}
@@ -229,14 +264,18 @@ func (l line) request(ctx context.Context, method, path string, d *demand) (port
 		return port.Live{}, fault.New(fault.Cancelled, "ask the serving host: %w", context.Cause(ctx))
 	case no.error != nil && fault.Of(no.error) == fault.Denied:
 		return port.Live{}, no.error
-	case no.error != nil, err != nil && method == http.MethodGet: // a host that is killed lets go of its socket last
+	case no.error != nil, err != nil && r.Method == http.MethodGet: // a host that is killed lets go of its socket last
 		return port.Live{}, errGone
 	case err != nil:
 		return port.Live{}, fault.WithHint(fault.New(fault.Transient, "ask the serving host: it ended before it answered: %w", err),
 			"run the command again; %s says why it ended", filepath.Join(l.dir, "host.log"))
 	}
 	defer answer.Body.Close()
-	return decodeAnswer(answer.StatusCode, io.LimitReader(answer.Body, 4<<20))
+	live, err := decodeAnswer(answer.StatusCode, io.LimitReader(answer.Body, 4<<20))
+	if err != nil && ctx.Err() != nil {
+		err = fault.New(fault.Cancelled, "ask the serving host: %w", context.Cause(ctx))
+	}
+	return live, err
 }
 
 // decodeAnswer reads what the host says.
@@ -250,7 +289,7 @@ func decodeAnswer(status int, body io.Reader) (port.Live, error) {
 		}
 		return l, nil
 	case http.StatusServiceUnavailable:
-		return port.Live{}, errGone // on its way out
+		return port.Live{}, errLeaving
 	case http.StatusNotFound:
 		return port.Live{}, errOther
 	case http.StatusForbidden:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -33,6 +34,8 @@ type Config struct {
 	Limits Limits
 	// Starters begin what is no process of this machine, by the name of its target.
 	Starters map[string]port.Starter
+	// Answers is how long the host may take to say that it is there; zero is 20 s.
+	Answers time.Duration
 }
 
 type local struct {
@@ -91,7 +94,7 @@ func (s *local) Observe(ctx context.Context, name string) (port.Live, error) {
 // line leads to the host; who first needs the key makes it.
 func (s *local) line() (line, error) {
 	key, err := seal.Load(s.cfg.Seal)
-	return line{string(s.place), key}, err
+	return line{string(s.place), key, s.cfg.Answers}, err
 }
 
 // Apply holds the name's lock throughout: of two applies of one name, in whatever
@@ -145,7 +148,7 @@ func (s *local) serve(ctx context.Context, r port.Release) (port.Live, error) {
 	if err == nil && o.alike(had) {
 		live, err := s.demand(ctx, demand{Order: o, Env: had.environ(s.cfg.Env.Lookup), LogEnv: o.logEnviron(s.cfg.Env.Lookup), Revive: true}, r.Name)
 		switch kind := fault.Of(err); {
-		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied:
+		case err == nil, kind == fault.Conflict, kind == fault.Cancelled, kind == fault.Denied, errors.As(err, new(hung)):
 			return live, err
 		case kind != fault.Missing:
 			s.cfg.Env.Log.Info("release does not come back; laying it out anew", "name", r.Name, "kind", kind.String(), "error", err)

@@ -6,11 +6,11 @@ package server
 
 import "golang.org/x/sys/unix"
 
-// peer is the user at the other end of the socket fd.
-func peer(fd int) (uid int, err error) {
+// peer is the user at the other end of the socket fd. Which process it is, not all of these systems tell.
+func peer(fd int) (uid, pid int, err error) {
 	c, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return -1, err
+		return -1, 0, err
 	}
-	return int(c.Uid), nil
+	return int(c.Uid), 0, nil
 }

@@ -4,11 +4,11 @@ package server
 
 import "golang.org/x/sys/unix"
 
-// peer is the user at the other end of the socket fd.
-func peer(fd int) (uid int, err error) {
+// peer is the user and the process at the other end of the socket fd. A process that this one's namespace does not have is 0.
+func peer(fd int) (uid, pid int, err error) {
 	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return -1, err
+		return -1, 0, err
 	}
-	return int(c.Uid), nil
+	return int(c.Uid), int(c.Pid), nil
 }

@@ -119,9 +119,15 @@ func (p *process) ended() bool {
 	}
 }
 
+// changedWithin bounds how long it is asked whether somebody changed a process: an engine may hang where what it began answers.
+const changedWithin = 2 * time.Second
+
 // wrong says why p is not well: somebody changed it, or it is not ready. Empty: it is well.
 func (p *process) wrong(ctx context.Context) string {
-	if what := p.Changed(ctx); what != "" {
+	within, done := context.WithTimeout(ctx, changedWithin)
+	what := p.Changed(within)
+	done()
+	if what != "" {
 		return what
 	}
 	return p.probe(ctx)

@@ -5,6 +5,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,22 @@ const (
 	// startWithin bounds how long a host may take to answer; it sweeps /proc once
 	// a release before it does.
 	startWithin = 20 * time.Second
+
+	// startsWithin bounds how long another vishwa is waited for that begins a host, or changes things without one: in times that a host may take
+	// to answer, which it begins several times.
+	startsWithin = 15
 )
 
 // alone calls do while no host runs and none can start; done is false where one
 // does run.
 func (s *local) alone(ctx context.Context, do func() error) (done bool, err error) {
-	held, err := sandbox.Lock(ctx, s.place.path(startLock))
+	patient, cancel := context.WithTimeout(ctx, startsWithin*cmp.Or(s.cfg.Answers, answersWithin))
+	defer cancel()
+	held, err := sandbox.Lock(patient, s.place.path(startLock))
+	if err != nil && ctx.Err() == nil && patient.Err() != nil {
+		return false, fault.WithHint(fault.New(fault.Transient, "start serving host: another vishwa is about to, and does not come to an end"),
+			"end the process that holds %s (fuser %[1]s tells which), then run the command again", s.place.path(startLock))
+	}
 	if err != nil {
 		return false, artifact.Disk(err, string(s.place))
 	}
@@ -190,7 +201,10 @@ func Down(ctx context.Context, dir, keyFile string) (was bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l := line{dir, key}
+	return line{dir: dir, key: key}.down(ctx)
+}
+
+func (l line) down(ctx context.Context) (was bool, err error) {
 	_, err = l.ask(ctx, "DELETE", "", nil)
 	switch {
 	case errors.Is(err, errGone):
@@ -201,16 +215,6 @@ func Down(ctx context.Context, dir, keyFile string) (was bool, err error) {
 		return false, err
 	}
 	return true, l.left(ctx)
-}
-
-// left returns when the host has gone: it holds its lock until the last process of a
-// release is gone.
-func (l line) left(ctx context.Context) error {
-	held, err := sandbox.Lock(ctx, folder(l.dir).path(hostLock))
-	if err != nil {
-		return err
-	}
-	return held.Close()
 }
 
 // dismiss ends a host of a version before; a newer one does not know such a request
