@@ -271,18 +271,30 @@ func (a *cli) append(cmd *cobra.Command, s *station, w *pass.Snapshot, signed tr
 	return nil
 }
 
+// agentAnswers is how long an agent may take to say which keys it has; to sign, it may ask a person.
+const agentAnswers = 10 * time.Second
+
+// agentKeys are the keys of the agent at the other end of conn; of one that hangs there are none.
+func agentKeys(conn net.Conn, within time.Duration) []ssh.Signer {
+	if conn.SetDeadline(time.Now().Add(within)) != nil {
+		return nil
+	}
+	signers, err := agent.NewClient(conn).Signers()
+	if err != nil || conn.SetDeadline(time.Time{}) != nil {
+		return nil
+	}
+	return signers
+}
+
 // signer is the person's key: a file, or the agent's key that trust.yaml knows.
 func (a *cli) signer(path string, t *trust.Trust) (ssh.Signer, func(), error) {
 	none := func() {}
 	if path == "" {
 		if sock, ok := a.lookup("SSH_AUTH_SOCK"); ok {
 			if conn, err := net.Dial("unix", sock); err == nil {
-				signers, err := agent.NewClient(conn).Signers()
-				if err == nil {
-					for _, s := range signers {
-						if _, ok := t.PrincipalOf(s.PublicKey()); ok {
-							return s, func() { conn.Close() }, nil
-						}
+				for _, s := range agentKeys(conn, agentAnswers) {
+					if _, ok := t.PrincipalOf(s.PublicKey()); ok {
+						return s, func() { conn.Close() }, nil
 					}
 				}
 				conn.Close()
