@@ -90,7 +90,7 @@ func under(s plan.Step) (out []line) {
 	if s.Held != "" {
 		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, harmless.Line(s.Held)), true})
 	}
-	if s.Aside != "" && strings.HasPrefix(s.Held, plan.NotAsked) {
+	if s.Aside != "" && (!s.Unanswered() || strings.HasPrefix(s.Held, plan.NotAsked)) { // else something else holds it
 		out = append(out, line{"", "cause: " + harmless.Line(s.Aside), true})
 	}
 	if s.RunsOn != nil {

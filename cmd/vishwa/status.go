@@ -114,7 +114,7 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 				out.URL, out.Model, out.Since = e.Package.Reference(), e.Model.Artifact.Digest, e.Time
 			}
 			if st.Do != plan.Keep {
-				out.State = "due"
+				out.State, out.Message = "due", w.Unobservable[st.Ref]
 			}
 		case st.Do == plan.Keep:
 		case st.Pending:

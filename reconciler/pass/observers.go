@@ -139,7 +139,7 @@ func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas
 	live, err := eyes.survey.Observe(ctx, ref.Name)
 	err = overdue(ctx, err)
 	if err != nil && fault.Of(err) == fault.Transient {
-		why := openly(ctx)
+		why := openly(ctx, err)
 		return func() {
 			w.Unobservable[ref], w.Openly[ref], w.Failed[ref], w.Passing[ref] = unobserved(err), why, true, true
 		}, nil
@@ -148,13 +148,17 @@ func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas
 	return func() { w.Live[ref], w.Logged[ref] = live, logged }, err
 }
 
-// openly is why a look of ctx found nothing out, as anybody may read it: an error may name paths and addresses of this machine.
-func openly(ctx context.Context) string {
+// openly is why a look of ctx found nothing out but err, as anybody may read it: an error may name paths and addresses of this machine.
+func openly(ctx context.Context, err error) string {
 	var late unanswered
-	if errors.As(context.Cause(ctx), &late) {
+	switch {
+	case errors.As(context.Cause(ctx), &late):
 		return late.Error()
+	case fault.Of(err) == fault.Transient:
+		return "it did not answer, for a reason that may pass"
+	default:
+		return "it could not be asked"
 	}
-	return "it did not answer, for a reason that may pass"
 }
 
 // unobserved is err as the reason of a step, with what to do about it.

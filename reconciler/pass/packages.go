@@ -38,6 +38,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		}
 		err = overdue(ctx, err)
 	}
+	why := openly(ctx, err)
 	return func() {
 		if err == nil {
 			w.Packages[ref] = state
@@ -45,7 +46,7 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 		}
 		// One registry that does not answer does not blind the pass to the rest. Whether the
 		// package is there is found out when it is acted on.
-		w.Unobservable[ref] = plan.NotKnown + ": " + unobserved(err)
+		w.Unobservable[ref], w.Openly[ref] = unobserved(err), plan.NotKnown+": "+why
 	}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
+	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -40,14 +41,21 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 			w.Unobservable[ref], w.Failed[ref], w.stackHints[ref] = wrong, true, correct
 		default:
 			// One stack that cannot be looked at does not blind the pass to the rest.
-			w.Unobservable[ref], w.stackHints[ref] = err.Error(), fault.HintOf(err)
+			why, open := err.Error(), execute.WithoutPaths(err)
+			w.stackHints[ref] = fault.HintOf(err)
 			w.Failed[ref] = kind != fault.Missing // without the program, nothing was tried
 			if w.Passing[ref] = kind == fault.Transient || kind == fault.Conflict; w.Passing[ref] {
-				w.Unobservable[ref] += "; this may pass: plan again"
+				why, open = why+passes, open+passes
+			}
+			if w.Unobservable[ref] = why; open != why {
+				w.Openly[ref] = open
 			}
 		}
 	}, nil
 }
+
+// passes ends the reason of a stack that may be planned the next time.
+const passes = "; this may pass: plan again"
 
 // correct is what to do about a module that is wrong.
 const correct = "correct the module or what it is given; vishwa validate says all that is wrong with it"

@@ -29,7 +29,7 @@ type Observed struct {
 	Logged       map[schemas.Ref]rollout.Evidence // of deployments that try a release, and compare what is logged
 	Stacks       map[schemas.Ref]port.Change      // infrastructure, as Diff found it
 	Unobservable map[schemas.Ref]string           // infrastructure, packages and deployments that could not be looked at, and why
-	Openly       map[schemas.Ref]string           // of deployments among these: why, as anybody may read it
+	Openly       map[schemas.Ref]string           // of these: why, as anybody may read it, where that is not all of it
 	// Packages are those that were asked for where they are kept. A pull request asks for none:
 	// what is recorded is taken to be there.
 	Packages map[schemas.Ref]port.PackageState
@@ -278,8 +278,8 @@ func (c *computing) retired() (steps []Step) {
 		if change, ok := c.seen.Stacks[ref]; ok {
 			s.Actions, s.Change = change.Actions, change.Digest
 		}
-		if why, blind := c.seen.Unobservable[ref]; blind && !ref.Kind.Traits().Serves {
-			s.Pending, s.Why = true, "no longer declared; "+why
+		if open, aside, blind := c.blind(ref); blind && !ref.Kind.Traits().Serves {
+			s.Pending, s.Why, s.Aside = true, "no longer declared; "+open, aside
 			s.Failed, s.Passing = c.seen.Failed[ref], c.seen.Passing[ref]
 		}
 		if why, none := c.seen.Unplanned[ref]; none {

@@ -10,12 +10,13 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/graph"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 func (c *computing) stack(n *graph.Node, s *Step) {
 	last := c.seen.Facts.Latest[s.Ref]
-	if why, blind := c.seen.Unobservable[s.Ref]; blind {
-		s.Do, s.Pending, s.Why = Make, true, why
+	if open, aside, blind := c.blind(s.Ref); blind {
+		s.Do, s.Pending, s.Why, s.Aside = Make, true, open, aside
 		s.Failed, s.Passing = c.seen.Failed[s.Ref], c.seen.Passing[s.Ref]
 		if last != nil {
 			s.Do = Remake
@@ -116,6 +117,16 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	default:
 		s.Why = "serves something else"
 	}
+}
+
+// blind is why ref could not be looked at, as anybody may read it, and what more the user of this machine may be told: its paths and addresses are
+// none of others'.
+func (c *computing) blind(ref schemas.Ref) (open, aside string, is bool) {
+	why, is := c.seen.Unobservable[ref]
+	if open, apart := c.seen.Openly[ref]; apart {
+		return open, why, is
+	}
+	return why, "", is
 }
 
 // NotAsked begins the reason of a step whose deployment did not answer how it stands, and then why.

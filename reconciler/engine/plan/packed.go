@@ -22,9 +22,9 @@ func (c *computing) packed(n *graph.Node, s *Step, recipe port.Recipe) {
 		s.Do = Make
 	}
 	state := c.seen.Packages[s.Ref]
-	switch why, blind := c.seen.Unobservable[s.Ref]; {
+	switch open, aside, blind := c.blind(s.Ref); {
 	case blind:
-		s.Why = why
+		s.Why, s.Aside = open, aside
 	case !made:
 		s.Why = "never packed" + c.tried(s)
 	case last.Key != s.Key:

@@ -43,7 +43,7 @@ type Step struct {
 	Drift   []string              `json:"drift,omitempty"`  // infrastructure: addresses that are not as they were left
 	Tests   *port.Tests           `json:"tests,omitempty"`  // infrastructure: how its module's own went; nil: it has none
 	Held    string                `json:"held,omitempty"`   // why the step may not go on; set by Gate
-	// Aside is what more the user of this machine may be told of why it is held, and what to do; it is no part of what others read.
+	// Aside is what more the user of this machine may be told of what could not be looked at, and what to do; it is no part of what others read.
 	Aside string `json:"-"`
 	// Until is when a held step may go on by itself; zero: at no time that is known.
 	Until time.Time `json:"until,omitzero"`

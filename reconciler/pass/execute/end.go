@@ -163,6 +163,9 @@ func (a *execution) failure(ctx context.Context, j *job, f ledger.Failure, err e
 // recorded within the hour. What counts against its key is told apart by the count,
 // and what changed something before it failed is always news.
 func (a *execution) failed(ctx context.Context, j *job, e ledger.Entry, err error, changed bool) error {
+	if e.Failure.Message == err.Error() { // the ledger is read elsewhere, too
+		e.Failure.Message = WithoutPaths(err)
+	}
 	e = a.Stamp(e)
 	if e.Key == "" && !changed {
 		seq, known, times := a.Repeats.Again(e, a.Facts, a.Now())
