@@ -49,8 +49,7 @@ func (e *Engine) Judge(ctx context.Context, p plan.Plan, ev Evidence) ([]ledger.
 	var steps []*plan.Step
 	kinds := map[string]bool{}
 	for i := range p.Steps {
-		// Of what could not be asked how it stands it is not known what is due, and nothing is done.
-		if s := &p.Steps[i]; (ev.All || s.Do != plan.Keep) && !s.Unanswered() {
+		if s := &p.Steps[i]; s.Judged(ev.All) {
 			steps = append(steps, s)
 			kinds[string(s.Ref.Kind)] = true
 		}

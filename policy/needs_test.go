@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
+	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
@@ -85,4 +86,37 @@ func TestADeploymentThatDoesNotAnswerIsNotJudged(t *testing.T) {
 	same(t, c.judge(t, e))
 	c.step.Held, c.step.Failed, c.step.Passing = "", false, false
 	same(t, c.judge(t, e), "deny acme.all/deny", "deny deployment/approval")
+}
+
+// TestWhatGoesBackIsNotJudged: what serves is better than what is tried, and no rule keeps the requests from it, nor says that it knows nothing of
+// it. A check of the rules asks them about all.
+func TestWhatGoesBackIsNotJudged(t *testing.T) {
+	e := engine(t, map[string]string{"policy/all.rego": "package acme.all\nimport rego.v1\ndeny contains \"no\""})
+	for _, c := range []struct {
+		move plan.Move
+		back bool
+	}{
+		{plan.Move{Do: rollout.Begin}, false}, {plan.Move{Do: rollout.Weigh, Raises: true}, false}, {plan.Move{Do: rollout.Promote}, false},
+		{plan.Move{Do: rollout.RollBack}, true}, {plan.Move{Do: rollout.End}, true}, {plan.Move{Do: rollout.Revive}, true}, {plan.Move{Do: rollout.Weigh}, true},
+	} {
+		for _, all := range []bool{false, true} {
+			one := deployCase("staging", good())
+			one.step.Move = &c.move
+			if c.back && !all { // nobody gathers what is known of it
+				one.subject = Subject{}
+			}
+			found, err := e.Judge(t.Context(), plan.Plan{Steps: []plan.Step{one.step}}, Evidence{
+				Time: noon, Phase: Planning, Project: &schemas.Project{Environments: map[string]schemas.Environment{"staging": {}}}, All: all,
+				Of: func(schemas.Ref) Subject { return one.subject },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			if all || !c.back {
+				want = []string{"deny acme.all/deny"}
+			}
+			same(t, found, want...)
+		}
+	}
 }

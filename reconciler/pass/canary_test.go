@@ -200,6 +200,25 @@ func TestAPromotionIsOfTheStepThatAPersonSaw(t *testing.T) {
 	}
 }
 
+// TestNothingIsSaidAgainstWhatGoesBack: no rule is asked about it, so that none says that it knows nothing of it, and it goes back.
+func TestNothingIsSaidAgainstWhatGoesBack(t *testing.T) {
+	h, w := newHouse(tree(careful()))
+	s := &besides{Server: h.Server}
+	h.Server = s
+	apply(t, h)
+	h.commit(w, two, tree(careful(), with("s.py", "# other\n")))
+	apply(t, h)
+	s.tried.Canary, s.tried.Baseline = port.Asked{Requests: 4000, Failed: 3000}, port.Asked{Requests: 4000}
+	p, _ := planned(t, h)
+	if s := step(t, p, "deployment/s"); !s.Back() || s.Held != "" || len(p.Findings) != 0 {
+		t.Errorf("%+v: %+v", s, p.Findings)
+	}
+	apply(t, h)
+	if s.tried != nil {
+		t.Errorf("tried still: %+v", s.tried)
+	}
+}
+
 // TestWhatIsTriedGoesBackBeforeAnotherIsMade: where it is worse, no training of its successor is waited for.
 func TestWhatIsTriedGoesBackBeforeAnotherIsMade(t *testing.T) {
 	h, w := newHouse(tree(careful()))

@@ -96,7 +96,7 @@ func (h *Reconciler) Check(ctx context.Context, w *Snapshot) (plan.Plan, error) 
 func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phase, material *execute.Material) ([]ledger.Finding, error) {
 	judged := 0
 	for i := range p.Steps {
-		if d.judges(&p.Steps[i]) {
+		if p.Steps[i].Judged(d.all) {
 			judged++
 		}
 	}
@@ -110,7 +110,7 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 				known.Add(n, e)
 			}
 		}
-		if !d.judges(s) {
+		if !s.Judged(d.all) {
 			continue
 		}
 		if n != nil && s.Ref.Kind.Traits().Pinned {
@@ -131,17 +131,12 @@ func (d *stepServices) judge(ctx context.Context, p plan.Plan, phase policy.Phas
 	})
 }
 
-// judges tells whether s is judged.
-func (d *stepServices) judges(s *plan.Step) bool {
-	return (d.all || s.Do != plan.Keep && !s.Back()) && !s.Unanswered()
-}
-
 // taken are the refs of p of which a step that is judged takes something: of them it is found out what they came out as.
 func (d *stepServices) taken(p plan.Plan) map[schemas.Ref]bool {
 	out := map[schemas.Ref]bool{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if !d.judges(s) {
+		if !s.Judged(d.all) {
 			continue
 		}
 		if n := d.world.Graph.Node(s.Ref); n != nil {

@@ -80,6 +80,10 @@ func (s Step) Unanswered() bool { return s.Failed && s.Ref.Kind.Traits().Serves 
 // Unasked tells whether nothing is due about s, a deployment, by the ledger, and it could not be asked how it stands.
 func (s Step) Unasked() bool { return s.Failed && s.Restores }
 
+// Judged tells whether rules are asked about s: about what does something, and where all are, about all. None is asked about a deployment of which
+// it is not known what is due; and unless all are, none about what goes back, which does not wait for a yes.
+func (s *Step) Judged(all bool) bool { return (all || s.Do != Keep && !s.Back()) && !s.Unanswered() }
+
 // runs is how many runs s begins, at most.
 func (s Step) runs() int {
 	switch {
