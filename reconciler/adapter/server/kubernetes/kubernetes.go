@@ -79,7 +79,7 @@ func New(o Options) port.Server {
 	if o.Env.Log == nil {
 		o.Env.Log = slog.New(slog.DiscardHandler)
 	}
-	return &server{o: o, owner: "s-" + o.Seal.Name(), shapes: shapes()}
+	return &server{o: o, owner: "s-" + o.Seal.Name(), shapes: shapes(), silent: silent{file: filepath.Join(o.Dir, "silent"), seal: o.Seal}}
 }
 
 // place is a namespace of a cluster where something of a name may stand.

@@ -22,9 +22,10 @@ import (
 // survey is one look.
 type survey struct {
 	*server
-	begun time.Time
-	mu    sync.Mutex
-	at    map[spot]*led
+	begun   time.Time
+	mu      sync.Mutex
+	at      map[spot]*led
+	answers map[string]*answers // by the context of their cluster
 }
 
 // coarse is how far the times of files may lag behind.
@@ -46,50 +47,8 @@ type led struct {
 
 // Survey observes by what is asked once for all names.
 func (s *server) Survey() port.Observer {
-	return &survey{server: s, begun: s.o.Env.Now(), at: map[spot]*led{}}
-}
-
-// silence is a cluster that did not answer in time. How what is served there stands is not known, and nothing is told as failing.
-type silence struct{ cluster string }
-
-func (s silence) Error() string { return "cluster " + s.cluster + " did not answer in time" }
-
-// A cluster that did not answer has, for soon, no more than brief to answer another look of this process: passes look several times.
-const (
-	brief = 3 * time.Second
-	soon  = time.Minute
-)
-
-// silent is when clusters did not answer that had all the time of a look.
-type silent struct {
-	mu sync.Mutex
-	at map[spot]time.Time
-}
-
-// patience is ctx, for a question to a cluster.
-func (s *silent) patience(ctx context.Context, at spot, now time.Time) (context.Context, context.CancelFunc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if was, did := s.at[at]; did && now.Sub(was) < soon {
-		return context.WithTimeout(ctx, brief)
-	}
-	return ctx, func() {}
-}
-
-// note notes whether a cluster answered that had all the time of a look.
-func (s *silent) note(at spot, answers bool, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if answers {
-		delete(s.at, at)
-		return
-	}
-	if s.at == nil {
-		s.at = map[spot]time.Time{}
-	}
-	if now.Sub(s.at[at]) >= soon {
-		s.at[at] = now
-	}
+	s.silent.recall()
+	return &survey{server: s, begun: s.o.Env.Now(), at: map[spot]*led{}, answers: map[string]*answers{}}
 }
 
 // Renew lends anew as the server does. A cluster that did not answer is not asked again for every name.
@@ -120,7 +79,7 @@ func (v *survey) Observe(ctx context.Context, name string) (port.Live, error) {
 	if err != nil {
 		return port.Live{}, err
 	}
-	l, err := v.observeBy(ctx, name, rec, v.lead)
+	l, err := v.patiently(ctx, rec, func(ctx context.Context) (port.Live, error) { return v.observeBy(ctx, name, rec, v.lead) })
 	if errors.As(err, new(silence)) {
 		err = fault.WithHint(err, "%s; where that cluster will not come back, remove %s", fault.HintOf(err), v.file(name))
 	}
@@ -142,18 +101,25 @@ func (v *survey) lead(ctx context.Context, p place) (*kube.Client, error) {
 	if l.kube != nil || l.err != nil {
 		return l.kube, l.err
 	}
-	within, done := v.silent.patience(ctx, at, v.o.Env.Now())
+	if err := ctx.Err(); err != nil { // nobody was asked
+		return nil, fault.New(fault.Cancelled, "ask cluster %s: %w", p.Name, err)
+	}
+	if l.err = v.hangs(p); l.err != nil {
+		return nil, l.err
+	}
+	within, done := v.silent.patience(ctx, p, v.o.Env.Now())
 	defer done()
 	c, err := v.there(within, p)
 	late := err != nil && errors.Is(within.Err(), context.DeadlineExceeded)
 	if err == nil || late {
-		v.silent.note(at, !late, v.o.Env.Now())
+		v.silent.note(p, !late, v.o.Env.Now())
 	}
 	switch {
 	case err == nil:
 		l.kube = c.Together(owned.LabelOwner + "=" + v.owner)
 	case late:
-		l.err = fault.WithHint(fault.New(fault.Transient, "%w", silence{p.Name}), "is the cluster up, and reached from here? kubectl version says so")
+		v.mute(p)
+		l.err = silenced(p)
 	case fault.Of(err) != fault.Cancelled:
 		l.err = err
 	default:

@@ -169,10 +169,13 @@ func TestAClusterThatHangsIsWaitedForOnce(t *testing.T) {
 		}
 	}
 	look(300 * time.Millisecond)
-	began := time.Now()
-	look(time.Minute)
-	if took := time.Since(began); took > 10*brief {
-		t.Errorf("the next look took %s", took)
+	for _, who := range []string{"the same process", "another process"} {
+		began := time.Now()
+		look(time.Minute)
+		if took := time.Since(began); took > 10*brief {
+			t.Errorf("the next look of %s took %s", who, took)
+		}
+		s.server = New(s.o)
 	}
 	close(ends)
 	s.double.After(func(*http.Request) {})
@@ -180,6 +183,90 @@ func TestAClusterThatHangsIsWaitedForOnce(t *testing.T) {
 	for _, name := range names {
 		if l, err := view.Observe(t.Context(), name); err != nil || l.Health != port.Ready {
 			t.Errorf("%s: once it answers again: observed %+v, %v", name, l, err)
+		}
+	}
+}
+
+// A cluster that hangs is waited for once, whatever of it hangs and wherever deployments stand on it.
+func TestAClusterThatHangsIsWaitedForOnceByAllThatStandsThere(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		answers func(*http.Request) bool
+		waited  int
+	}{
+		"of several namespaces":                  {func(*http.Request) bool { return false }, 1},
+		"that says no more than which one it is": {func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/kube-system") }, mostLate},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			s := onDouble(t)
+			names := []string{"a", "b", "c", "d", "e", "f"}
+			for _, name := range names {
+				s.apply(s.release(name, "1"))
+			}
+			for i, name := range names {
+				rec, err := s.server.(*server).readRecord(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.waited == 1 {
+					rec.Served.Place.At.Namespace = "team-" + names[i/2]
+				}
+				if err := s.server.(*server).writeRecord(name, rec); err != nil {
+					t.Fatal(err)
+				}
+				s.settled(name)
+			}
+			ends := make(chan struct{})
+			defer close(ends)
+			s.double.After(func(r *http.Request) {
+				if !c.answers(r) {
+					<-ends
+				}
+			})
+			view := s.server.(port.Surveyor).Survey()
+			for i, name := range names {
+				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+				_, err := view.Observe(ctx, name)
+				if (ctx.Err() != nil) != (i < c.waited) {
+					t.Errorf("%s, the deployment %d, was waited for: %v", name, i+1, ctx.Err() != nil)
+				}
+				cancel()
+				if err == nil || !strings.Contains(err.Error(), "cluster prod did not answer in time") || fault.Of(err) != fault.Transient || !strings.Contains(fault.HintOf(err), name+".json") {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// A cluster that answers some looks and lets one run out of time is asked about all others.
+func TestAClusterThatIsSlowOnceIsAskedAboutTheRest(t *testing.T) {
+	t.Parallel()
+	s := onDouble(t)
+	names := []string{"a", "b", "c", "d"}
+	for _, name := range names {
+		s.apply(s.release(name, "1"))
+		s.settled(name)
+	}
+	ends := make(chan struct{})
+	defer close(ends)
+	s.double.After(func(r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/b") {
+			<-ends
+		}
+	})
+	view := s.server.(port.Surveyor).Survey()
+	for _, name := range names {
+		within := time.Minute
+		if name == "b" {
+			within = 300 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		l, err := view.Observe(ctx, name)
+		cancel()
+		if (err != nil) != (name == "b") || err == nil && l.Health != port.Ready {
+			t.Errorf("%s: observed %+v, %v", name, l, err)
 		}
 	}
 }
