@@ -28,21 +28,31 @@ func address(url, name, label string) string {
 
 // ask returns the versions of a model, or of a label; a model or a label that the server does not have has none.
 func (s *server) ask(ctx context.Context, url string) ([]version, error) {
-	ctx, cancel := context.WithTimeout(ctx, answers)
+	within, cancel := context.WithTimeout(ctx, answers)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(within, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "ask the server: %w", err)
 	}
 	if err := s.o.Env.MayAsk(url); err != nil {
 		return nil, err
 	}
+	if s.silent != nil {
+		if why, did := s.silent.Load(req.URL.Host); did {
+			return nil, why.(error)
+		}
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		if err = httpx.Failed(req.Context(), err); fault.Of(err) == fault.Cancelled {
-			err = fault.New(fault.Transient, "it did not answer within %s", answers)
+		late := false
+		if err = httpx.Failed(within, err); fault.Of(err) == fault.Cancelled {
+			err, late = fault.New(fault.Transient, "it did not answer within %s", answers), ctx.Err() == nil
 		}
-		return nil, fault.WithHint(fault.New(fault.Of(err), "ask the server how it is: %w", err), "see that it runs, and that its REST interface is at the url of spec.modelServers (--rest_api_port)")
+		err = fault.WithHint(fault.New(fault.Of(err), "ask the server how it is: %w", err), "see that it runs, and that its REST interface is at the url of spec.modelServers (--rest_api_port)")
+		if late && s.silent != nil {
+			s.silent.Store(req.URL.Host, err)
+		}
+		return nil, err
 	}
 	defer httpx.Drain(resp)
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))

@@ -4,11 +4,13 @@ package tfserving
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
@@ -169,5 +171,45 @@ func TestTwoVishwasShareAServer(t *testing.T) {
 	was := s.read("models.config")
 	if _, err := s.server.Apply(t.Context(), s.release("one", "3")); fault.Of(err) != fault.Conflict || !strings.Contains(err.Error(), "another Vishwa serves model one") || s.read("models.config") != was {
 		t.Errorf("it takes back what is another's by now: %v\n%s", err, s.read("models.config"))
+	}
+}
+
+// hangs takes requests and answers none.
+type hangs struct{ asked *int }
+
+func (h hangs) RoundTrip(r *http.Request) (*http.Response, error) {
+	*h.asked++
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestAServerThatHangsIsWaitedForOnceInALook: however many deployments it has, and in the next look once more.
+func TestAServerThatHangsIsWaitedForOnceInALook(t *testing.T) {
+	s := newStage(t)
+	names := []string{"one", "two", "three"}
+	for _, name := range names {
+		s.apply(s.release(name, "1"))
+	}
+	ours, asked := s.server.(*server), 0
+	answering := ours.client.Transport
+	ours.client.Transport = hangs{&asked}
+	synctest.Test(t, func(t *testing.T) {
+		for look := range 2 {
+			began := time.Now()
+			view := ours.Survey()
+			for _, name := range names {
+				l, err := view.Observe(t.Context(), name)
+				if err != nil || l.Health != port.Failing || !strings.Contains(l.Message, "it did not answer within 10s") {
+					t.Errorf("%s: observed %+v, %v", name, l, err)
+				}
+			}
+			if took := time.Since(began); took != answers || asked != look+1 {
+				t.Errorf("look %d took %s, and asked %d times by then", look+1, took, asked)
+			}
+		}
+	})
+	ours.client.Transport = answering
+	if l, err := ours.Survey().Observe(t.Context(), "one"); err != nil || l.Health != port.Ready {
+		t.Errorf("once it answers: %+v, %v", l, err)
 	}
 }

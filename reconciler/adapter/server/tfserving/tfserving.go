@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -49,12 +50,17 @@ type Options struct {
 type server struct {
 	o      Options
 	client *http.Client
+	silent *sync.Map // in a look at many: hosts that did not answer in time, and the errors
 }
 
 var (
-	_ port.Server  = (*server)(nil)
-	_ port.Reviver = (*server)(nil)
+	_ port.Server   = (*server)(nil)
+	_ port.Reviver  = (*server)(nil)
+	_ port.Surveyor = (*server)(nil)
 )
+
+// Survey looks at many names, and waits once for a server that hangs.
+func (s *server) Survey() port.Observer { return &server{s.o, s.client, &sync.Map{}} }
 
 // answers is how long a server may take to say how a model is.
 const answers = 10 * time.Second
