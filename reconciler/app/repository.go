@@ -269,7 +269,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			Store:       kept,
 			Packager:    h.packs(o, kept, envs),
 			Machine:     sealed.Name(),
-			Arms:        h.arms(o),
+			Arms:        h.arms(o), Broken: o.brokenOff,
 		},
 		Worktree: worktree, Watch: h.watch, Unwatched: h.Repo.Unwatched,
 		Data:     data.Fetcher{Store: kept, Env: o.Env, Dir: h.checkout()},

@@ -18,8 +18,14 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
 )
+
+// brokenOff tells the log of a panic in a question about ref, which ended that question alone.
+func (o Options) brokenOff(ref schemas.Ref, err error) {
+	routine.Logged(o.Env.Log, "a question about "+ref.String())(err)
+}
 
 // starters is the table, one row a target that the serving host of this machine has the traffic of.
 func starters(env port.Env) map[string]port.Starter {

@@ -38,7 +38,8 @@ func (o Observers) logged(ctx context.Context, g graph.Graph, ref schemas.Ref, l
 	if n == nil || live.Beside == nil || o.Arms == nil {
 		return rollout.Evidence{}
 	}
-	e, err := o.Arms(ctx, n.Decl, *live.Beside)
+	var e rollout.Evidence
+	err := o.ask(ctx, ref, func() (err error) { e, err = o.Arms(ctx, n.Decl, *live.Beside); return err })
 	if err != nil {
 		return rollout.Evidence{Unread: "the log of predictions cannot be read: " + err.Error()}
 	}

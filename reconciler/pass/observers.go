@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/wrap"
 	"github.com/vishwaops/vishwa/reconciler/routine"
 	"github.com/vishwaops/vishwa/schemas"
@@ -75,6 +76,21 @@ func overdue(ctx context.Context, err error) error {
 	return fault.WithHint(fault.New(fault.Transient, "%w", late), "see that it is up and reached from here, and try again")
 }
 
+// ask puts a question about ref, which f does. A panic ends the question alone: one answer of a server that cannot be read keeps nothing else.
+func (o Observers) ask(ctx context.Context, ref schemas.Ref, f func() error) error {
+	err := fault.Guard(f)
+	if !broken(err) {
+		return overdue(ctx, err)
+	}
+	if o.Broken != nil {
+		o.Broken(ref, err)
+	}
+	return err
+}
+
+// broken tells whether err is a panic.
+func broken(err error) bool { return fault.Stack(err) != "" }
+
 // observeAll asks every server, every registry and every stack, side by side. Those that do not answer hold up the others by no more than
 // their patience; of what has not answered it is not known how it is, and nothing is taken for gone.
 func (w *Snapshot) observeAll(ctx context.Context, eyes Observers) error {
@@ -134,11 +150,12 @@ func (w *Snapshot) watched() (refs []schemas.Ref) {
 	return refs
 }
 
-// observeServer asks how a deployment stands. One that does not answer does not blind the pass to the rest: its step is held until it does.
+// observeServer asks how a deployment stands. One that does not answer, or whose answer cannot be read, does not blind the pass to the rest: its
+// step is held until it does.
 func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
-	live, err := eyes.survey.Observe(ctx, ref.Name)
-	err = overdue(ctx, err)
-	if err != nil && fault.Of(err) == fault.Transient {
+	var live port.Live
+	err := eyes.ask(ctx, ref, func() (err error) { live, err = eyes.survey.Observe(ctx, ref.Name); return err })
+	if err != nil && (fault.Of(err) == fault.Transient || broken(err)) {
 		why := openly(ctx, err)
 		return func() {
 			w.Unobservable[ref], w.Openly[ref], w.Failed[ref], w.Passing[ref] = unobserved(err), why, true, true
@@ -152,6 +169,8 @@ func observeServer(ctx context.Context, w *Snapshot, eyes Observers, ref schemas
 func openly(ctx context.Context, err error) string {
 	var late unanswered
 	switch {
+	case broken(err):
+		return "a fault of Vishwa's own ended the question"
 	case errors.As(context.Cause(ctx), &late):
 		return late.Error()
 	case fault.Of(err) == fault.Transient:

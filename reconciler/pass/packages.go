@@ -33,10 +33,13 @@ func observePackage(ctx context.Context, w *Snapshot, eyes Observers, ref schema
 	var state port.PackageState
 	err := eyes.silent.of(registry)
 	if err == nil {
-		if state, err = eyes.Packager.Inspect(ctx, port.Registry{Repository: oci.Repository, PlainHTTP: oci.PlainHTTP}, *last.Package, oci.Tags); err != nil {
+		err = eyes.ask(ctx, ref, func() (err error) {
+			state, err = eyes.Packager.Inspect(ctx, port.Registry{Repository: oci.Repository, PlainHTTP: oci.PlainHTTP}, *last.Package, oci.Tags)
+			return err
+		})
+		if err != nil && !broken(err) {
 			eyes.silent.note(ctx, registry)
 		}
-		err = overdue(ctx, err)
 	}
 	why := openly(ctx, err)
 	return func() {

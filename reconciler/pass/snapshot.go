@@ -191,6 +191,8 @@ type Observers struct {
 	Store       port.Store
 	// Arms reads what a deployment logged of a release that it tries, and of its baseline; nil: nobody can.
 	Arms func(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error)
+	// Broken is told of a panic in a question about ref: it ends that question, and nothing else. Nil: nobody is told.
+	Broken func(ref schemas.Ref, err error)
 	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
 	Machine string
 

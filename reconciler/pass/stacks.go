@@ -23,8 +23,8 @@ import (
 )
 
 func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.Ref) (func(), error) {
-	change, err := w.diff(ctx, eyes.Provisioner, ref)
-	err = overdue(ctx, err)
+	var change port.Change
+	err := eyes.ask(ctx, ref, func() (err error) { change, err = w.diff(ctx, eyes.Provisioner, ref); return err })
 	var none port.Unplanned
 	unplanned := errors.As(err, &none)
 	wrong := ""
@@ -42,9 +42,12 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 		default:
 			// One stack that cannot be looked at does not blind the pass to the rest.
 			why, open := err.Error(), execute.WithoutPaths(err)
+			if broken(err) {
+				open = openly(ctx, err)
+			}
 			w.stackHints[ref] = fault.HintOf(err)
 			w.Failed[ref] = kind != fault.Missing // without the program, nothing was tried
-			if w.Passing[ref] = kind == fault.Transient || kind == fault.Conflict; w.Passing[ref] {
+			if w.Passing[ref] = kind == fault.Transient || kind == fault.Conflict || broken(err); w.Passing[ref] {
 				why, open = why+passes, open+passes
 			}
 			if w.Unobservable[ref] = why; open != why {
