@@ -31,7 +31,11 @@ func Quiet(name string, image client.ImageInspectResult) (labels map[string]stri
 		}
 	}
 	for _, v := range image.Config.Env {
-		if name, _, _ := strings.Cut(v, "="); schemas.ForFront(name) {
+		name, _, valued := strings.Cut(v, "=")
+		if name == "" { // the engine would refuse it
+			continue
+		}
+		if schemas.ForFront(name) || !valued { // Registrator ends by a variable without a value, and nobody is told of containers any more
 			env = append(env, name+"="+instead(name))
 		}
 	}

@@ -30,11 +30,11 @@ func TestAnImageSaysNothingByItsContainer(t *testing.T) {
 		"maintainer": "x", "org.opencontainers.image.source": "https://example.com", "SERVICE_NAME": "bank", "SERVICE_8080_TAGS": "urlprefix-bank.example.com/", "SERVICE_IGNORE": "", "SERVICE_8080_IGNORE": "",
 		"com.dnsdock.name": "bank", "interlock.hostname": "bank",
 	}, "PATH=/bin", "VIRTUAL_ENV=/opt/venv", "VIRTUAL_HOST=bank.example.com", "VIRTUAL_HOST_MULTIPORTS={}", "LETSENCRYPT_HOST=bank.example.com", "SERVICE_NAME=bank", "SERVICE_8080_NAME=bank",
-		"SERVICE_TAGS=urlprefix-bank.example.com/", "SERVICE_CHECK_HTTP=/", "SERVICE_IGNORE=", "SERVICE_8080_ignore=", "DNSDOCK_ALIAS=bank.example.com", "INTERLOCK_DATA={}", "MY_SERVICE_NAME=x", "DNSDOCKER=x"))
+		"SERVICE_TAGS=urlprefix-bank.example.com/", "SERVICE_CHECK_HTTP=/", "SERVICE_IGNORE=", "SERVICE_8080_ignore=", "DNSDOCK_ALIAS=bank.example.com", "INTERLOCK_DATA={}", "MY_SERVICE_NAME=x", "DNSDOCKER=x", "BARE", "=x", ""))
 	want := map[string]string{"traefik.enable": "false", "Traefik.Enable": "false", "traefik.http.routers.x.rule": "", "swag": "", "com.docker.compose.project": "", "vishwa.dev/serves": "",
 		"SERVICE_NAME": "", "SERVICE_8080_TAGS": "", "SERVICE_IGNORE": "true", "SERVICE_8080_IGNORE": "true", "com.dnsdock.name": "", "interlock.hostname": ""}
 	says := []string{"VIRTUAL_HOST=", "VIRTUAL_HOST_MULTIPORTS=", "LETSENCRYPT_HOST=", "SERVICE_NAME=", "SERVICE_8080_NAME=", "SERVICE_TAGS=", "SERVICE_CHECK_HTTP=",
-		"SERVICE_IGNORE=true", "SERVICE_8080_ignore=true", "DNSDOCK_ALIAS=", "INTERLOCK_DATA="}
+		"SERVICE_IGNORE=true", "SERVICE_8080_ignore=true", "DNSDOCK_ALIAS=", "INTERLOCK_DATA=", "BARE="}
 	if err != nil || !maps.Equal(labels, want) || !slices.Equal(env, says) {
 		t.Errorf("it says %v and %v: %v", labels, env, err)
 	}

@@ -74,7 +74,7 @@ func (d *launcher) fits(ctx context.Context, image string, eng *engine) (says in
 	}
 	for _, v := range r.Config.Env {
 		if name, _, _ := strings.Cut(v, "="); keptFromWorker(name) {
-			says.env = append(says.env, name) // without a value it is taken away
+			says.env = append(says.env, name+"=") // without a = the engine takes it away, and a Registrator of the machine ends by it
 		}
 	}
 	return says, nil

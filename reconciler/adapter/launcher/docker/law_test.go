@@ -82,9 +82,9 @@ func TestAnImageDoesNotSpeakToTheWorker(t *testing.T) {
 	e.ImageConfig = dockertest.Object{"Env": []string{"PATH=/usr/bin", "VISHWA_TICKET={}", "vishwa_nodes=2", "https_proxy=http://evil", "HTTP_PROXY=x", "SSL_CERT_FILE=/evil", "GODEBUG=x509usefallbackroots=1", "PYTHONPATH=/opt"}}
 	task := someTask(dockertest.Image, "forever")
 	launched(t, launcherOn(t, e.Socket), task)
-	want := []any{"HOME=/vishwa/work", "VISHWA_TICKET", "vishwa_nodes", "https_proxy", "HTTP_PROXY", "SSL_CERT_FILE", "GODEBUG"}
+	want := []any{"HOME=/vishwa/work", "VISHWA_TICKET=", "vishwa_nodes=", "https_proxy=", "HTTP_PROXY=", "SSL_CERT_FILE=", "GODEBUG="}
 	if got := e.Box(t, task.Name).Config["Env"]; !reflect.DeepEqual(got, want) {
-		t.Errorf("of the image's variables are set or taken away %v, want %v", got, want)
+		t.Errorf("of the image's variables are set %v, want %v", got, want)
 	}
 	for volume, want := range map[string]port.Cause{"/": port.BadImage, "/vishwa": port.BadImage, "/vishwa/ticket/": port.BadImage, "vishwa/work": port.BadImage, "/data/../vishwa/bin": port.BadImage, "/data": "", "/vishwas": ""} {
 		e.ImageConfig = dockertest.Object{"Volumes": dockertest.Object{volume: dockertest.Object{}}}

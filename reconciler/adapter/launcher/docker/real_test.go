@@ -154,7 +154,7 @@ func TestDockerEngineKeepsAnImageFromTheWorker(t *testing.T) {
 	l := launcherOn(t, engine.Socket)
 	loud := enginetest.Push(t, "vishwa/loud", enginetest.Image{Base: base, Env: []string{"VISHWA_TICKET={}", "HTTPS_PROXY=http://evil", "OWN=1"}})
 	id, _ := runReal(t, l, someTask(loud, "sh", "-c", "env; exit 3"))
-	if said := logs(t, engineClient(t, engine), id.UID); strings.Contains(said, "VISHWA_TICKET") || strings.Contains(said, "evil") || !strings.Contains(said, "OWN=1\n") {
+	if said := logs(t, engineClient(t, engine), id.UID); strings.Contains(said, "VISHWA_TICKET={}") || strings.Contains(said, "evil") || !strings.Contains(said, "OWN=1\n") {
 		t.Errorf("it sees %s", said)
 	}
 	for name, files := range map[string]map[string]string{"a file": {"/vishwa": "x"}, "its ticket": {"/vishwa/ticket/ticket": "x", "/vishwa/work/x": "x"}} {
