@@ -114,6 +114,7 @@ func TestKnativeIsAskedForNothingThatItRefuses(t *testing.T) {
 	packed := s.revises("one", "1")
 	packed.Package = packageOf("1")
 	s.refused(packed, fault.Invalid, "which Knative does not do", "remove package")
+	s.refused(s.revises(strings.Repeat("n", 49), "1"), fault.Invalid, "longer than the 48 letters that KServe has room for", "shorten it")
 	s.apply(s.revises("one", "1"))
 	try := s.server.(port.Splitter)
 	if _, err := try.Split(t.Context(), s.revises("one", "2"), port.Part{Weight: 100}); err == nil || !strings.Contains(err.Error(), "nothing could go back at once") {
