@@ -42,7 +42,7 @@ func (l line) bounded(ctx context.Context, method, path string) (context.Context
 		return context.WithTimeout(ctx, min(lookWithin, l.patience()*3/4))
 	}
 	within, end := context.WithCancelCause(ctx)
-	fault.Go(func() { l.watch(within, end) }, end)
+	fault.Go(func() { l.watch(within, end, nil) }, end)
 	return within, func() { end(nil) }
 }
 
@@ -53,10 +53,13 @@ const (
 	mostGone   = 12
 )
 
-// watch ends what waits for the host once it says no more that it is there.
-func (l line) watch(ctx context.Context, end func(error)) {
+// errAnother is another host, which began once the one before had gone.
+var errAnother = errors.New("another serving host has begun")
+
+// watch ends what waits for the host once it says no more that it is there; and with there, where that is given, once a host goes on saying so.
+func (l line) watch(ctx context.Context, end func(error), there error) {
 	each := line{l.dir, l.key, l.patience() / 2}
-	for silent, gone := 0, 0; ; {
+	for silent, gone, well := 0, 0, 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -68,13 +71,18 @@ func (l line) watch(ctx context.Context, end func(error)) {
 			silent++
 		case errors.Is(err, errGone) && !errors.Is(err, errLeaving):
 			gone, err = gone+1, l.silent(0)
-		default:
-			silent, gone = 0, 0
+		case err == nil:
+			silent, gone, well = 0, 0, well+1
+		default: // it answers, be it that it is leaving
+			silent, gone, well = 0, 0, 0
 		}
-		if silent == mostSilent || gone == mostGone {
-			end(err)
-			return
+		if there != nil && well == mostSilent {
+			err = there
+		} else if silent < mostSilent && gone < mostGone {
+			continue
 		}
+		end(err)
+		return
 	}
 }
 
@@ -113,20 +121,23 @@ func stopped(pid int) bool {
 	return strings.HasPrefix(rest, "T") || strings.HasPrefix(rest, "t")
 }
 
-// left returns when the host has gone: it holds its lock until the last process of a
+// left returns when the host has gone, which said that it would: it holds its lock until the last process of a
 // release is gone.
 func (l line) left(ctx context.Context) error {
 	within, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	fault.Go(func() { l.watch(within, end) }, end)
+	fault.Go(func() { l.watch(within, end, errAnother) }, end)
 	held, err := sandbox.Lock(within, folder(l.dir).path(hostLock))
-	if why := context.Cause(within); err != nil && ctx.Err() == nil && why != nil {
+	switch why := context.Cause(within); {
+	case err == nil:
+		return held.Close()
+	case errors.Is(why, errAnother): // somebody began it in the moment between
+		return nil
+	case ctx.Err() == nil && why != nil:
 		return why
-	}
-	if err != nil {
+	default:
 		return err
 	}
-	return held.Close()
 }
 
 // survey is a look at many names: a host that hangs is waited for once, and not for every name.

@@ -166,6 +166,25 @@ func TestAHostThatIsStoppedAsItLeavesIsTold(t *testing.T) {
 	s.until("the host has left", func() bool { return s.hostPID() == 0 })
 }
 
+// TestWhoWaitsForAHostToLeaveDoesNotWaitForTheNext: somebody may begin one in the moment in which the one before has gone.
+func TestWhoWaitsForAHostToLeaveDoesNotWaitForTheNext(t *testing.T) {
+	s := newStage(t)
+	s.apply(s.release("one", "1"))
+	l, err := s.server.(*local).line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.within = 4 * time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := l.left(ctx); err != nil {
+		t.Error(err)
+	}
+	if now := s.observe("one"); now.Health != port.Ready {
+		t.Errorf("the next one: %+v", now)
+	}
+}
+
 // TestAStoppedHostIsEndedAsItIsSaid: what its error says to do brings back what was served.
 func TestAStoppedHostIsEndedAsItIsSaid(t *testing.T) {
 	s := newStage(t)
