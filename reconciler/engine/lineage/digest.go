@@ -4,6 +4,7 @@
 package lineage
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,14 +123,16 @@ func fileOf(e *ledger.Entry, d digest.Digest) string {
 type indexed struct {
 	Record
 	all   []*ledger.Entry                   // oldest first; without the entries of the record, those that the facts hold
-	named map[digest.Digest]*ledger.Entry   // what each digest was made by, the newest where several did
+	named map[digest.Digest]*ledger.Entry   // what each digest was made by: the newest where several did, but never a duplicate
+	made  map[digest.Digest][]*ledger.Entry // all that made each output, oldest first
 	files map[digest.Digest]*ledger.Entry   // of what was made; the newest
 	plans map[digest.Digest][]*ledger.Entry // what each plan did
 	shown map[int64]bool                    // entries that are in the tree already, whole
 }
 
 func index(r Record) indexed {
-	x := indexed{r, r.Entries, map[digest.Digest]*ledger.Entry{}, map[digest.Digest]*ledger.Entry{}, map[digest.Digest][]*ledger.Entry{}, map[int64]bool{}}
+	x := indexed{r, r.Entries, map[digest.Digest]*ledger.Entry{}, map[digest.Digest][]*ledger.Entry{}, map[digest.Digest]*ledger.Entry{},
+		map[digest.Digest][]*ledger.Entry{}, map[int64]bool{}}
 	if x.all == nil {
 		x.all = held(r.Facts)
 	}
@@ -176,25 +179,58 @@ func (x indexed) add(e *ledger.Entry) {
 	if !made || e.Action == ledger.Deploy || e.Action == ledger.Pack || e.Action == ledger.Retire {
 		if made && e.Package != nil {
 			for _, d := range e.Package.Manifests() {
-				x.named[d] = e
+				if !e.Duplicate || x.named[d] == nil {
+					x.named[d] = e
+				}
 			}
 		}
 		return // a deployment does not make the model that it serves, nor does a package
 	}
 	for _, a := range e.Outputs {
-		if was := x.named[a.Digest]; was == nil || e.Action == ledger.Select || was.Action != ledger.Select {
+		x.made[a.Digest] = append(x.made[a.Digest], e)
+		if stronger(e, x.named[a.Digest]) {
 			x.named[a.Digest] = e
 		}
 		for _, f := range a.Files {
-			if was := x.files[f.Digest]; was == nil || e.Action == ledger.Select || was.Action != ledger.Select {
+			if stronger(e, x.files[f.Digest]) {
 				x.files[f.Digest] = e
 			}
 		}
 	}
 	if e.Model != nil {
-		x.named[e.Model.Signature] = e
-		x.named[e.Model.Provenance] = e
+		for _, d := range []digest.Digest{e.Model.Signature, e.Model.Provenance} {
+			if stronger(e, x.named[d]) {
+				x.named[d] = e
+			}
+		}
 	}
+}
+
+// stronger tells whether e, the newer one, tells better than was where the same bytes come
+// from: a model's release does, before its training, and work done twice counts once.
+func stronger(e, was *ledger.Entry) bool {
+	if was == nil {
+		return true
+	}
+	if releases := e.Action == ledger.Select; releases != (was.Action == ledger.Select) {
+		return releases
+	}
+	return !e.Duplicate
+}
+
+// source is the entry that made d, which run read as its input name: one that was there
+// before the run, and of several the one that is called so. Nil: the record has none.
+func (x indexed) source(run *ledger.Entry, name string, d digest.Digest) (from *ledger.Entry) {
+	called := func(e *ledger.Entry) bool { return e.Ref.Name == name }
+	for _, e := range x.made[d] {
+		if e.Seq >= run.Seq {
+			break
+		}
+		if from == nil || called(e) && !called(from) || called(e) == called(from) && stronger(e, from) {
+			from = e
+		}
+	}
+	return cmp.Or(from, x.named[d])
 }
 
 // isLatest tells whether e is the newest fact of its ref.

@@ -180,7 +180,7 @@ func (x indexed) trained(e *ledger.Entry) (made *ledger.Entry) {
 		if !t.Ran() || t.Seq > e.Seq || !makes(t, e.Model.Artifact.Digest) {
 			continue
 		}
-		if made == nil || made.Ref != e.Model.Candidate || t.Ref == e.Model.Candidate {
+		if made == nil || made.Ref != e.Model.Candidate && !t.Duplicate || t.Ref == e.Model.Candidate && (!t.Duplicate || made.Ref != t.Ref) {
 			made = t
 		}
 	}
@@ -226,7 +226,7 @@ func (x indexed) run(n *Node, e *ledger.Entry) {
 	n.From = append(n.From, x.code(recipe)...)
 	for _, name := range slices.Sorted(maps.Keys(recipe.Inputs)) {
 		d := recipe.Inputs[name]
-		if made := x.named[d]; made != nil {
+		if made := x.source(e, name, d); made != nil {
 			in := x.entry(made)
 			in.Facts = append([]Fact{{"as input", name}}, in.Facts...)
 			in.Digest = d

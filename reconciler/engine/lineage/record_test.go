@@ -98,3 +98,54 @@ func TestAnOldDigestIsExplained(t *testing.T) {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
+
+// TestAnInputIsWhatWasThereBeforeTheRun: the same bytes recorded later, by another machine or
+// under another name, are not what a run read.
+func TestAnInputIsWhatWasThereBeforeTheRun(t *testing.T) {
+	data := ledger.OutputsOf(map[string]port.Artifact{"data": {Name: "rents.csv", Digest: d("data")}})
+	model := ledger.OutputsOf(map[string]port.Artifact{"model": {Digest: d("model")}})
+	train := ledger.Entry{Action: ledger.Train, Ref: ref("training/rent:x"), Key: d("kt"), Outputs: model,
+		MadeBy: &port.Recipe{Inputs: map[string]digest.Digest{"rents": d("data")}}}
+	pin := ledger.Entry{Action: ledger.Pin, Ref: ref("dataset/rents"), Key: d("kd"), Outputs: data}
+	named := pin
+	named.Ref, named.Key = ref("dataset/flats"), d("other key")
+	twice := func(e ledger.Entry) ledger.Entry { e.Duplicate = true; return e }
+	release := ledger.Entry{Action: ledger.Select, Ref: ref("model/rent"), Key: d("km"), Outputs: model,
+		Model: &ledger.Model{Candidate: ref("training/rent:x"), Artifact: port.Artifact{Digest: d("model")}, Signature: d("sig"), Provenance: d("slsa")}}
+	of := func(entries ...ledger.Entry) Record {
+		r := Record{Facts: fold(t, entries...)}
+		for i := range entries {
+			entries[i].Seq = int64(i + 1)
+			r.Entries = append(r.Entries, &entries[i])
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		of   Record
+		want int64
+	}{
+		"made twice, elsewhere":        {of(pin, train, twice(pin)), 1},
+		"made twice, before the run":   {of(pin, twice(pin), train), 1},
+		"under another name, later":    {of(pin, train, named), 1},
+		"under another name, as early": {of(named, pin, named, train), 2},
+		"only under another name":      {of(named, train), 1},
+	} {
+		run, err := c.of.Ref(ref("training/rent:x"))
+		if err != nil || len(run.From) != 1 || run.From[0].Entry == nil || *run.From[0].Entry != c.want {
+			t.Errorf("%s: %v, %+v; want entry %d", name, err, run.From, c.want)
+		}
+	}
+	r := of(pin, train, twice(pin), twice(train), release)
+	for digest, want := range map[digest.Digest]int64{d("data"): 1, d("kd"): 1} {
+		if n, err := r.Digest(string(digest)); err != nil || *n.Entry != want {
+			t.Errorf("%s is of %+v, %v; want entry %d", digest, n, err, want)
+		}
+	}
+	n, err := r.Ref(ref("model/rent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run := n.From[len(n.From)-1]; *run.Entry != 2 || *run.From[0].Entry != 1 {
+		t.Errorf("the model is of the run of entry %d and the data of entry %d; want 2 and 1", *run.Entry, *run.From[0].Entry)
+	}
+}
