@@ -37,7 +37,7 @@ func (a *cli) stage(ctx context.Context, dir string) (*demonstration, error) {
 		return nil, fault.WithHint(fault.New(fault.Invalid, "find %s: %w", dir, err), "go to a folder that exists, or give an absolute path")
 	}
 	if err := os.Mkdir(abs, 0o755); err != nil {
-		return nil, fault.WithHint(fault.New(fault.Conflict, "make the demo's folder: %w", err), "name a folder that is not there yet: vishwa demo NEW-FOLDER")
+		return nil, fault.WithHint(fault.New(fault.Conflict, "make the demo's folder: %w", err), "name a folder that is not there yet: vishwa demo NEW-FOLDER, or make demo DEMO=NEW-FOLDER")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -149,7 +149,7 @@ func ownRepository(dir string) error {
 		return nil
 	}
 	return fault.WithHint(fault.New(fault.Conflict, "%s is inside of the Git repository %s, and a project is a whole repository", dir, at),
-		"run vishwa init in %s; or make a repository of its own first: git init -b main %s", at, dir)
+		"name a folder outside of it: vishwa init %s; or, to declare that repository itself, run vishwa init in %s", filepath.Join(filepath.Dir(at), filepath.Base(dir)), at)
 }
 
 // lay writes files to dir and tells which of them were there: these stay as they are.

@@ -215,7 +215,7 @@ var causes = []struct{ says, often string }{
 	{"cannot start any token", "a tab in place of spaces, or a value that begins with @, ` or % and has no quotes"},
 	{"mapping values are not allowed", "a value with a colon in it has no quotes, or a line is indented too far"},
 	{"did not find expected key", "a line is indented otherwise than those around it, or a quote or a bracket is not closed"},
-	{"expected ',' or", "a bracket is not closed"},
+	{open, "a bracket that opens in this line is not closed"},
 	{"expected node content", "a value is missing, or a bracket is not closed"},
 	{"unexpected end of stream", "a quote is not closed"},
 	{"could not find expected ':'", "a line has no colon, or a quote is not closed"},
@@ -224,6 +224,9 @@ var causes = []struct{ says, often string }{
 
 // mostSearched is the longest text that is read again and again for a line, in bytes.
 const mostSearched = 1 << 18
+
+// open is said of a bracket that is not closed where something else follows.
+const open = "expected ',' or"
 
 // late are the problems of which the parser names the line where the mapping or the list begins, one too low.
 var late = []string{"did not find expected key", "did not find expected '-' indicator"}
@@ -239,14 +242,37 @@ func syntax(err error, text []byte) *Problem {
 	if slices.Contains(late, says) && len(text) <= mostSearched {
 		p.Line = firstWith(says, text)
 	}
+	way := "correct this line or the one before it"
+	if strings.Contains(says, open) {
+		p.Line, way = opening(text, p.Line), "close it, or correct the line after it"
+	}
 	for _, c := range causes {
 		if strings.Contains(says, c.says) {
 			says += " (" + c.often + ")"
 			break
 		}
 	}
-	p.Message = fmt.Sprintf("is not YAML: %s; correct this line or the one before it", says)
+	p.Message = fmt.Sprintf("is not YAML: %s; %s", says, way)
 	return p
+}
+
+// opening is the line where the bracket opens that is not closed. The parser counts from nought where it names that line, and names the line where
+// something else follows instead where that line is the first (yaml's parser.fail).
+func opening(text []byte, named int) int {
+	line := []byte{}
+	if first, _, _ := bytes.Cut(text, []byte("\n")); bytes.Count(first, []byte("{"))+bytes.Count(first, []byte("[")) > bytes.Count(first, []byte("}"))+bytes.Count(first, []byte("]")) {
+		return 1
+	}
+	n := 0
+	for l := range bytes.Lines(text) {
+		if n++; n == named+1 {
+			line = l
+		}
+	}
+	if bytes.ContainsAny(line, "{[") {
+		return named + 1
+	}
+	return named
 }
 
 // unmerged is the line where two versions begin of which Git could not make one; 0: nowhere.
