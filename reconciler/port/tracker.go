@@ -78,10 +78,17 @@ type TrackerSeries struct {
 type TrackerModel struct {
 	Name     string
 	Versions []TrackerVersion
-	// Serves is which version each environment serves, by its key.
-	Serves map[string]digest.Digest
+	// Serves is which version each environment serves, by its key, and Deployed by which entry.
+	Serves   map[string]digest.Digest
+	Deployed map[string]TrackerDeployed
 	// Moves are the times that this changed.
 	Moves []TrackerMove
+}
+
+// TrackerDeployed is the entry by which an environment serves what it does: its tags say why, and who approved it.
+type TrackerDeployed struct {
+	Entry int64
+	Tags  map[string]string
 }
 
 // TrackerMove is an entry by which an environment came to serve another version of a model, or none.

@@ -46,11 +46,14 @@ func (s *session) model(ctx context.Context, m port.TrackerModel, runs map[diges
 		if gone[v.Key] && !s.p.Heal {
 			continue
 		}
-		if versions[v.Key], err = s.release(ctx, name, v, runs, there); err != nil {
+		if versions[v.Key], err = s.release(ctx, name, v, runs, there); err == nil {
+			err = s.approved(ctx, name, v, there[v.Key])
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if err := s.aliases(ctx, name, m, got, versions); err != nil {
+	if err := s.aliases(ctx, aliased{name, m, got, versions, there}); err != nil {
 		return err
 	}
 	return s.removeStale(ctx, name, got, versions)
@@ -136,6 +139,7 @@ type registered map[digest.Digest]versionThere
 // that is there.
 type versionThere struct {
 	number, source, files, proof string
+	tags                         []tag
 	live                         *loggedModel
 }
 
@@ -183,7 +187,7 @@ func (s *session) versions(ctx context.Context, name string, m port.TrackerModel
 			key := digest.Digest(valueOf(v.Tags, tagKey))
 			// What a version is of nobody can change, and tags are anybody's who may change a version.
 			if is, ours := all[key]; ours && valueOf(v.Tags, tagLedger) == s.p.Ledger && (v.Source == kept[key] || ofModel(v.Source)) {
-				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles), proof: valueOf(v.Tags, tagProof)})
+				all[key] = append(is, versionThere{number: v.Version, source: v.Source, files: valueOf(v.Tags, tagFiles), proof: valueOf(v.Tags, tagProof), tags: v.Tags})
 			}
 		}
 		return got.Next, nil
@@ -272,20 +276,29 @@ func (s *session) version(ctx context.Context, name string, v port.TrackerVersio
 	return number, s.write(ctx, "model-versions/set-tag", map[string]string{"name": name, "version": number, "key": tagProof, "value": proof}, nil)
 }
 
+// aliased is a registered model whose aliases are looked at: as declared, as the server has it, and its versions by their keys.
+type aliased struct {
+	name     string
+	declared port.TrackerModel
+	got      registeredAnswer
+	numbers  map[digest.Digest]string
+	there    registered // before versions were made
+}
+
 // aliases has each environment's alias on the version that it serves. Which version we gave it to is a
 // tag: an alias that stands elsewhere was moved by somebody.
-func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel, got registeredAnswer, versions map[digest.Digest]string) error {
-	stands := map[string]string{}
-	for _, a := range got.Model.Aliases {
-		stands[a.Alias] = a.Version
+func (s *session) aliases(ctx context.Context, a aliased) error {
+	name, m, stands := a.name, a.declared, map[string]string{}
+	for _, at := range a.got.Model.Aliases {
+		stands[at.Alias] = at.Version
 	}
 	for _, env := range slices.Sorted(maps.Keys(m.Serves)) {
-		want, alias := versions[m.Serves[env]], mlflowformat.Alias(env)
+		want, alias := a.numbers[m.Serves[env]], mlflowformat.Alias(env)
 		if want == "" {
 			s.note("model %s: what %s serves has no version", name, env)
 			continue
 		}
-		given, is := valueOf(got.Model.Tags, tagAlias+alias), stands[alias]
+		given, is := valueOf(a.got.Model.Tags, tagAlias+alias), stands[alias]
 		moved := given != "" && is != given && is != want // else it was we, who could not note it
 		if moved {
 			s.drift("alias %s of model %s was moved by hand: it was on version %s and is on %s", alias, name, given, cmp.Or(is, "none"))
@@ -294,7 +307,7 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 			s.drift("alias %s of model %s is on version %s, which this repository did not say", alias, name, is)
 			moved = true
 		}
-		if moved && (!s.p.Heal || given != "" && s.proposed(m, env, given, is, versions)) {
+		if moved && (!s.p.Heal || given != "" && s.proposed(m, env, given, is, a.numbers)) {
 			continue
 		}
 		if is != want {
@@ -307,8 +320,11 @@ func (s *session) aliases(ctx context.Context, name string, m port.TrackerModel,
 				return err
 			}
 		}
+		if err := s.deployed(ctx, a, env); err != nil {
+			return err
+		}
 	}
-	return s.retire(ctx, name, m, got, stands)
+	return s.retire(ctx, name, m, a.got, stands)
 }
 
 // proposed tells whether an alias that stands on another of our versions is left there, for people to decide.

@@ -65,6 +65,7 @@ type spot struct {
 type place struct {
 	spot
 	selected digest.Digest
+	by       *ledger.Entry
 }
 
 // Project is what of a ledger trackers show. An empty ledger shows nothing. A ledger that is not the one that was read, or has another past, is
@@ -107,7 +108,7 @@ func (f *fold) add(e *ledger.Entry) {
 		var now place
 		if by := f.byKey[e.Release.Selected]; by != nil {
 			f.approved[by.Key] = e
-			now = place{spot{e.Release.Environment, by.Ref}, by.Key}
+			now = place{spot{e.Release.Environment, by.Ref}, by.Key, e}
 		}
 		f.serves(e, now)
 	case e.Action == ledger.Retire:
@@ -168,7 +169,7 @@ func (f *fold) projection() port.Projection {
 		}
 		m := models[e.Ref]
 		if m == nil {
-			m = &port.TrackerModel{Name: e.Ref.Name, Serves: map[string]digest.Digest{}}
+			m = &port.TrackerModel{Name: e.Ref.Name, Serves: map[string]digest.Digest{}, Deployed: map[string]port.TrackerDeployed{}}
 			models[e.Ref] = m
 			order = append(order, e.Ref)
 		}
@@ -177,6 +178,7 @@ func (f *fold) projection() port.Projection {
 	for _, ref := range slices.SortedFunc(maps.Keys(f.serving), schemas.Ref.Compare) {
 		if at := f.serving[ref]; models[at.model] != nil {
 			models[at.model].Serves[at.environment] = at.selected
+			models[at.model].Deployed[at.environment] = port.TrackerDeployed{Entry: at.by.Seq, Tags: f.tags(at.by)}
 		}
 	}
 	for _, v := range f.moves {

@@ -142,7 +142,7 @@ func shown(p port.Projection) string {
 		}
 		for env, key := range m.Serves {
 			i := slices.IndexFunc(m.Versions, func(v port.TrackerVersion) bool { return v.Key == key })
-			out = append(out, fmt.Sprintf("%s serves %d", env, m.Versions[i].Entry))
+			out = append(out, fmt.Sprintf("%s serves %d by %s of %d", env, m.Versions[i].Entry, m.Deployed[env].Tags[port.TagApproved], m.Deployed[env].Entry))
 		}
 		for _, v := range m.Moves {
 			i := slices.IndexFunc(m.Versions, func(w port.TrackerVersion) bool { return w.Key == v.Key })
@@ -166,13 +166,13 @@ func TestWhatIsShownIsTheLedgers(t *testing.T) {
 	}{
 		"a run":                            {[]ledger.Entry{train("a", "m", nil), again}, "run 0"},
 		"a release":                        {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil)}, "run 0, version 1 by "},
-		"what serves, and who approved it": {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1, 1 in 2"},
+		"what serves, and who approved it": {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s", "asha", "ben")}, "run 0, version 1 by asha, ben, production serves 1 by asha, ben of 2, 1 in 2"},
 		"what served":                      {[]ledger.Entry{train("a", "m", nil), selects("s", "m", nil), deploys("s"), {Action: ledger.Retire, Ref: production}}, "run 0, version 1 by , 1 in 2, none in 3"},
 		"a pull request's":                 {[]ledger.Entry{train("a", "m", pull), selects("s", "m", pull)}, ""},
-		"a pull request's that serves":     {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2, 2 in 3"},
-		"another pull request's beside it": {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2, 2 in 3"},
-		"the newest deployment of a place": {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1, 0 in 2, 1 in 3"},
-		"the same again":                   {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("s")}, "version 0 by , production serves 0, 0 in 1"},
+		"a pull request's that serves":     {[]ledger.Entry{train("a", "m", pull), train("b", "n", pull), selects("s", "m", pull), deploys("s")}, "run 0, run 1, version 2 by , production serves 2 by  of 3, 2 in 3"},
+		"another pull request's beside it": {[]ledger.Entry{train("b", "n", &ledger.PullRequest{Pull: 8}), train("a", "m", pull), selects("s", "m", pull), deploys("s")}, "run 1, version 2 by , production serves 2 by  of 3, 2 in 3"},
+		"the newest deployment of a place": {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), deploys("s"), deploys("r")}, "version 0 by , version 1 by , production serves 1 by  of 3, 0 in 2, 1 in 3"},
+		"the same again":                   {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("s", "asha")}, "version 0 by asha, production serves 0 by asha of 2, 0 in 1"},
 		"two deployments of one environment": {[]ledger.Entry{selects("s", "m", nil), selects("r", "n", nil), at("a", "s"), at("b", "r"), {Action: ledger.Retire, Ref: at("b", "").Ref}, {Action: ledger.Retire, Ref: at("a", "").Ref}},
 			"version 0 by , version 1 by , 0 in 2, 1 in 3, 0 in 4, none in 5"},
 		"a deployment of what nobody selected": {[]ledger.Entry{selects("s", "m", nil), deploys("s"), deploys("nothing")}, "version 0 by , 0 in 1, none in 2"},

@@ -73,6 +73,7 @@ func Tracker(t *testing.T, open func(t *testing.T) TrackerBench) {
 		return // it shows no models
 	}
 	t.Run("AnAliasFollowsWhatIsServed", func(t *testing.T) { trackerAlias(t, open(t)) })
+	t.Run("WhoApprovesLaterIsShown", func(t *testing.T) { trackerApproved(t, open(t)) })
 	t.Run("ATrialThatWasEndedEarlyIsShownAsThat", func(t *testing.T) { trackerStopped(t, open(t)) })
 	t.Run("AnAliasThatWasMovedMayBeAWish", func(t *testing.T) { trackerMoved(t, open(t)) })
 	t.Run("AVersionThatWasDeletedIsDrift", func(t *testing.T) { trackerDeletedVersion(t, open(t)) })
@@ -110,6 +111,7 @@ func trackerProjection(t *testing.T) port.Projection {
 		Name:     trackerName(t),
 		Versions: []port.TrackerVersion{{Key: trackerKey(t, "v1"), Entry: 8, Run: run.Key, Digest: digest.Of([]byte("m1")), Tags: map[string]string{port.TagReason: "first", port.TagApproved: "asha"}}, {Key: trackerKey(t, "v2"), Entry: 12, Digest: digest.Of([]byte("m2"))}},
 		Serves:   map[string]digest.Digest{"staging": trackerKey(t, "v2"), "production": trackerKey(t, "v1")},
+		Deployed: map[string]port.TrackerDeployed{"production": {Entry: 13, Tags: map[string]string{port.TagReason: "released", port.TagApproved: "ben"}}},
 	}}}
 }
 
@@ -142,6 +144,8 @@ func trackerShows(t *testing.T, b TrackerBench) {
 	}
 	if v := m.Versions[0]; v["vishwa.key"] != string(trackerKey(t, "v1")) || v["vishwa.approved_by"] != "asha" || v["vishwa.reason"] != "first" || v["vishwa.entry"] != "8" {
 		t.Errorf("version 1 has %v", v)
+	} else if v["vishwa.production.reason"] != "released" || v["vishwa.production.approved_by"] != "ben" || v["vishwa.production.entry"] != "13" || v["vishwa.staging.entry"] != "" {
+		t.Errorf("of what serves it, version 1 has %v", v)
 	}
 }
 

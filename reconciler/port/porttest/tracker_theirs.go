@@ -3,6 +3,7 @@
 package porttest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +31,42 @@ func trackerAlias(t *testing.T, b TrackerBench) {
 	before := b.Writes()
 	if b.record(t, p); b.Writes() != before {
 		t.Error("it does not settle")
+	}
+}
+
+// trackerApproved: a version is made when its model is released, and people approve it later. What a version says of an environment is the newest entry's,
+// whoever is cut off in between, and what others write there is left until there is news.
+func trackerApproved(t *testing.T, b TrackerBench) {
+	p := trackerProjection(t)
+	p.Runs = nil
+	m := &p.Models[0]
+	m.Versions, m.Serves, m.Deployed = m.Versions[:1], nil, nil
+	m.Versions[0].Tags = map[string]string{port.TagReason: "first"}
+	b.record(t, p)
+	m.Serves = map[string]digest.Digest{"production": trackerKey(t, "v1")}
+	for entry, by := range []string{"asha", "asha, ben", ""} {
+		if m.Versions[0].Tags[port.TagApproved] = by; by == "" {
+			delete(m.Versions[0].Tags, port.TagApproved)
+		}
+		reason := fmt.Sprint("reason ", entry)
+		m.Deployed = map[string]port.TrackerDeployed{"production": {Entry: int64(20 + entry), Tags: map[string]string{port.TagReason: reason, port.TagApproved: by}}}
+		for cut := range 10 {
+			mend := b.Cut(1)
+			_, err := b.Tracker.Record(t.Context(), p, false)
+			if mend(); err == nil {
+				break
+			} else if cut == 9 {
+				t.Fatal(err)
+			}
+		}
+		v := b.Model(t, m.Name).Versions[0]
+		_, says := v["vishwa.production.approved_by"]
+		if v["vishwa.approved_by"] != "asha" || v["vishwa.production.approved_by"] != by || says != (by != "") || v["vishwa.production.reason"] != reason || v["vishwa.production.entry"] != fmt.Sprint(20+entry) {
+			t.Errorf("approved by %q: the version has %v", by, v)
+		}
+		if r := b.record(t, p); r.Writes != 0 || len(r.Drift) != 0 {
+			t.Errorf("the second time: %+v", r)
+		}
 	}
 }
 

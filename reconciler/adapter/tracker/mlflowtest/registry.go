@@ -74,6 +74,12 @@ func (m *model) answer(what, name string, body map[string]json.RawMessage) (map[
 			}
 		}
 		v["tags"] = listed(tags)
+	case "DELETE model-versions/delete-tag":
+		v := m.version(text(body, "version"))
+		if v == nil {
+			return nil, missing()
+		}
+		v["tags"] = slices.DeleteFunc(v["tags"].([]tag), func(t tag) bool { return t.Key == text(body, "key") })
 	case "DELETE model-versions/delete":
 		if m.version(text(body, "version")) == nil {
 			return nil, missing()
