@@ -23,6 +23,9 @@ func (m Point) Same() string {
 	return fmt.Sprint(m.Key, "\x00", v, "\x00", m.Time, "\x00", m.Step)
 }
 
+// Infinite tells what MLflow kept for a number that is infinite: in a database, the largest one.
+func Infinite(v float64) bool { return math.Abs(v) >= math.MaxFloat64 }
+
 // AppendPoints appends a list of points, as JSON. There are many, and they are most of what is sent.
 func AppendPoints(to []byte, points []Point) []byte {
 	key, quoted := "", []byte(nil)

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/format/mlflow"
 	"github.com/vishwaops/vishwa/reconciler/format/sqlite"
 )
 
@@ -297,6 +298,9 @@ func text(v sqlite.Value) string { s, _ := v.(string); return s }
 func number(v sqlite.Value) (float64, bool) {
 	switch v := v.(type) {
 	case float64:
+		if mlflow.Infinite(v) {
+			v = math.Copysign(math.Inf(1), v)
+		}
 		return v, true
 	case int64:
 		return float64(v), true

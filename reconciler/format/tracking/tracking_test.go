@@ -187,7 +187,7 @@ c.execute('CREATE TABLE "tags" ("key" VARCHAR(250) NOT NULL, value VARCHAR(8000)
 c.execute("insert into runs values ('a','x',1,'active'),('b','y',2,'active'),('c','z',3,'deleted')")
 c.execute("insert into tags values ('mlflow.parentRunId','a','b')")
 c.execute("insert into params values ('depth','3','a'),('depth','4','b'),('depth','5','c')")
-c.execute("insert into metrics values ('loss',1,10,'a',1,0),('loss',0.5,9,'a',0,0),('bad',0,1,'a',0,1),('loss',7,10,'b',9,0),('loss',8,12,'c',9,0)")
+c.execute("insert into metrics values ('loss',1,10,'a',1,0),('loss',0.5,9,'a',0,0),('bad',0,1,'a',0,1),('far',-1.7976931348623157e308,1,'a',0,0),('loss',7,10,'b',9,0),('loss',8,12,'c',9,0)")
 c.commit()`
 	if out, err := exec.Command("python3", "-c", script, file).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -197,7 +197,7 @@ c.commit()`
 	if err != nil || !reflect.DeepEqual(d.Metrics(), map[string]float64{"loss": 1}) || d.Params["depth"] != "3" {
 		t.Errorf("got %v, %v, %v", d.Metrics(), d.Params, err)
 	}
-	if text := strings.Join(d.Notes, "; "); !strings.Contains(text, `"bad" is NaN`) || !strings.Contains(text, "within another one") {
+	if text := strings.Join(d.Notes, "; "); !strings.Contains(text, `"bad" is NaN`) || !strings.Contains(text, `"far" is -Inf`) || !strings.Contains(text, "within another one") {
 		t.Errorf("notes %q", d.Notes)
 	}
 	_, err = tracking.Read(tree(map[string]string{"code/mlflow.db": raw, "code/mlflow.db-journal": "x"}), tracking.Options{})

@@ -261,7 +261,7 @@ func runOf(a readAnswer) *mlflowformat.Run {
 		out.Params[p.Key] = p.Value
 	}
 	for _, m := range a.Data.Metrics[:min(len(a.Data.Metrics), mostOf)] {
-		if v := float64(m.Value); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		if v := float64(m.Value); !math.IsNaN(v) && !mlflowformat.Infinite(v) {
 			out.Metrics[m.Key] = v
 		}
 	}
