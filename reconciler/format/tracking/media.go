@@ -21,30 +21,40 @@ const (
 var shown = []string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".html", ".csv", ".tsv", ".json", ".parquet", ".txt", ".md"}
 
 // Media are the paths of images and tables below fsys that a tool was given: the artifacts of
-// MLflow's runs, but for those of a model, W&B's media and DVCLive's plots. What is large is left out.
-func Media(fsys fs.FS, skip func(path string) bool) ([]string, error) {
+// MLflow's runs, but for those of a model, W&B's media and DVCLive's plots. What is large, or one too many, is left out, and counted.
+func Media(fsys fs.FS, skip func(path string) bool) (out []string, left int, err error) {
 	f, err := listFiles(fsys, skip)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	models := map[string]bool{}
 	for _, p := range f.mlmodels {
 		models[path.Dir(p)] = true
 	}
-	var out []string
 	all := int64(0)
 	for _, p := range f.all {
 		if !slices.Contains(shown, strings.ToLower(path.Ext(p))) || !f.given(p) || within(models, p) {
 			continue
 		}
 		st, err := fs.Stat(fsys, p)
-		if err != nil || !st.Mode().IsRegular() || st.Size() > mostMediaFile || all+st.Size() > MostMediaSize || len(out) >= MostMedia {
+		if err != nil || !st.Mode().IsRegular() {
+			continue
+		}
+		if st.Size() > mostMediaFile || all+st.Size() > MostMediaSize || len(out) >= MostMedia {
+			left++
 			continue
 		}
 		all += st.Size()
 		out = append(out, p)
 	}
-	return out, nil
+	return out, left, nil
+}
+
+// LeftOut notes that images and tables were left out.
+func (d *Document) LeftOut(n int) {
+	if n > 0 && len(d.Notes) < mostNotes {
+		d.Notes = append(d.Notes, fmt.Sprintf("images and tables left out: %d; kept are %d, of at most %d MiB each and %d MiB together", n, MostMedia, mostMediaFile>>20, MostMediaSize>>20))
+	}
 }
 
 func (f *files) given(p string) bool {
@@ -99,7 +109,11 @@ func (r *recorder) replacePicture(tag string, p picture) {
 
 // keepPicture keeps one, if it is an image and there is room.
 func (r *recorder) keepPicture(tag string, p picture) bool {
-	if len(p.data) > mostMediaFile || len(r.pictures) >= MostMedia || r.shown+len(p.data) > mostPictures || endingOf(p.data) == "" {
+	if endingOf(p.data) == "" {
+		return false
+	}
+	if len(p.data) > mostMediaFile || len(r.pictures) >= MostMedia || r.shown+len(p.data) > mostPictures {
+		r.note("images of TensorBoard left out: kept are those of %d tags, of at most %d MiB each and %d MiB together", MostMedia, mostMediaFile>>20, mostPictures>>20)
 		return false
 	}
 	if r.pictures == nil {

@@ -50,6 +50,9 @@ func TestAnImageThatCannotBeKeptLeavesTheEarlierOne(t *testing.T) {
 		if got := r.named(); len(got) != 1 || !bytes.Equal(got[0].Data, first) || got[0].Name != "tensorboard/digits-1.png" || r.shown != len(first) {
 			t.Errorf("%s: kept are %d images of %d bytes: %q", name, len(got), r.shown, got)
 		}
+		if told := len(r.notes) == 1 && strings.Contains(r.notes[0], "images of TensorBoard left out"); told != (name == "one too large") {
+			t.Errorf("%s: it notes %q", name, r.notes)
+		}
 	}
 	r := newRecorder()
 	r.picture("digits", 1, first)

@@ -169,8 +169,8 @@ func TestImagesAndTablesOfToolsAreKept(t *testing.T) {
 	for _, p := range append([]string{"m/1/a1/artifacts/model/MLmodel", "m/1/a1/artifacts/model/input_example.json", "m/1/a1/artifacts/weights.bin", "elsewhere.png", "dvclive/plots/metrics/a.tsv"}, want...) {
 		files[p] = "x"
 	}
-	if got, err := tracking.Media(tree(files), nil); err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v, %q", err, got)
+	if got, left, err := tracking.Media(tree(files), nil); err != nil || left != 0 || !slices.Equal(got, want) {
+		t.Errorf("%v, %q and %d left out", err, got, left)
 	}
 }
 

@@ -46,9 +46,12 @@ func (w *worker) tracked() (told, port.Result) {
 			defer log.Close()
 			o.Output = log
 		}
-		if t.logged, err = tracking.Read(fsys, o); err == nil {
-			t.media, err = tracking.Media(fsys, o.Skip)
+		if t.logged, err = tracking.Read(fsys, o); err != nil {
+			return err
 		}
+		var left int
+		t.media, left, err = tracking.Media(fsys, o.Skip)
+		t.logged.LeftOut(left)
 		return err
 	})
 	switch {
