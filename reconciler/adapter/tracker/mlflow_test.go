@@ -233,6 +233,24 @@ func TestACredentialGoesNowhereInTheClear(t *testing.T) {
 	}
 }
 
+// TestAServerThatCannotProveWhoItIsGetsNoCredential: and one that can is asked by TLS.
+func TestAServerThatCannotProveWhoItIsGetsNoCredential(t *testing.T) {
+	s := mlflowtest.New()
+	srv := httptest.NewUnstartedServer(s)
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.StartTLS()
+	defer srv.Close()
+	o := Options{Own: own, Env: env(map[string]string{mlflowapi.TokenVariable: "user:secret"}), Sleep: atOnce}
+	_, err := MLflow(schemas.MLflowTracker{URL: srv.URL}, o).Record(t.Context(), oneRun("l"), false)
+	if fault.Of(err) != fault.Denied || !strings.Contains(fmt.Sprint(err), "certificate is not trusted") || !strings.Contains(fault.HintOf(err), "SSL_CERT_FILE") || len(s.Log()) > 0 {
+		t.Errorf("%v (%s), after %q", err, fault.HintOf(err), s.Log())
+	}
+	o.Transport = srv.Client().Transport
+	if r, err := MLflow(schemas.MLflowTracker{URL: srv.URL}, o).Record(t.Context(), oneRun("l"), false); err != nil || r.Runs != 1 {
+		t.Errorf("one that is trusted: %+v, %v", r, err)
+	}
+}
+
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
