@@ -46,7 +46,7 @@ func (s *station) modelEvents(ctx context.Context) (out []modelEvent, err error)
 	if _, err := s.GitLedger.Facts(ctx); err != nil { // fetched, and verified as far as it is new
 		return nil, err
 	}
-	released := map[digest.Digest]schemas.Ref{} // which model selected these bytes last
+	released := map[digest.Digest]schemas.Ref{} // which model selected by this key, and which these bytes last
 	serves := map[schemas.Ref]modelEvent{}
 	for e, err := range s.Entries(ctx) {
 		if err != nil {
@@ -61,11 +61,15 @@ func (s *station) modelEvents(ctx context.Context) (out []modelEvent, err error)
 			continue
 		case e.Action == ledger.Select && e.Model != nil:
 			ev.What, ev.of = "released", e.Ref
-			released[ev.Model] = e.Ref
+			released[e.Key], released[ev.Model] = e.Ref, e.Ref
 		case e.Action == ledger.Deploy && e.Model != nil && e.Release != nil:
-			ev.What, ev.Place, ev.of = "deployed", e.Release.Environment, released[ev.Model]
+			ev.What, ev.Place = "deployed", e.Release.Environment
 			if e.Rollback() {
 				ev.What = "rolled back"
+			}
+			var by bool
+			if ev.of, by = released[e.Release.Selected]; !by { // recorded before that was
+				ev.of = released[ev.Model]
 			}
 			serves[e.Ref] = ev
 		case e.Action == ledger.Retire && serves[e.Ref].Model != "":
@@ -211,7 +215,7 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json", "html")
-	cmd.Flags().StringVar(&at, "at", "", "only what was there at `TIME`: RFC 3339, a date, or a span ago such as 36h or 2w")
+	cmd.Flags().StringVar(&at, "at", "", "only what was there at `TIME`: RFC 3339, a date (its 00:00 UTC), or a span ago such as 36h or 2w")
 	return cmd
 }
 
