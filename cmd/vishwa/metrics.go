@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,15 +18,21 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/templates"
 )
 
 func (a *cli) metricsVerb() *cobra.Command {
 	var format string
+	var limit int
 	cmd := &cobra.Command{
 		Use:   "metrics [model/NAME]",
 		Short: "Compare candidates with each other and with the live model",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Compares the candidates of each model with each other and with the live model, the best
+first. With --format html, a page for a browser, with a line a candidate through its
+parameters and metrics, and the course of each metric that the first 24 of a model logged;
+it has no script and loads nothing.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)
 			if err != nil {
@@ -43,11 +50,16 @@ func (a *cli) metricsVerb() *cobra.Command {
 					return notDeclared(refs[0], w)
 				}
 			}
+			for i, b := range boards {
+				if limit > 0 {
+					boards[i].Rows = b.Rows[:min(len(b.Rows), limit)]
+				}
+			}
 			switch format {
 			case "json":
 				return a.json(boards)
 			case "html":
-				return a.boardPage(boards)
+				return a.boardPage(cmd.Context(), s, boards)
 			}
 			for _, b := range boards {
 				if err := a.showBoard(b); err != nil {
@@ -58,23 +70,42 @@ func (a *cli) metricsVerb() *cobra.Command {
 		},
 	}
 	formats(cmd, &format, "text", "json", "html")
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "at most `N` candidates of each model, the best")
 	cmd.AddCommand(a.metricsDiffVerb())
 	return cmd
 }
 
+// mostCourses bounds the candidates of a model whose courses a page has: its lines can be told apart no further.
+const mostCourses = 24
+
 // boardPage prints a page for a browser; of several models, one after the other's candidates.
-func (a *cli) boardPage(boards []pass.Leaderboard) error {
+func (a *cli) boardPage(ctx context.Context, s *station, boards []pass.Leaderboard) error {
 	var all []templates.Compared
 	var names []string
+	lost := 0
 	for _, b := range boards {
 		names = append(names, b.Model.String())
-		for _, r := range b.Rows {
+		for i, r := range b.Rows {
 			c := templates.Compared{Name: r.Ref.String(), Note: strings.Join(notes(r), ", "), Params: map[string]string{}, Metrics: r.Metrics}
 			for name, v := range r.Params {
 				c.Params[name] = fmt.Sprint(v)
 			}
+			if i < mostCourses && r.Run != nil && r.Run.Tracking != nil {
+				d, err := pass.Logged(ctx, s.Store, r.Run)
+				if err != nil {
+					return err
+				}
+				if d == nil {
+					lost++
+				} else {
+					c.Series = d.Series
+				}
+			}
 			all = append(all, c)
 		}
+	}
+	if lost > 0 {
+		fmt.Fprintf(a.err, "The store of this machine does not have what %s logged: their courses are missing here.\n", plural.Of(lost, "candidate"))
 	}
 	_, err := io.WriteString(a.out, templates.ComparedPage("Candidates of "+strings.Join(names, ", "), all))
 	return err

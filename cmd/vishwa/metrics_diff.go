@@ -62,6 +62,10 @@ func (a *cli) metricsDiffVerb() *cobra.Command {
 			if format == "json" {
 				return a.json(out)
 			}
+			if len(old) == 0 && len(now) == 0 {
+				fmt.Fprintf(a.err, "Of what %s and %s declare, no run is recorded.\n", from, to)
+				return nil
+			}
 			return a.showDiff(out)
 		},
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +17,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/tracking"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
+	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 	"github.com/vishwaops/vishwa/templates"
 )
@@ -45,12 +49,13 @@ type shownRun struct {
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
 	Stopped  string             `json:"stopped,omitempty"` // early, and why
 	Logged   *tracking.Document `json:"logged,omitempty"`
-	kept     digest.Manifest
-	lost     bool // it logged something, which the store of this machine does not have
+	of       *ledger.Entry
+	kept     *port.Artifact // what it logged, with images and tables
+	lost     bool           // which the store of this machine does not have
 }
 
 func runOf(e *ledger.Entry) shownRun {
-	r := shownRun{Seq: e.Seq, Ref: e.Ref, Key: string(e.Key), Time: e.Time.UTC(), Revision: e.Revision, For: e.PullRequest.String(), Metrics: e.Metrics}
+	r := shownRun{of: e, Seq: e.Seq, Ref: e.Ref, Key: string(e.Key), Time: e.Time.UTC(), Revision: e.Revision, For: e.PullRequest.String(), Metrics: e.Metrics}
 	if made := e.Recipe(); made != nil {
 		r.Params = made.Params
 	}
@@ -151,25 +156,51 @@ func (a *cli) listRuns(all []shownRun) error {
 }
 
 func (a *cli) runsShowVerb() *cobra.Command {
-	var format string
+	var format, out string
 	cmd := &cobra.Command{
 		Use:   "show {ENTRY|REF}",
 		Short: "Show a run and what it logged, by the number of its entry, or the newest run of a ref",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			all, err := a.namedRuns(cmd, args)
+			s, err := a.open(cmd.Context(), reading)
 			if err != nil {
 				return err
+			}
+			defer s.close()
+			all, err := s.named(cmd, args)
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				if err := s.layLogged(cmd.Context(), all[0], out); err != nil {
+					return err
+				}
 			}
 			if format == "json" {
 				return a.json(all[0])
 			}
 			a.showRun(all[0])
+			if out != "" {
+				fmt.Fprintf(a.out, "Wrote %s to %s.\n", plural.Of(len(all[0].kept.Files), "file"), out)
+			}
 			return nil
 		},
 	}
 	formats(cmd, &format, "text", "json")
+	cmd.Flags().StringVar(&out, "out", "", "write what it logged, with images and tables, to `DIR`, a new folder")
 	return cmd
+}
+
+// layLogged lays out what a run logged: a document with parameters and courses, and below media its images and tables.
+func (s *station) layLogged(ctx context.Context, r shownRun, to string) error {
+	if r.kept == nil {
+		return fault.WithHint(fault.New(fault.Missing, "entry %d logged nothing by the tools of others", r.Seq), "vishwa runs show %d shows what it has", r.Seq)
+	}
+	to = filepath.Clean(to)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return artifact.Disk(err, filepath.Dir(to))
+	}
+	return s.absent(r.of, "what it logged", artifact.Checkout(ctx, s.Store, *r.kept, to))
 }
 
 func (a *cli) namedRuns(cmd *cobra.Command, args []string) ([]shownRun, error) {
@@ -213,7 +244,7 @@ func (s *station) named(cmd *cobra.Command, args []string) ([]shownRun, error) {
 			return nil, err
 		}
 		if found.Run != nil && found.Run.Tracking != nil {
-			r.kept, r.lost = found.Run.Tracking.Files, r.Logged == nil
+			r.kept, r.lost = found.Run.Tracking, r.Logged == nil
 		}
 		out = append(out, r)
 	}
@@ -245,7 +276,7 @@ func (a *cli) showRun(r shownRun) {
 	if r.Logged == nil {
 		return
 	}
-	for _, text := range templates.LoggedBy(*r.Logged, r.kept).Lines() {
+	for _, text := range templates.LoggedBy(*r.Logged, r.kept.Files).Lines() {
 		line("Logged", text)
 	}
 	for _, n := range r.Logged.Notes {
@@ -289,7 +320,7 @@ parameters and metrics; it has no script and loads nothing.`,
 // compared are runs as a page shows them.
 func compared(all []shownRun) (out []templates.Compared) {
 	for _, r := range all {
-		c := templates.Compared{Name: fmt.Sprintf("%s, entry %d", r.Ref, r.Seq), Params: map[string]string{}, Metrics: r.Metrics}
+		c := templates.Compared{Name: fmt.Sprintf("%s, entry %d", r.Ref, r.Seq), Note: r.Stopped, Params: map[string]string{}, Metrics: r.Metrics}
 		if r.Logged != nil {
 			maps.Copy(c.Params, r.Logged.Params)
 			c.Series = r.Logged.Series
@@ -336,5 +367,13 @@ func (a *cli) compareRuns(all []shownRun) error {
 	for _, name := range slices.Sorted(maps.Keys(metrics)) {
 		fmt.Fprintf(t, "metric %s\t%s\n", harmless.Line(name), strings.Join(metrics[name], "\t"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Stopped != "" {
+			fmt.Fprintf(a.out, "%s, entry %d: %s\n", r.Ref, r.Seq, harmless.Line(r.Stopped))
+		}
+	}
+	return nil
 }

@@ -45,6 +45,7 @@ type Row struct {
 	Delta    map[string]float64 `json:"delta,omitempty"`
 	Params   map[string]any     `json:"params,omitempty"`
 	Stopped  string             `json:"stopped,omitempty"` // early, and why; it is never selected
+	Run      *ledger.Run        `json:"-"`                 // how it came to be, and what it logged
 }
 
 // Leaderboards compares the candidates of every declared model. A candidate that is not
@@ -102,7 +103,7 @@ func (w *Snapshot) row(ref schemas.Ref, s plan.Step, b Leaderboard) Row {
 	if e == nil {
 		return r
 	}
-	r.Model, r.Metrics = e.Outputs.Named("model").Digest, e.Metrics
+	r.Model, r.Metrics, r.Run = e.Outputs.Named("model").Digest, e.Metrics, e.Run
 	r.Live = b.Live != "" && r.Model == b.Live
 	if made := e.Recipe(); made != nil {
 		r.Params = made.Params
