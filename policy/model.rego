@@ -281,7 +281,21 @@ better(format) := "keep all files of the model in its folder, and let it name th
 } else := "save it with tf.saved_model.save or Keras's model.export of TensorFlow 2, and without operators that read or write files, call Python, or are a library's own" if {
 	format == "saved-model-io"
 	"saved-model" in allowed_formats
+} else := "save it with model.export of Keras 3, which makes a SavedModel of it: what a file of Keras names is imported and called when it is read" if {
+	format in {"hdf5", "keras", "keras-lambda"}
+	"saved-model" in allowed_formats
+} else := sprintf("loading it runs whatever code is in it: save the model %s", [concat(", or ", ways)]) if {
+	format in {"numpy-object", "pickle", "torch"}
+	ways := [way.how | some way in unpickled; way.format in allowed_formats]
+	count(ways) > 0
 } else := sprintf("save the model as one of: %s", [concat(", ", sort(allowed_formats))])
+
+# How what people pickle is saved without that.
+unpickled := [
+	{"format": "skops", "how": `with skops if it is scikit-learn's (in MLflow: log_model(..., serialization_format="skops"))`},
+	{"format": "safetensors", "how": "as safetensors if it is PyTorch's"},
+	{"format": "onnx", "how": "as ONNX"},
+]
 
 # METADATA
 # title: Model without files

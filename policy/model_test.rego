@@ -105,6 +105,25 @@ test_a_saved_model_of_unknown_operators if {
 	g.hint == "save the model as one of: onnx"
 }
 
+# A pickle's hint names the formats in its place that the project allows.
+test_pickles_have_a_hint if {
+	some format in ["pickle", "torch", "numpy-object"]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m", "format": format}]}])
+	some f in model.deny with input as about({"metric": "auc"}, known)
+	contains(f.hint, `serialization_format="skops")), or as safetensors if it is PyTorch's, or as ONNX`)
+	some g in model.deny with input as object.union(about({"metric": "auc"}, known), {"project": {"modelFormats": ["onnx", "csv"]}})
+	g.hint == "loading it runs whatever code is in it: save the model as ONNX"
+	some h in model.deny with input as object.union(about({"metric": "auc"}, known), {"project": {"modelFormats": ["csv"]}})
+	h.hint == "save the model as one of: csv"
+}
+
+test_files_of_keras_have_a_hint if {
+	some format in ["hdf5", "keras", "keras-lambda"]
+	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m", "format": format}]}])
+	some f in model.deny with input as about({"metric": "auc"}, known)
+	contains(f.hint, "model.export of Keras 3")
+}
+
 test_a_pointer_of_git_lfs if {
 	known := json.patch(candidate, [{"op": "replace", "path": "/files", "value": [{"path": "m.safetensors", "format": "lfs-pointer"}]}])
 	some f in model.deny with input as about({"metric": "auc"}, known)
