@@ -26,7 +26,7 @@ def save(model, path):
     """Write the model as safetensors: the length of a header, the header as JSON, the numbers. Debian has no package for it."""
     header, blobs, at = {"__metadata__": {"width": str(model.layers[0].out_features)}}, [], 0
     for name, tensor in sorted(model.state_dict().items()):
-        raw = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
+        raw = tensor.detach().cpu().contiguous().numpy().astype("<f4").tobytes()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + len(raw)]}
         blobs.append(raw)
         at += len(raw)

@@ -37,6 +37,13 @@ def rows(path):
     return [(t[:, :-1], t[:, -1]) for t in (torch.tensor(parts[False]), torch.tensor(parts[True]))]
 
 
+def place():
+    """A GPU, where the run was given any: processes share them out by their number. Else the processors."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
 def auc(scores, target):
     """The share of pairs of a failed and a sound pump in which the failed one scores higher; a tie counts a half."""
     bad, good = scores[target == 1], scores[target == 0]
@@ -48,24 +55,26 @@ def main():
     args = parse_args()
     if os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]:  # all on this machine, where there may be no network
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    dist.init_process_group("gloo")
-    rank, world = dist.get_rank(), dist.get_world_size()
+    dist.init_process_group("gloo")  # which carries the gradients of GPUs, too, also where two processes share one
+    rank, world, device = dist.get_rank(), dist.get_world_size(), place()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
-    (x, y), (x_test, y_test) = rows(args.data)
-    model = Net(args.width)
+    (x, y), (x_test, y_test) = [(a.to(device), b.to(device)) for a, b in rows(args.data)]
+    model = Net(args.width).to(device)
     model.mean.copy_(x.mean(0)), model.scale.copy_(x.std(0))
     shared = DistributedDataParallel(model, broadcast_buffers=False)
     optimizer = torch.optim.Adam(shared.parameters(), lr=args.learning_rate)
 
     checkpoint, first = pathlib.Path(os.environ["VISHWA_CHECKPOINT_DIR"], "state.pt"), 0
     if checkpoint.exists():
-        state = torch.load(checkpoint)
+        state = torch.load(checkpoint, map_location=device)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["epoch"]
         if rank == 0:
             print(f"going on after epoch {first}")
+    if rank == 0:
+        print(f"{world} processes, the first on {device}")
 
     for epoch in range(first, args.epochs):
         # The order depends on the seed and the epoch alone, so that going on comes to the same numbers.
