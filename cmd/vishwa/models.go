@@ -208,7 +208,7 @@ func (a *cli) modelsHistoryVerb() *cobra.Command {
 				return a.historyPage(refs[0], out)
 			}
 			if len(out) == 0 {
-				a.noHistory(refs[0], events, at)
+				a.noHistory(refs[0], events, until)
 				return nil
 			}
 			return a.showHistory(out)
@@ -245,10 +245,10 @@ func stood(events []modelEvent) []modelEvent {
 }
 
 // noHistory says of ref that nothing is told of it, and what is.
-func (a *cli) noHistory(ref schemas.Ref, events []modelEvent, at string) {
+func (a *cli) noHistory(ref schemas.Ref, events []modelEvent, at time.Time) {
 	for _, e := range events {
 		if e.of == ref || e.Ref == ref {
-			fmt.Fprintf(a.err, "At %s nothing of %s was released or served; its first entry is %d, of %s.\n", at, ref, e.Seq, e.Time.Format(time.RFC3339))
+			fmt.Fprintf(a.err, "At %s nothing of %s was released or served; its first entry is %d, of %s.\n", at.UTC().Format(time.RFC3339), ref, e.Seq, e.Time.Format(time.RFC3339))
 			return
 		}
 	}
