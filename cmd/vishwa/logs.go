@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,7 +59,7 @@ candidates, you can name one: training/x:candidate.`,
 func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
 	switch is := ref.Kind.Traits(); {
 	case is.Serves:
-		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
+		return a.servedLog(ctx, s, ref, follow)
 	case is.Runs, is.Releases: // of a model, what scored it printed
 	default:
 		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training, the scoring of a model, or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
@@ -76,10 +77,51 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 	}
 	newest := slices.MaxFunc(all, func(a, b output) int { return a.at.Compare(b.at) })
 	fmt.Fprintf(a.err, "%s\n", newest)
+	if others := besides(all, newest.ref); len(others) > 0 {
+		fmt.Fprintf(a.err, "Not shown here: %s. To see one: vishwa logs %s\n", strings.Join(others, ", "), others[0])
+	}
 	if newest.log != "" {
 		return a.storedLog(ctx, s, newest)
 	}
 	return a.runLog(ctx, s, newest, follow)
+}
+
+// besides are those of which there is a log as well, but for ref, whose log is shown.
+func besides(all []output, ref schemas.Ref) (names []string) {
+	for _, o := range all {
+		if name := o.ref.String(); o.ref != ref && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// servedLog prints what the processes of a deployment wrote.
+func (a *cli) servedLog(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
+	if follow {
+		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
+	}
+	w := tally{w: a.out}
+	if err := server.Output(ctx, &w, s.Paths.Serving(), ref.Name, follow); err != nil {
+		return err
+	}
+	if w.n == 0 {
+		fmt.Fprintf(a.err, "%s has written nothing yet.\n", ref)
+	}
+	return nil
+}
+
+// tally counts what is written to w.
+type tally struct {
+	w io.Writer
+	n int
+}
+
+func (c *tally) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
 }
 
 // output is what one run printed.
