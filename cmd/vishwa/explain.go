@@ -1,9 +1,11 @@
-// vishwa explain: where something comes from, as a tree.
+// vishwa explain: where something comes from, as a tree; and what a name may have meant that
+// the ledger does not have.
 
 package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -99,6 +101,30 @@ func inForce(ctx context.Context, s *station, facts *ledger.Facts, ref schemas.R
 	for _, st := range plan.Compute(in.Graph, plan.Observed{Facts: facts}).Steps {
 		if st.Ref == ref && st.Do == plan.Keep {
 			return facts.ByKey[st.Key]
+		}
+	}
+	return nil
+}
+
+// noEntries says that nothing is recorded, and under which name it is where something was renamed
+// or the name may be a slip.
+func (a *cli) noEntries(ctx context.Context, s *station, f filter) error {
+	fmt.Fprintln(a.err, "No entries.")
+	if len(f.refs) == 0 {
+		return nil
+	}
+	r, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range f.refs {
+		for _, as := range r.RecordedAs(ref) {
+			fmt.Fprintf(a.err, "%s was renamed: what it makes is recorded as %s. See: vishwa log %s\n", ref, as, as)
+		}
+		if known, near := r.Known(ref); !known && near != "" {
+			fmt.Fprintf(a.err, "Nothing is declared or recorded as %s. Did you mean %s?\n", ref, near)
+		} else if !known {
+			fmt.Fprintf(a.err, "Nothing is declared or recorded as %s. vishwa status lists what is declared.\n", ref)
 		}
 	}
 	return nil

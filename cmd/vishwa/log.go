@@ -131,24 +131,6 @@ func (a *cli) log(cmd *cobra.Command, f filter, format string) error {
 	return nil
 }
 
-// noEntries says that nothing is recorded, and under which name it is where something was renamed.
-func (a *cli) noEntries(ctx context.Context, s *station, f filter) error {
-	fmt.Fprintln(a.err, "No entries.")
-	if len(f.refs) == 0 {
-		return nil
-	}
-	r, err := s.record(ctx)
-	if err != nil {
-		return err
-	}
-	for _, ref := range f.refs {
-		for _, as := range r.RecordedAs(ref) {
-			fmt.Fprintf(a.err, "%s was renamed: what it makes is recorded as %s. See: vishwa log %s\n", ref, as, as)
-		}
-	}
-	return nil
-}
-
 func showEntry(w io.Writer, e ledger.Entry) {
 	title := string(e.Action)
 	if e.Ref.Kind != "" {

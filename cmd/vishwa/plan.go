@@ -218,6 +218,9 @@ func parseRefs(cmd *cobra.Command, texts []string) (refs []schemas.Ref, err erro
 		if err != nil {
 			return nil, usage(cmd, err)
 		}
+		if is := r.Kind.Traits(); r.Output != "" && is.Kind != "" && is.Outputs == schemas.NoOutputs {
+			return nil, usage(cmd, fault.WithHint(fmt.Errorf("%s names nothing: only a transform has outputs, and only a training has candidates", r), "did you mean %s?", r.Whole()))
+		}
 		refs = append(refs, r)
 	}
 	return refs, nil

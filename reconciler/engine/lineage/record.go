@@ -40,7 +40,7 @@ func (r Record) Ref(ref schemas.Ref) (Node, error) {
 			return n, nil
 		}
 	}
-	e := cmp.Or(x.inForce(ref), r.Facts.Latest[ref.Whole()], x.candidate(ref))
+	e := cmp.Or(x.inForce(ref), x.outputs(ref), x.candidate(ref))
 	if e == nil {
 		if n, ok := x.neverMade(ref); ok {
 			return n, nil
@@ -61,6 +61,15 @@ func (x indexed) inForce(ref schemas.Ref) *ledger.Entry {
 		}
 	}
 	return x.Facts.Latest[ref]
+}
+
+// outputs is the fact of the transform whose output ref names; nil: it has no such output.
+func (x indexed) outputs(ref schemas.Ref) *ledger.Entry {
+	e := x.inForce(ref.Whole())
+	if e == nil || ref.Kind.Traits().Outputs != schemas.NamedOutputs || !slices.ContainsFunc(e.Outputs, func(o ledger.Output) bool { return o.As == ref.Output }) {
+		return nil
+	}
+	return e
 }
 
 // candidate is the run of a training that was selected from under the name ref, and that ran
@@ -86,6 +95,24 @@ func (r Record) RecordedAs(ref schemas.Ref) (out []schemas.Ref) {
 	}
 	slices.SortFunc(out, schemas.Ref.Compare)
 	return out
+}
+
+// Known tells whether anything is declared or recorded as ref; where not, and another name is
+// like it, which one.
+func (r Record) Known(ref schemas.Ref) (known bool, near string) {
+	names := map[string]bool{}
+	for declared := range r.Declared {
+		names[declared.String()], names[declared.Whole().String()] = true, true
+	}
+	for _, e := range r.Entries {
+		if e.Ref != (schemas.Ref{}) {
+			names[e.Ref.String()], names[e.Ref.Whole().String()] = true, true
+		}
+	}
+	if names[ref.String()] {
+		return true, ""
+	}
+	return false, schemas.Nearest(ref.String(), slices.Sorted(maps.Keys(names)))
 }
 
 // candidates is a training, as its candidates.
@@ -144,6 +171,9 @@ func (r Record) unknown(ref schemas.Ref) error {
 	for known := range r.Facts.Latest {
 		names[known.String()] = true
 	}
+	if names[ref.Whole().String()] {
+		return fault.WithHint(err, "did you mean %s?", ref.Whole())
+	}
 	if near := schemas.Nearest(ref.String(), slices.Sorted(maps.Keys(names))); near != "" {
 		return fault.WithHint(err, "did you mean %s?", near)
 	}
@@ -156,7 +186,7 @@ func (r Record) Entry(e *ledger.Entry) Node { return index(r).entry(e) }
 // fate tells of ref, whose fact e is, what it is called now, who served it, and where its
 // record is once it is declared no longer.
 func (x indexed) fate(n *Node, ref schemas.Ref, e *ledger.Entry) {
-	if e.Ref != ref && e.Ref.Whole() != ref {
+	if e.Ref != ref && e.Ref.Whole() != ref && e.Ref != ref.Whole() {
 		n.addFact("recorded as", fmt.Sprintf("%s, which has the same key: it was renamed to %s", e.Ref, ref))
 	}
 	x.served(n, e)
@@ -172,7 +202,7 @@ func (x indexed) fate(n *Node, ref schemas.Ref, e *ledger.Entry) {
 
 func (x indexed) isDeclared(ref schemas.Ref) bool {
 	for d := range x.Declared {
-		if d == ref || d.Whole() == ref {
+		if d == ref || d.Whole() == ref || d == ref.Whole() {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
+	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -147,5 +148,22 @@ func TestAnInputIsWhatWasThereBeforeTheRun(t *testing.T) {
 	}
 	if run := n.From[len(n.From)-1]; *run.Entry != 2 || *run.From[0].Entry != 1 {
 		t.Errorf("the model is of the run of entry %d and the data of entry %d; want 2 and 1", *run.Entry, *run.From[0].Entry)
+	}
+}
+
+// TestANameThatWasNeverUsedIsUnknown: only a training has candidates, and only a transform has outputs.
+func TestANameThatWasNeverUsedIsUnknown(t *testing.T) {
+	r := Record{Facts: chain(t), Declared: map[schemas.Ref]digest.Digest{ref("transform/t"): d("kt"), ref("model/m"): d("km"), ref("dataset/d"): d("kd")}}
+	for name, want := range map[string]string{
+		"model/m:x": "did you mean model/m?", "dataset/d:data": "did you mean dataset/d?", "deployment/s:abc": "did you mean deployment/s?",
+		"transform/t:zz": "did you mean transform/t?", "training/e:y": "did you mean training/e:x?",
+	} {
+		if n, err := r.Ref(ref(name)); fault.Of(err) != fault.Missing || fault.HintOf(err) != want {
+			t.Errorf("%s: %+v, %v (%s); want %s", name, n, err, fault.HintOf(err), want)
+		}
+	}
+	n, err := r.Ref(ref("transform/t:o"))
+	if text := fmt.Sprint(n); err != nil || n.Name != "transform/t" || strings.Contains(text, "renamed") || strings.Contains(text, "no longer") {
+		t.Errorf("an output of a transform: %+v, %v", n, err)
 	}
 }
