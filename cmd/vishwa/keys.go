@@ -39,7 +39,7 @@ func (a *cli) keysGenerateVerb() *cobra.Command {
 		Long: `Make a controller's keys in VISHWA_KEYS, or below the user's configuration directory:
 one for what is built, one for what is deployed and one for what is refused, in
 cosign's encrypted format, and an SSH key for the ledger's commits. The password
-comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
+comes from VISHWA_KEY_PASSWORD or is asked for, twice. Nothing is ever overwritten.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, paths, err := a.keyPlace()
@@ -50,7 +50,7 @@ comes from VISHWA_KEY_PASSWORD or is asked for. Nothing is ever overwritten.`,
 			if err := a.mayGenerate(r, paths.Keys, name, cmd.Flags().Changed("name")); err != nil {
 				return err
 			}
-			pass, err := a.secret("VISHWA_KEY_PASSWORD", "New password of the controller's keys")
+			pass, err := a.newSecret("VISHWA_KEY_PASSWORD", "New password of the controller's keys")
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,6 +147,23 @@ func (a *cli) secret(variable, prompt string) ([]byte, error) {
 		return nil, fault.New(fault.Cancelled, "read the password: %w", err)
 	}
 	return pass, nil
+}
+
+// newSecret is a secret that is set here: a person types it twice, as a slip would be noticed only
+// once it opens nothing.
+func (a *cli) newSecret(variable, prompt string) ([]byte, error) {
+	first, err := a.secret(variable, prompt)
+	if _, given := a.lookup(variable); given || err != nil || len(first) == 0 { // who makes keys refuses an empty one
+		return first, err
+	}
+	again, err := a.secret(variable, "The same once more")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, again) {
+		return nil, fault.WithHint(fault.New(fault.Invalid, "the two passwords are not the same: nothing was made"), "run it again, and type the same password twice")
+	}
+	return first, nil
 }
 
 // superviseVerb is the process that stays with one run; vishwa begins it itself.

@@ -220,7 +220,8 @@ func (k *Keys) unlock(name string, of digest.Digest, open func(password []byte) 
 	switch {
 	case errors.Is(err, errPassword):
 		return fault.WithHint(fault.New(fault.Denied, "open key: the password does not open %s", name),
-			"give the password that the keys were generated with, in VISHWA_KEY_PASSWORD or when asked; where it is right, the file is damaged: bring it back from a backup")
+			"give the password that the keys were generated with, in VISHWA_KEY_PASSWORD or when asked; where it is right, the file is damaged: bring it back from a backup; "+
+				"where the password is lost, begin again with new keys: set VISHWA_KEYS to an empty folder, run vishwa keys generate --name NAME with a new name, and commit trust.yaml")
 	case err != nil:
 		return damaged(name)
 	}
