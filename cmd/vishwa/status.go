@@ -35,6 +35,7 @@ type standing struct {
 	Why       string          `json:"why"`
 	Held      string          `json:"held,omitempty"`
 	Suspended string          `json:"suspended,omitempty"` // by whom and why
+	Failed    string          `json:"failed,omitempty"`    // when and why the last try of what is due failed
 	Runs      []runUnderWay   `json:"runs,omitempty"`      // that this machine began and that have not ended
 }
 
@@ -131,9 +132,32 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 				out.State = "suspended"
 			}
 		}
+		out.Failed = lastFailure(w.Facts, st)
 		all = append(all, out)
 	}
 	return all
+}
+
+// lastFailure says when and why what st is about failed the last time; "" where it did not, or
+// where the plan says so already.
+func lastFailure(f *ledger.Facts, st plan.Step) string {
+	if st.Do == plan.Keep {
+		return ""
+	}
+	last := f.Failed[st.Key].Last
+	for _, e := range f.Stuck {
+		if key := ledger.KeyOf(*e); e.Ref == st.Ref && e.PullRequest == nil && (key == st.Key || key == "") && (last == nil || e.Seq > last.Seq) {
+			last = e
+		}
+	}
+	if last == nil || last.Failure == nil {
+		return ""
+	}
+	why, _, _ := strings.Cut(strings.TrimSpace(last.Failure.Message), "\n")
+	if strings.Contains(st.Why+st.Held, why) {
+		return ""
+	}
+	return fmt.Sprintf("the last try failed at %s (entry %d): %s", last.Time.UTC().Format(time.RFC3339), last.Seq, why)
 }
 
 func (a *cli) showStatus(all []standing) error {
@@ -150,6 +174,9 @@ func (a *cli) showStatus(all []standing) error {
 		next := string(s.Want)
 		if s.Want != plan.Keep {
 			next += ": " + s.Why
+		}
+		if s.Failed != "" {
+			next += "; " + s.Failed
 		}
 		for _, r := range s.Runs {
 			next += "; " + r.String()
