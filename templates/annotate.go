@@ -16,7 +16,7 @@ import (
 )
 
 // awaits is the rule that holds a deployment until people have approved it.
-const awaits = "deployment/approval"
+const awaits = ledger.ApprovalRule
 
 // Annotations are what r says of lines of the repository: problems, conflicts, what
 // policies found and runs that failed. What has no place in a file is left out.

@@ -150,11 +150,11 @@ func (d *demonstration) pickle() error {
 }
 
 func (d *demonstration) production() error {
-	d.narrate("Alice declares a production deployment. Production needs an approval, so it is refused, and the refusal is recorded (exit code 3).")
+	d.narrate("Alice declares a production deployment. Production needs an approval, so it is held, and the refusal is recorded (exit code 5).")
 	if err := d.step("production", "Deploy to production"); err != nil {
 		return err
 	}
-	if _, err := d.run(d.ctx, exitRefused, false, d.self, "apply", "--yes"); err != nil {
+	if _, err := d.run(d.ctx, exitHeld, false, d.self, "apply", "--yes"); err != nil {
 		return err
 	}
 	file := filepath.Join(d.dir, "plan.json")

@@ -125,8 +125,8 @@ func (d *demonstration) proposed() error {
 }
 
 func (d *demonstration) retrained() error {
-	d.narrate("Merged. Champion (the model that is served) and challenger (the new one) are scored on the same students, on those of now and on those of before. Staging gets the challenger, and production waits for Bob (exit code 3).")
-	if _, err := d.run(d.ctx, exitRefused, false, d.self, "apply", "--yes"); err != nil {
+	d.narrate("Merged. Champion (the model that is served) and challenger (the new one) are scored on the same students, on those of now and on those of before. Staging gets the challenger, and production waits for Bob (exit code 5).")
+	if _, err := d.run(d.ctx, exitHeld, false, d.self, "apply", "--yes"); err != nil {
 		return err
 	}
 	file := filepath.Join(d.dir, "retrained.json")

@@ -89,7 +89,7 @@ func (a *cli) yes(question string) error {
 		return fault.New(fault.Cancelled, "read the answer: %w", err)
 	}
 	if strings.TrimSpace(line) != "yes" {
-		return fault.WithHint(fault.New(fault.Cancelled, "not confirmed: nothing was done"), "run it again when you are sure")
+		return fault.WithHint(fault.New(fault.Held, "not confirmed: nothing was done"), "run it again when you are sure")
 	}
 	return nil
 }

@@ -108,8 +108,8 @@ what changed, gates and signs the model, provisions with Terraform, deploys, and
 records every step on the branch vishwa/ledger, signed.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by policy, 4 conflict (something
-else changed meanwhile), 5 held (waits for a person), 130 interrupted; vishwa plan
---detailed-exitcode has codes of its own.`,
+else changed meanwhile), 5 held (waits for a person: an approval, a yes, a retry, a
+resume), 130 interrupted; vishwa plan --detailed-exitcode has codes of its own.`,
 		SilenceUsage: true, SilenceErrors: true,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

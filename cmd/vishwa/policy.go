@@ -46,10 +46,13 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			denied := 0
+			denied, waiting := 0, 0
 			for _, f := range p.Findings {
 				if f.Level == ledger.Denied {
 					denied++
+					if f.Rule == ledger.ApprovalRule {
+						waiting++
+					}
 				}
 			}
 			unjudged := unjudged(p)
@@ -76,6 +79,9 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 			default:
 				a.showFindings(p.Findings)
 				fmt.Fprintf(a.out, "%s judged, %s, %d of them deny. Rules %s.\n", plural.Of(len(p.Steps)-len(unjudged), "step"), plural.Of(len(p.Findings), "finding"), denied, p.Policy.Short())
+			}
+			if denied > 0 && denied == waiting {
+				return fault.WithHint(fault.New(fault.Held, "policy has %s wait for approvals", plural.Of(denied, "deployment")), "vishwa approve; each finding says who may")
 			}
 			if denied > 0 {
 				return fault.WithHint(fault.New(fault.Refused, "policy denies %s", plural.Of(denied, "time")), "each finding says what to do")

@@ -19,7 +19,7 @@ const (
 	Denied                // not allowed, or a signature does not hold
 	Refused               // a policy says no
 	Conflict              // the world has moved on: look again
-	Held                  // waits for a person: an approval, a retry
+	Held                  // waits for a person: an approval, a yes, a retry
 	Corrupt               // bytes are not what they are named
 	Transient             // may pass: try again later
 	Cancelled             // was stopped by whoever started it

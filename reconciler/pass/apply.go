@@ -47,7 +47,7 @@ func (r Result) Err() error {
 		}
 	}
 	if len(refused) > 0 {
-		return fault.WithHint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "see the findings above; vishwa policy list explains the rules")
+		return fault.WithHint(fault.New(fault.Refused, "policy refuses %s", strings.Join(refused, ", ")), "each step that is held says above why, and what to do; vishwa policy list explains the rules")
 	}
 	if len(held) > 0 {
 		return fault.WithHint(fault.New(fault.Held, "%s held", strings.Join(held, ", ")), "the lines above say what each waits for")

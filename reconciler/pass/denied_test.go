@@ -50,7 +50,7 @@ func TestWhatWaitsInARolloutIsDeniedNothing(t *testing.T) {
 				}
 				o := r.Outcomes[0]
 				said := slices.ContainsFunc(w.list, func(e ledger.Entry) bool { return e.Action == ledger.Deny })
-				if o.End != execute.Held || (o.Error != nil && fault.Of(o.Error) == fault.Refused) != refused || said != refused {
+				if o.End != execute.Held || (o.Error != nil && fault.Of(o.Error) == fault.Held) != refused || said != refused {
 					t.Errorf("%s: %+v; recorded %+v", what, o, w.list)
 				}
 				if denied := slices.ContainsFunc(r.Plan.Findings, func(f ledger.Finding) bool { return f.Level == ledger.Denied }); approved && denied {

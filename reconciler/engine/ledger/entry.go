@@ -263,6 +263,9 @@ const (
 	Note   Level = "note"
 )
 
+// ApprovalRule is the rule that holds a deployment until people have approved it: what it alone denies waits for them.
+const ApprovalRule = "deployment/approval"
+
 // Finding is what a policy says of a step.
 type Finding struct {
 	Rule    string      `json:"rule"` // stable id, such as model/gate

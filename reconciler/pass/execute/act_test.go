@@ -179,7 +179,7 @@ func TestARefusalIsRecordedOnce(t *testing.T) {
 	no := ledger.Finding{Rule: "deployment/approval", Level: ledger.Denied, Ref: ref("deployment/a"), Message: "nobody approved", Hint: "vishwa approve"}
 	for range 2 {
 		o := s.run(t, no)["deployment/a"]
-		if o.End != Held || fault.Of(o.Error) != fault.Refused {
+		if o.End != Held || fault.Of(o.Error) != fault.Held {
 			t.Fatalf("%+v", o)
 		}
 	}

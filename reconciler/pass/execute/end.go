@@ -30,6 +30,14 @@ func (r refusal) Error() string {
 	return strings.Join(out, "; ")
 }
 
+// kind tells what waits for people alone from what no approval would let through.
+func (r refusal) kind() fault.Kind {
+	if slices.ContainsFunc(r.found, func(f ledger.Finding) bool { return f.Rule != ledger.ApprovalRule }) {
+		return fault.Refused
+	}
+	return fault.Held
+}
+
 // untimely is a step whose time has not come. Nothing of it is recorded: the next pass looks again.
 type untimely struct{ why string }
 
@@ -63,7 +71,7 @@ func (a *execution) end(s plan.Step, seq int64, err error) Outcome {
 	case errors.As(err, &no):
 		o := a.hold(s, no.Error())
 		o.Seq = seq
-		o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, err)
+		o.Error = fault.New(no.kind(), "%s: %w", s.Ref, err)
 		return o
 	default:
 		o := a.fail(s, err)
@@ -88,10 +96,11 @@ func (a *execution) judge(ctx context.Context, j *job, m Material) error {
 	var o Outcome
 	a.denial(ctx, j.Step, denied, &o)
 	j.seq = o.Seq
-	if o.Error != nil && fault.Of(o.Error) != fault.Refused {
+	var no refusal
+	if !errors.As(o.Error, &no) {
 		return o.Error
 	}
-	return refusal{denied}
+	return no
 }
 
 // remark tells of the findings that deny nothing, each once.
@@ -118,7 +127,8 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 	if len(found) == 0 {
 		return
 	}
-	o.Error = fault.New(fault.Refused, "%s: %w", s.Ref, refusal{found})
+	no := refusal{found}
+	o.Error = fault.New(no.kind(), "%s: %w", s.Ref, no)
 	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.PlainFindings(), found) {
 		o.Seq = last.Seq
 		return
