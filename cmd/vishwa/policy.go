@@ -46,15 +46,7 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			denied, waiting := 0, 0
-			for _, f := range p.Findings {
-				if f.Level == ledger.Denied {
-					denied++
-					if f.Rule == ledger.ApprovalRule {
-						waiting++
-					}
-				}
-			}
+			denied, waiting := denials(p.Findings)
 			unjudged := unjudged(p)
 			switch format {
 			case "sarif":
@@ -80,11 +72,8 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 				a.showFindings(p.Findings)
 				fmt.Fprintf(a.out, "%s judged, %s, %d of them deny. Rules %s.\n", plural.Of(len(p.Steps)-len(unjudged), "step"), plural.Of(len(p.Findings), "finding"), denied, p.Policy.Short())
 			}
-			if denied > 0 && denied == waiting {
-				return fault.WithHint(fault.New(fault.Held, "policy has %s wait for approvals", plural.Of(denied, "deployment")), "vishwa approve; each finding says who may")
-			}
 			if denied > 0 {
-				return fault.WithHint(fault.New(fault.Refused, "policy denies %s", plural.Of(denied, "time")), "each finding says what to do")
+				return denying(denied, waiting)
 			}
 			if len(unjudged) > 0 {
 				return fault.WithHint(fault.New(fault.Transient, "%s could not be asked and so not be judged", names(unjudged)), "vishwa plan says why; judge again: the reason may pass")
@@ -94,6 +83,28 @@ func (a *cli) policyCheckVerb() *cobra.Command {
 	}
 	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
+}
+
+// denials counts the findings that deny, and those of them that an approval would settle.
+func denials(found []ledger.Finding) (denied, waiting int) {
+	for _, f := range found {
+		if f.Level == ledger.Denied {
+			denied++
+			if f.Rule == ledger.ApprovalRule {
+				waiting++
+			}
+		}
+	}
+	return denied, waiting
+}
+
+// denying is the error of a check that denies, which only waits for people where approvals are all that is missing.
+func denying(denied, waiting int) error {
+	kind := fault.Refused
+	if denied == waiting {
+		kind = fault.Held
+	}
+	return fault.WithHint(fault.New(kind, "policy denies %s", plural.Of(denied, "time")), "each finding says what to do")
 }
 
 // unjudged are the deployments of p that could not be asked how they stand, and so were not judged.
