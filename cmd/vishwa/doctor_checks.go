@@ -209,7 +209,7 @@ func (a *cli) keysCheck(ctx context.Context, s *station) check {
 		}
 	}
 	if s.Actor.Name == "" {
-		return checked("keys", "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are not a controller's in trust.yaml", dir), "add them with vishwa keys trust, and commit trust.yaml"))
+		return checked("keys", "", s.Untrusted())
 	}
 	text := fmt.Sprintf("in %s, known to trust.yaml as %s", dir, s.Actor.Name)
 	if _, given := a.lookup("VISHWA_KEY_PASSWORD"); !given {

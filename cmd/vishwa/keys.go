@@ -209,6 +209,9 @@ func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
 		return err
 	}
 	path := filepath.Join(r.Dir(), filepath.FromSlash(file))
+	if _, err := os.Stat(filepath.Join(dir, signer.LedgerKey+".pub")); errors.Is(err, fs.ErrNotExist) {
+		return noKeys(old, file, dir, name)
+	}
 	switch under, holder := trustedAs(old, file, dir, name); {
 	case under != "":
 		fmt.Fprintf(a.out, "%s already trusts the keys in %s, as the controller %q.\n", file, absolute(dir), under)
@@ -228,6 +231,15 @@ func (a *cli) trustKeys(r *repo.Repo, dir, name string) error {
 	}
 	fmt.Fprintf(a.out, "%s trusts them as the controller %q. Commit it.\n", file, name)
 	return nil
+}
+
+// noKeys says that there is nothing to trust, and how to make some under a name that the trust file leaves free.
+func noKeys(old []byte, file, dir, name string) error {
+	err := fault.New(fault.Missing, "there are no keys in %s", absolute(dir))
+	if _, holder := trustedAs(old, file, dir, name); holder {
+		return fault.WithHint(err, "%s has another controller %q: make keys with vishwa keys generate --name NAME, or set VISHWA_KEYS to their folder", file, name)
+	}
+	return fault.WithHint(err, "make keys with vishwa keys generate, or set VISHWA_KEYS to their folder")
 }
 
 // withController is a trust file with one more controller; comments stay.

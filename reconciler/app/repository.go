@@ -185,26 +185,6 @@ func settled(ctx context.Context, r *repo.Repo, act bool) (fs.FS, error) {
 	return r.Open(ctx, head.SHA)
 }
 
-// controller is the name under which trust.yaml knows this machine's keys.
-func (h *Repository) controller(must bool) (string, error) {
-	pub, err := os.ReadFile(filepath.Join(h.Paths.Keys, string(port.Build)+".pub"))
-	if err != nil && must {
-		return "", fault.WithHint(fault.New(fault.Missing, "no controller's keys in %s", h.Paths.Keys), "make them with vishwa keys generate, or set VISHWA_KEYS to their folder")
-	}
-	if h.Trust != nil && err == nil {
-		hint := signer.Hint(pub)
-		for name, c := range h.Trust.Controllers {
-			if signer.Hint(c.Keys[port.Build]) == hint {
-				return name, nil
-			}
-		}
-	}
-	if !must {
-		return "", nil
-	}
-	return "", fault.WithHint(fault.New(fault.Denied, "the keys in %s are not a controller's in trust.yaml", h.Paths.Keys), "add them with vishwa keys trust, and commit trust.yaml")
-}
-
 // wire opens every port. This is the table of adapters.
 func (h *Repository) wire(o Options, project *schemas.Project, name string, place StoreRef) error {
 	if place.Away != nil || place.Shared {
