@@ -56,6 +56,8 @@ var unrun = map[string]elsewhere{
 		"needs cosign: make test-package runs both commands", "cmd/vishwa/testdata/oci/package_real.txtar", "exec cosign verify-attestation --type https://slsa.dev/provenance/v1 --key"},
 	"security.md: docker run --user 61001 --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined IMAGE vishwa doctor": {
 		"needs an engine that may loosen its own isolation; what doctor says there is tested level by level", "cmd/vishwa/doctor_test.go", `"no isolation"`},
+	"tracking.md: vishwa runs show training/iris --out logged": {
+		"needs a run that logs by a tool: the story of such runs has the command", "cmd/vishwa/testdata/script/tracking.txtar", "exec vishwa runs show training/price:curve --out ../logged"},
 	"delivery.md: kubectl create namespace served": {
 		"needs a cluster: the tests of deliveries run as an account with the rights of that file", "reconciler/adapter/server/kubernetes/deliver_test.go", `rightsOf(t, Watching)`},
 	"servers.md: kubectl create namespace served": {
