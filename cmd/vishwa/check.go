@@ -62,7 +62,7 @@ the version of Terraform or OpenTofu that is here.`,
 			if format == "json" {
 				if err := a.json(struct {
 					Problems pass.Problems `json:"problems"`
-				}{slices.Concat(pass.Problems{}, problems)}); err != nil {
+				}{append(pass.Problems{}, problems...)}); err != nil {
 					return err
 				}
 			}

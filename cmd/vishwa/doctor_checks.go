@@ -308,7 +308,14 @@ func ledgerCheck(ctx context.Context, s *station) check {
 func showChecks(out io.Writer, all []check) {
 	fmt.Fprintln(out)
 	for _, c := range all {
-		fmt.Fprintf(out, "%-6s %s: %s\n", c.State, c.What, harmless.Line(c.Text))
+		if lines := strings.Split(c.Text, "\n"); len(lines) > 1 { // several problems
+			fmt.Fprintf(out, "%-6s %s:\n", c.State, c.What)
+			for _, line := range lines {
+				fmt.Fprintf(out, "       %s\n", harmless.Line(line))
+			}
+		} else {
+			fmt.Fprintf(out, "%-6s %s: %s\n", c.State, c.What, harmless.Line(c.Text))
+		}
 		if c.Hint != "" {
 			fmt.Fprintf(out, "       %s\n", harmless.Line(c.Hint))
 		}

@@ -21,6 +21,8 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/adapter/signer"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/reconciler/plural"
 )
 
 func main() { os.Exit(run(nil)) }
@@ -91,12 +93,24 @@ func (a *cli) main(ctx context.Context, args []string) int {
 		fmt.Fprintf(a.err, "vishwa: interrupted\n  %s\n", fault.WayOut(err))
 		return exitInterrupted
 	}
-	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(err.Error(), "\n"))
+	fmt.Fprintf(a.err, "vishwa: %s\n", strings.TrimRight(a.listed(err), "\n"))
 	fmt.Fprintf(a.err, "  %s\n", fault.WayOut(err))
 	if isUsage(err) && detailed(args) {
 		return exitError // exitUsage tells of changes
 	}
 	return codeOf(err)
+}
+
+// listed prints the problems that err is made of, each on lines of its own that begin with its place, as editors read them, and
+// returns the text of err with their number in their stead.
+func (a *cli) listed(err error) string {
+	var all pass.Problems
+	text := err.Error()
+	if !errors.As(err, &all) || len(all) == 0 || !strings.Contains(text, all.Error()) {
+		return text
+	}
+	fmt.Fprintln(a.err, all.Error())
+	return strings.Replace(text, all.Error(), plural.Of(len(all), "problem"), 1)
 }
 
 func (a *cli) root() *cobra.Command {

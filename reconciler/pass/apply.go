@@ -160,6 +160,7 @@ func (h *Reconciler) clean(ctx context.Context) (port.Revision, *Intent, error) 
 	}
 	way := "commit it or put it aside (git stash); vishwa plan previews it as it is" + h.unwatched(ctx)
 	if treeErr != nil {
+		way = "correct what is said above, then commit it; or put it aside (git stash)" + h.unwatched(ctx)
 		return rev, nil, fault.WithHint(fault.New(fault.Invalid, "apply acts on a commit, and the work tree differs from it: %w", treeErr), "%s", way)
 	}
 	if d := Differences(in, tree); len(d) > 0 {
