@@ -131,6 +131,7 @@ type output struct {
 	at   time.Time     // when it was recorded or ended; of one that goes on, a time that is still to come
 	log  digest.Digest // in the store; none: with the runner
 	what string
+	by   string // the machine that recorded it; "": not known
 	news string // of one that goes on, beside its log
 }
 
@@ -143,7 +144,7 @@ func recordedLogs(facts *ledger.Facts, ref schemas.Ref, machine string) (all []o
 		if e == nil || e.Ref != ref && e.Ref.Whole() != ref {
 			return
 		}
-		o := output{ref: e.Ref, key: ledger.KeyOf(*e), at: e.Time, what: fmt.Sprintf("entry %d, %s", e.Seq, e.Action)}
+		o := output{ref: e.Ref, key: ledger.KeyOf(*e), at: e.Time, by: e.Machine, what: fmt.Sprintf("entry %d, %s", e.Seq, e.Action)}
 		if e.PullRequest != nil {
 			o.what += fmt.Sprintf(", for pull request %d", e.PullRequest.Pull)
 		}
@@ -241,6 +242,9 @@ func underWay(run port.Run) string {
 func (a *cli) storedLog(ctx context.Context, s *station, o output) error {
 	r, err := s.Store.Get(ctx, o.log)
 	if fault.Of(err) == fault.Missing {
+		if where, way := s.Beside(o.by); where != "" && o.by != s.Machine {
+			return fault.WithHint(fault.New(fault.Missing, "the log of this run is in %s, and not in this folder's store", where), "%s", way)
+		}
 		return fault.WithHint(fault.New(fault.Missing, "the log of this run is not in this machine's store: it ran on another machine"),
 			"look on the machine that ran it, or share the store: set spec.store in vishwa.yaml")
 	}

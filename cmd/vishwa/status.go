@@ -70,6 +70,7 @@ waits for, if its runner knows.`,
 			if err := a.showStatus(all); err != nil {
 				return err
 			}
+			a.tellBeside(s, w.Facts)
 			if seen := watchings(w.Intent, w.Facts); len(seen) > 0 {
 				fmt.Fprintln(a.out)
 				if err := a.showMonitors(seen); err != nil {

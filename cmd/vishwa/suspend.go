@@ -140,8 +140,36 @@ served here. To hold a deployment everywhere, see vishwa suspend.`,
 				fmt.Fprintln(a.out, "Stopped serving; vishwa apply brings it back.")
 			} else {
 				fmt.Fprintln(a.out, "Nothing was served.")
+				if facts, err := s.Ledger.Facts(cmd.Context()); err == nil {
+					a.tellBeside(s, facts)
+				}
 			}
 			return nil
 		},
+	}
+}
+
+// tellBeside says which deployments another folder of this machine deployed, as this one neither
+// sees nor stops them.
+func (a *cli) tellBeside(s *station, facts *ledger.Facts) {
+	var refs []schemas.Ref
+	for ref, e := range facts.Latest {
+		if ref.Kind.Traits().Serves && e.Stands() && e.Machine != s.Machine {
+			refs = append(refs, ref)
+		}
+	}
+	slices.SortFunc(refs, schemas.Ref.Compare)
+	for _, ref := range refs {
+		f, found := s.Paths.Beside(facts.Latest[ref].Machine)
+		if !found {
+			continue
+		}
+		fmt.Fprintf(a.err, "Note: %s was deployed from %s. It may still be served from there: this folder neither sees it nor stops it.\n", ref, f)
+		switch {
+		case f.Gone:
+			fmt.Fprintf(a.err, "  If this folder was moved from there, move it back: mv %s %s\n", s.Repo.Dir(), f.Dir)
+		case f.Dir != "":
+			fmt.Fprintf(a.err, "  To stop it: vishwa -C %s down\n", f.Dir)
+		}
 	}
 }

@@ -27,7 +27,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/trust"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
-	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -266,7 +265,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			return h.Repo.Merges(ctx, head, "", n)
 		},
 		Between: h.Repo.Between,
-		Lock:    h.lock,
+		Lock:    h.lock, Beside: h.beside,
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,
@@ -352,22 +351,6 @@ func (noVerifier) Verify(context.Context, []byte) ([]byte, port.Identity, error)
 func untrusting() error {
 	return fault.WithHint(fault.New(fault.Denied, "trust.yaml is missing or names no controller: no signature can be trusted"),
 		"if it was removed, bring it back: git checkout HEAD -- trust.yaml; else make a controller's keys with vishwa keys generate, and commit trust.yaml")
-}
-
-// lock lets one pass at a time act on the repository's state on this machine.
-func (h *Repository) lock(ctx context.Context, tell func(string)) (context.Context, func(), error) {
-	if err := os.MkdirAll(h.Paths.State, 0o700); err != nil {
-		return ctx, nil, fault.WithHint(fault.New(fault.Invalid, "make the state folder: %w", err), "make %s writable, or set XDG_STATE_HOME", filepath.Dir(h.Paths.State))
-	}
-	path := filepath.Join(h.Paths.State, "apply.lock")
-	if held, err := sandbox.Held(path); err == nil && held {
-		tell("Another vishwa is acting on this repository; waiting for it to end.")
-	}
-	f, err := sandbox.Lock(ctx, path)
-	if err != nil {
-		return ctx, nil, fmt.Errorf("wait for the other vishwa: %w", err)
-	}
-	return ctx, func() { f.Close() }, nil
 }
 
 // Close lets the repository go.

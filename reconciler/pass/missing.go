@@ -78,6 +78,11 @@ func (h *Reconciler) missing(ctx context.Context, w *Snapshot, p plan.Plan) erro
 // elsewhere says, for the plan, that the store does not have what e made. The ledger
 // records what this means once it is made again: see plan.Recorded.
 func (h *Reconciler) elsewhere(w *Snapshot, e *ledger.Entry) string {
+	if h.Beside != nil && e.Machine != h.Machine {
+		if where, way := h.Beside(e.Machine); where != "" {
+			return fmt.Sprintf("made in entry %d in %s; %s (%s)", e.Seq, where, plan.NotInFolder, way)
+		}
+	}
 	text := fmt.Sprintf("made in entry %d by %s; %s", e.Seq, e.Actor, plan.NotInStore)
 	if w.Project.Store == nil {
 		text += " (share it with spec.store)"

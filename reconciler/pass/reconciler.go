@@ -46,6 +46,9 @@ type Reconciler struct {
 	// Tips lists the commits that the tracked branch was at, as the forge noted them, the newest
 	// first and back to since or further; one that cannot tell is Missing. Nil: there is no forge.
 	Tips func(ctx context.Context, since string) ([]string, error)
+	// Beside says where on this machine that was which the ledger calls machine, and the way to what it
+	// made; "" where that was no other folder of this machine. Nil: nobody knows.
+	Beside func(machine string) (where, way string)
 	// Lock lets one pass at a time act; it waits, and says so through tell. Acting
 	// goes on under held, which ends where the lock is lost.
 	Lock func(ctx context.Context, tell func(string)) (held context.Context, unlock func(), err error)

@@ -10,8 +10,9 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
-// NotInStore is what a plan says of something that was made, and is to be made again.
+// NotInStore, or NotInFolder where another folder of this machine made it, is what a plan says of what is to be made again.
 const NotInStore = "this machine's store does not have it"
+const NotInFolder = "this folder's store does not have it"
 
 // NotKnown is what a plan says of something that it could not look at, and then why.
 const NotKnown = "it is not known whether it is there"
@@ -41,6 +42,8 @@ func Recorded(s Step, recipe port.Recipe, last *ledger.Entry) string {
 		return why
 	case strings.Contains(s.Why, NotInStore):
 		return "made again: this machine's store did not have it"
+	case strings.Contains(s.Why, NotInFolder):
+		return "made again: this folder's store did not have it"
 	case strings.HasPrefix(s.Why, NotKnown):
 		return "it was not known whether it was there"
 	case s.Pending && !made && s.Ref.Kind.Traits().Serves:

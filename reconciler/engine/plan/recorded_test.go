@@ -22,6 +22,7 @@ func TestWhatIsRecordedIsTrueLater(t *testing.T) {
 		want string
 	}{
 		"absent":          {Step{Ref: training, Do: Remake, Why: "made in entry 3 by controller:a; " + NotInStore + " (share it with spec.store)"}, was, "made again: this machine's store did not have it"},
+		"in a folder":     {Step{Ref: training, Do: Remake, Why: "made in entry 3 in another folder of this machine (/home/ada/homes); " + NotInFolder + " (move it back)"}, was, "made again: this folder's store did not have it"},
 		"first":           {Step{Ref: training, Do: Make, Why: "never made"}, nil, "never made before"},
 		"first pin":       {Step{Ref: training, Do: Pin, Why: "never pinned"}, nil, "never pinned before"},
 		"first release":   {Step{Ref: deployment, Do: Make, Why: "never deployed"}, nil, "never deployed before"},
