@@ -85,6 +85,15 @@ named(gate) := gate.metric if not gate.rows
 
 named(gate) := sprintf("%s on %s", [gate.metric, gate.rows]) if gate.rows
 
+# shown is a number as people read it, with six digits, and with all of them where fewer would hide that it differs from other.
+shown(value, other) := short(value) if short(value) != short(other)
+
+shown(value, other) := sprintf("%v", [value]) if short(value) == short(other)
+
+short(value) := sprintf("%v", [value]) if floor(value) == value
+
+short(value) := sprintf("%.6g", [value]) if floor(value) != value
+
 # METADATA
 # title: Gate metric absent
 # description: A gate holds only where its metric was measured.
@@ -109,7 +118,7 @@ deny contains {
 #   id: model/gate
 deny contains {
 	"rule": "model/gate",
-	"message": sprintf("%s is %v, below its gate of %v", [named(gate), value, gate.min]),
+	"message": sprintf("%s is %v, below its gate of %v", [named(gate), shown(value, gate.min), gate.min]),
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
@@ -127,7 +136,7 @@ deny contains {
 #   id: model/gate
 deny contains {
 	"rule": "model/gate",
-	"message": sprintf("%s is %v, above its gate of %v", [named(gate), value, gate.max]),
+	"message": sprintf("%s is %v, above its gate of %v", [named(gate), shown(value, gate.max), gate.max]),
 	"hint": "improve the model, or change spec.gates by a reviewed commit",
 } if {
 	input.step.kind == "model"
@@ -145,7 +154,7 @@ deny contains {
 #   id: model/regression
 deny contains {
 	"rule": "model/regression",
-	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [named(gate), value, was, gate.maxRegression]),
+	"message": sprintf("%s is %v and the live model's is %v: worse by more than %v", [named(gate), shown(value, was), shown(was, value), gate.maxRegression]),
 	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"
@@ -164,7 +173,7 @@ deny contains {
 #   id: model/regression
 deny contains {
 	"rule": "model/regression",
-	"message": sprintf("%s as the live model was released with is %v and the live model's is %v: worse by more than %v", [named(gate), value, was, gate.maxRegression]),
+	"message": sprintf("%s as the live model was released with is %v and the live model's is %v: worse by more than %v", [named(gate), shown(value, was), shown(was, value), gate.maxRegression]),
 	"hint": "improve the model, or change maxRegression by a reviewed commit",
 } if {
 	input.step.kind == "model"

@@ -213,3 +213,18 @@ test_scores_are_not_the_trainings if {
 	gate := {"metric": "auc", "rows": "recent", "maxRegression": 0}
 	denied(about(gate, scored(null, {}))) == set()
 }
+
+test_shown_as_people_read_numbers if {
+	found := model.deny with input as about({"metric": "rmse", "max": 200}, json.patch(candidate, [{"op": "add", "path": "/metrics/rmse", "value": 397.2707153407625}]))
+	{f.message | some f in found} == {"rmse is 397.271, above its gate of 200"}
+}
+
+test_shown_with_the_digits_that_tell_apart if {
+	found := model.deny with input as about({"metric": "auc", "min": 0.8}, json.patch(candidate, [{"op": "add", "path": "/metrics/auc", "value": 0.7999999999}]))
+	{f.message | some f in found} == {"auc is 0.7999999999, below its gate of 0.8"}
+}
+
+test_shown_whole if {
+	found := model.deny with input as about({"metric": "rmse", "max": 200}, json.patch(candidate, [{"op": "add", "path": "/metrics/rmse", "value": 1234567}]))
+	{f.message | some f in found} == {"rmse is 1234567, above its gate of 200"}
+}
