@@ -127,6 +127,9 @@ func Count(guards []Guard, words []Word, hands []port.Hand) []Verdict {
 			if before.Message == same && before.Hint == out[i].Hint {
 				out[i].Message = same // what was asked before is asked still
 			}
+			if !g.mannable() && out[i].asksAs(before) {
+				out[i].Message = before.Message // nobody is named before and after the change: one thing to do
+			}
 		}
 	}
 	return out
@@ -188,6 +191,11 @@ func (v *Verdict) strangers(strange, outside bool) {
 		v.Message += fmt.Sprintf("; one of them below the pull request, by somebody who neither opened it nor pushed to it, as trust.yaml does not know who wrote the change: %s", who)
 		v.Hint = "have it approved by a review of the pull request" + known
 	}
+}
+
+// asksAs tells whether nobody may give before's approvals either, and they are as many, by the same roles, for the same place.
+func (v *Verdict) asksAs(before Verdict) bool {
+	return !before.mannable() && before.Lost == nil && v.Lost == nil && before.Place == v.Place && before.Why == v.Why && before.Needs == v.Needs && before.Hint == v.Hint && slices.Equal(before.Roles, v.Roles)
 }
 
 // unmanned says that nobody may approve yet.
