@@ -101,7 +101,7 @@ func (a *cli) resumeVerb() *cobra.Command {
 			return a.ask(cmd, args, func(s *station, _ *pass.Intent, o asked) error {
 				e, err := s.Resume(cmd.Context(), o.rev, o.ref, reason)
 				if err == nil {
-					fmt.Fprintf(a.out, "%s is resumed (entry %d). Run vishwa apply, unless a controller does it.\n", o.ref, e.Seq)
+					fmt.Fprintf(a.out, "%s is resumed (entry %d). What is due of it, vishwa apply does, unless a controller does.\n", o.ref, e.Seq)
 				}
 				return err
 			})
