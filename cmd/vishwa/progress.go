@@ -26,6 +26,7 @@ type progress struct {
 	total int
 	ended int
 	begun map[string]time.Time
+	shown map[string][]string      // the newest lines of what is under way, as far as a failure repeats them
 	comes map[string]data.Progress // data that is being fetched
 	drawn bool
 	last  time.Time     // of the newest line, where no bar tells that it goes on
@@ -120,6 +121,7 @@ func (p *progress) showEvent(e execute.Event) {
 			fmt.Fprintf(p.w, "%s\n", shownLine(e.Text))
 		} else if p.logs {
 			fmt.Fprintf(p.w, "  %s | %s\n", ref, shownLine(e.Text))
+			p.keep(ref, shownLine(e.Text))
 		}
 	default:
 		took := ""
@@ -130,11 +132,35 @@ func (p *progress) showEvent(e execute.Event) {
 		p.ended++
 		text := ""
 		if e.Kind != execute.Ended {
-			text = ": " + indent(e.Text)
+			text = ": " + indent(p.unshown(ref, e.Text))
 		}
+		delete(p.shown, ref)
 		fmt.Fprintf(p.w, "%s %s: %s%s%s\n", marks[e.Kind], ref, e.Kind, took, text)
 	}
 	p.draw()
+}
+
+// mostRepeated is how many lines of a log are kept to tell what a failure repeats of them.
+const mostRepeated = 200
+
+func (p *progress) keep(ref, line string) {
+	if p.shown == nil {
+		p.shown = map[string][]string{}
+	}
+	all := append(p.shown[ref], line)
+	p.shown[ref] = all[max(0, len(all)-mostRepeated):]
+}
+
+// unshown is text without the lines after its first that stand above already, as the log of ref.
+func (p *progress) unshown(ref, text string) string {
+	first, rest, _ := strings.Cut(text, "\n")
+	out := []string{first}
+	for line := range strings.Lines(rest) {
+		if !slices.Contains(p.shown[ref], shownLine(line)) {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 var marks = map[execute.EventKind]string{execute.Ended: "+", execute.Kept: "=", execute.Held: "!", execute.Failed: "x"}
