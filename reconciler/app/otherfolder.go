@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 )
@@ -54,8 +55,12 @@ func (p Paths) Beside(machine string) (Folder, bool) {
 			continue
 		}
 		f := Folder{State: other.State}
-		if dir, err := os.ReadFile(other.book()); err == nil {
-			f.Dir = strings.TrimSpace(string(dir))
+		if raw, err := os.ReadFile(other.book()); err == nil {
+			dir := strings.TrimSuffix(string(raw), "\n")
+			if !filepath.IsAbs(dir) || harmless.Line(dir) != dir { // any process of this user may write it, and it is shown to be typed
+				return f, true
+			}
+			f.Dir = dir
 			_, err = os.Lstat(f.Dir)
 			f.Gone = errors.Is(err, fs.ErrNotExist)
 		}
@@ -76,16 +81,22 @@ func (h *Repository) signBook() {
 }
 
 // beside says where on this machine that was which the ledger calls machine, and what to do
-// to have what it made; "" where it was no other folder of this machine.
-func (h *Repository) beside(machine string) (where, way string) {
-	f, found := h.Paths.Beside(machine)
-	switch {
-	case !found:
-		return "", ""
-	case f.Gone || f.Dir == "":
-		return f.String(), "if this folder was moved, move it back"
+// to have what it made; "" where it was no other folder of this machine. Of a mirror it is nil: its
+// plans are shown to others, to whom the folders of this machine are nothing.
+func (h *Repository) beside(mirror bool) func(machine string) (where, way string) {
+	if mirror {
+		return nil
 	}
-	return f.String(), "work there, or share it with spec.store"
+	return func(machine string) (where, way string) {
+		f, found := h.Paths.Beside(machine)
+		switch {
+		case !found:
+			return "", ""
+		case f.Gone || f.Dir == "":
+			return f.String(), "if this folder was moved, move it back; or share it with spec.store"
+		}
+		return f.String(), "work there, or share it with spec.store"
+	}
 }
 
 // lock lets one pass at a time act on the repository's state on this machine.

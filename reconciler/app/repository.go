@@ -264,7 +264,7 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 			return h.Repo.Merges(ctx, head, "", n)
 		},
 		Between: h.Repo.Between,
-		Lock:    h.lock, Beside: h.beside,
+		Lock:    h.lock, Beside: h.beside(o.URL != ""),
 		Remote:  h.Repo.RemoteURL(remote),
 		Version: o.Version,
 		Now:     o.Env.Now,

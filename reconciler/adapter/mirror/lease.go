@@ -6,6 +6,7 @@ package mirror
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -32,11 +33,16 @@ type Lease struct {
 
 	turn   sync.Mutex // one pass of this process holds the lease at a time
 	moving sync.Mutex // the ref is moved, or a push counts on where it is
+	taken  time.Time  // before the session in which it was: others count from no earlier
 	mu     sync.Mutex
-	at     string // SHA that is ours; "": none
-	was    term
-	// known is where the ref was when was was written or read: nobody need fetch it to know what it says.
-	known string
+	at     string  // SHA that is ours; "": none
+	known  reading // what was written or read last: nobody need fetch it to know what it says
+}
+
+// reading is what the ref said, and where it was then.
+type reading struct {
+	sha  string
+	term term
 }
 
 // longestLease bounds what another holder may ask to be waited for, in seconds.
@@ -49,6 +55,7 @@ type term struct {
 	Beat     int64  `json:"beat"`  // signs of life in this term
 	Seconds  int64  `json:"seconds"`
 	Released bool   `json:"released,omitempty"`
+	Word     string `json:"word,omitempty"` // random: no two holdings have commits of one name
 }
 
 func (l *Lease) ref() string {
@@ -71,7 +78,7 @@ func (l *Lease) Acquire(ctx context.Context, tell func(string)) (held context.Co
 	stop, done := make(chan struct{}), make(chan struct{})
 	fault.Go(func() {
 		defer close(done)
-		l.renew(held, stop, lose)
+		l.renew(held, l.taken, stop, lose)
 	}, lose) // what is not renewed is not held for long
 	return held, func() {
 		close(stop)
@@ -106,16 +113,19 @@ func (l *Lease) Held() bool {
 func (l *Lease) acquire(ctx context.Context, tell func(string)) error {
 	var seen string
 	var since time.Time
-	for {
+	for lost := 0; ; {
 		patience, err := l.attempt(ctx, &seen, &since)
 		wait := min(l.Duration/4, time.Second)
 		switch {
-		case err != nil && fault.Of(err) == fault.Conflict:
-			wait = 20 * time.Millisecond // it moved on meanwhile, or somebody was faster
+		case err != nil && fault.Of(err) == fault.Conflict: // it moved on meanwhile, or somebody was faster
+			if lost++; lost%10 == 0 {
+				tell(fmt.Sprintf("The lease of this repository could not be taken %d times, and is tried again: %v", lost, err))
+			}
+			wait = min(wait, 10*time.Millisecond<<min(lost, 10))
 		case err != nil || patience == 0:
 			return err
 		default:
-			tell(fmt.Sprintf("%s holds the lease of this repository; waiting for it to end, or to give no sign of life for %s.", printableName(l.was.Holder), patience))
+			tell(fmt.Sprintf("%s holds the lease of this repository; waiting for it to end, or to give no sign of life for %s.", printableName(l.known.term.Holder), patience))
 		}
 		if err := httpx.Sleep(ctx, wait); err != nil {
 			return fault.New(fault.Cancelled, "wait for the lease: %w", err)
@@ -125,6 +135,7 @@ func (l *Lease) acquire(ctx context.Context, tell func(string)) error {
 
 // attempt takes the lease in one session, where it may be had. Else it is for how long another has to be silent.
 func (l *Lease) attempt(ctx context.Context, seen *string, since *time.Time) (patience time.Duration, err error) {
+	began := time.Now()
 	s, err := l.Mirror.takes(ctx)
 	if err != nil {
 		return 0, err
@@ -132,8 +143,8 @@ func (l *Lease) attempt(ctx context.Context, seen *string, since *time.Time) (pa
 	defer s.Close()
 	at := there(s, l.ref())
 	if at == "" {
-		l.was = term{}
-	} else if at != l.known {
+		l.known = reading{}
+	} else if at != l.known.sha {
 		if err := l.readTerm(ctx, at); err != nil {
 			return 0, err
 		}
@@ -141,17 +152,23 @@ func (l *Lease) attempt(ctx context.Context, seen *string, since *time.Time) (pa
 	if at != *seen {
 		*seen, *since = at, time.Now()
 	}
-	t := l.was
+	t := l.known.term
 	patience = max(time.Duration(min(t.Seconds, longestLease))*time.Second, l.Duration)
 	if at != "" && !t.Released && t.Holder != l.Holder && time.Since(*since) < patience {
 		return patience, nil
 	}
-	return 0, l.write(ctx, s, at, term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second)})
+	l.taken = began
+	ctx, cancel := context.WithDeadline(ctx, began.Add(l.silence())) // later it would be lost as soon as it is had
+	defer cancel()
+	return 0, l.write(ctx, s, at, term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second), Word: rand.Text()[:8]})
 }
 
 // readTerm has known what the lease's commit says.
 func (l *Lease) readTerm(ctx context.Context, sha string) error {
-	if err := l.Mirror.Fetch(ctx, l.ref()); err != nil {
+	switch err := l.Mirror.Fetch(ctx, l.ref()); {
+	case err != nil && fault.Of(err) == fault.Missing:
+		return fault.New(fault.Conflict, "the lease was given back while it was read")
+	case err != nil:
 		return err
 	}
 	text, err := l.Mirror.git(ctx, "cat-file", "commit", sha)
@@ -166,7 +183,7 @@ func (l *Lease) readTerm(ctx context.Context, sha string) error {
 	if err := json.Unmarshal([]byte(message), &t); err != nil {
 		return fault.WithHint(fault.New(fault.Corrupt, "%s is not a lease: %w", l.ref(), err), "look who wrote it, and delete it: git push origin --delete %s", l.ref())
 	}
-	l.was, l.known = t, sha
+	l.known = reading{sha, t}
 	return nil
 }
 
@@ -200,7 +217,7 @@ func (l *Lease) write(ctx context.Context, s *gitremote.Receive, from string, ne
 		return fmt.Errorf("move the lease: %w", err)
 	}
 	l.mu.Lock()
-	l.at, l.was, l.known = m.sha, next, m.sha
+	l.at, l.known = m.sha, reading{m.sha, next}
 	l.mu.Unlock()
 	return nil
 }
@@ -208,12 +225,12 @@ func (l *Lease) write(ctx context.Context, s *gitremote.Receive, from string, ne
 // silence is how long a holder may show no sign of life before it counts the lease as lost: before another may think it gone.
 func (l *Lease) silence() time.Duration { return l.Duration * 5 / 6 }
 
-// renew shows signs of life until stop, each a third of the duration after the last one that was seen. One has all the time until the lease counts as
+// renew shows signs of life until stop, each a third of the duration after the last one that was seen, of which the first was at last. One has all the time until the lease counts as
 // lost: a machine that is busy is slow, and not gone. Where none could be shown until then, or somebody else took over, the lease is lost.
-func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.CancelCauseFunc) {
-	due := time.NewTimer(l.Duration / 3)
+func (l *Lease) renew(ctx context.Context, last time.Time, stop <-chan struct{}, lose context.CancelCauseFunc) {
+	due := time.NewTimer(time.Until(last.Add(l.Duration / 3)))
 	defer due.Stop()
-	last := time.Now()
+	var began time.Time // of the first try of a sign: the remote may have taken it then, and its answer was lost
 	for {
 		select {
 		case <-stop:
@@ -223,16 +240,18 @@ func (l *Lease) renew(ctx context.Context, stop <-chan struct{}, lose context.Ca
 		case <-due.C:
 		}
 		l.mu.Lock()
-		at, next := l.at, l.was
+		at, next := l.at, l.known.term
 		l.mu.Unlock()
 		next.Beat++
-		began := time.Now()
+		if began.IsZero() {
+			began = time.Now()
+		}
 		beat, done := context.WithDeadline(ctx, last.Add(l.silence()))
 		err := l.move(beat, at, next)
 		done()
 		switch {
 		case err == nil:
-			last = began
+			last, began = began, time.Time{}
 			due.Reset(time.Until(last.Add(l.Duration / 3)))
 		case ctx.Err() != nil:
 			return
@@ -253,7 +272,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	l.mu.Lock()
-	at, next := l.at, l.was
+	at, next := l.at, l.known.term
 	l.mu.Unlock()
 	if at == "" {
 		return

@@ -4,7 +4,11 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +89,7 @@ func TestRenewalIsInNobodysWay(t *testing.T) {
 	wg.Go(func() {
 		for ; ctx.Err() == nil; beats++ {
 			a.mu.Lock()
-			from, next := a.at, a.was
+			from, next := a.at, a.known.term
 			a.mu.Unlock()
 			next.Beat++
 			if err := a.move(ctx, from, next); err != nil && ctx.Err() == nil {
@@ -144,4 +148,63 @@ func TestHungRemoteEndsTheLease(t *testing.T) {
 	s.Breaks(gittest.Broken{})
 	close(hang)
 	release()
+}
+
+// TestALeaseThatNobodyConfirmedIsNotHeld: an empty answer, as of a gateway, tells nothing of whether the remote took it.
+func TestALeaseThatNobodyConfirmedIsNotHeld(t *testing.T) {
+	t.Parallel()
+	s, _, _ := gittest.OverHTTP(t, 1)
+	l := leaseOf(t, s.URL+"/remote.git", "a", time.Hour)
+	s.Breaks(gittest.Broken{Push: func(_ http.Handler, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-git-receive-pack-result")
+	}})
+	_, _, err := l.Acquire(t.Context(), func(string) {})
+	wantFault(t, err, fault.Transient)
+	if l.Held() || !strings.Contains(err.Error(), "did not say whether it took "+LeaseRef) {
+		t.Errorf("held: %v, %v", l.Held(), err)
+	}
+}
+
+// TestALeaseThatIsHadTooLateIsNotHeld: others count from the moment at which the ref moved, and not from the answer.
+func TestALeaseThatIsHadTooLateIsNotHeld(t *testing.T) {
+	t.Parallel()
+	s, _, _ := gittest.OverHTTP(t, 1)
+	l := leaseOf(t, s.URL+"/remote.git", "a", 3*time.Second)
+	s.Breaks(gittest.Broken{Push: func(git http.Handler, w http.ResponseWriter, r *http.Request) {
+		moved := httptest.NewRecorder()
+		git.ServeHTTP(moved, r)
+		_ = httpx.Sleep(r.Context(), 4*time.Second)
+	}})
+	if _, release, err := l.Acquire(t.Context(), func(string) {}); err == nil || l.Held() {
+		release()
+		t.Errorf("held after 4 s of 3: %v", err)
+	}
+	s.Breaks(gittest.Broken{})
+	held, release := acquire(t, l) // its own holding, which it takes up again
+	defer release()
+	if held.Err() != nil || !l.Held() {
+		t.Error("not taken up again")
+	}
+}
+
+// TestAFolderWhoseHookHangsKeepsNobody: the lease is lost in time, and whoever let it go goes on.
+func TestAFolderWhoseHookHangsKeepsNobody(t *testing.T) {
+	t.Parallel()
+	remote, _ := newClones(t, 1)
+	l := leaseOf(t, remote, "a", 3*time.Second)
+	held, release := acquire(t, l)
+	hook := filepath.Join(git(t, remote, "rev-parse", "--absolute-git-dir"), "hooks", "post-receive")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(hook), 0o755), os.WriteFile(hook, []byte("#!/bin/sh\nexec sleep 30\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	select {
+	case <-held.Done():
+	case <-time.After(12 * time.Second):
+		t.Fatal("it is held though no sign of life was confirmed")
+	}
+	release()
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("letting go took %v", took)
+	}
 }

@@ -52,7 +52,7 @@ func TestWhyALeaseWasNotMovedIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.breaks(t, remote, l.at)
-			next := l.was
+			next := l.known.term
 			next.Beat++
 			err := l.move(t.Context(), l.at, next)
 			if err == nil || fault.Of(err) != c.kind || !strings.Contains(err.Error(), c.says) || fault.HintOf(err) == "" {
@@ -104,7 +104,7 @@ func TestALostAnswerIsNoLostLease(t *testing.T) {
 	if err := l.acquire(t.Context(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	from, next := l.at, l.was
+	from, next := l.at, l.known.term
 	next.Beat++
 	for range 2 {
 		if err := l.move(t.Context(), from, next); err != nil {

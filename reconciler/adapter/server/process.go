@@ -75,6 +75,9 @@ func (p *process) await(ctx context.Context) error {
 		case <-p.Done():
 			return fault.New(fault.Invalid, "start %s: %s after %.1f s, before it was ready", p.order.Name, p.How(), time.Since(began).Seconds())
 		case <-limit.C:
+			if dies(ctx, p) {
+				return fault.New(fault.Invalid, "start %s: %s before it was ready", p.order.Name, p.How())
+			}
 			return fault.New(fault.Invalid, "start %s: not ready after %s: %s", p.order.Name, p.order.Timeout, answer)
 		case <-time.After(wait):
 		}

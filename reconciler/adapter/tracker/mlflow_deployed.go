@@ -26,9 +26,6 @@ func (s *session) deployed(ctx context.Context, a aliased, env string) error {
 		has = was.tags
 	}
 	says := []tag{{of + port.TagReason, by.Tags[port.TagReason]}, {of + port.TagApproved, by.Tags[port.TagApproved]}, {of + "entry", fmt.Sprint(by.Entry)}}
-	if valueOf(has, says[2].Key) == says[2].Value {
-		return nil
-	}
 	for _, t := range says {
 		t.Value = bounded.Shortened(t.Value, mostTagValue)
 		at := map[string]string{"name": a.name, "version": number, "key": t.Key}

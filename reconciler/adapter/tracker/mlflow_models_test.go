@@ -138,3 +138,29 @@ func TestAVersionOfSomethingElseIsNotOurs(t *testing.T) {
 		t.Errorf("it has %d versions, and the aliases %v", len(got.Versions), got.Aliases)
 	}
 }
+
+// TestWhoApprovedIsWhatTheLedgerSays: whoever may write to MLflow may say otherwise there, until the next time that it is shown what the ledger has.
+func TestWhoApprovedIsWhatTheLedgerSays(t *testing.T) {
+	srv := httptest.NewServer(mlflowtest.New())
+	defer srv.Close()
+	m := MLflow(schemas.MLflowTracker{URL: srv.URL}, Options{Own: own, Env: env(nil)})
+	key := digest.Of([]byte("key"))
+	p := port.Projection{Ledger: "l", Models: []port.TrackerModel{{
+		Name: "m", Versions: []port.TrackerVersion{{Key: key, Digest: digest.Of([]byte("model"))}}, Serves: map[string]digest.Digest{"production": key},
+		Deployed: map[string]port.TrackerDeployed{"production": {Entry: 13, Tags: map[string]string{port.TagReason: "released", port.TagApproved: "ben"}}},
+	}}}
+	if _, err := m.Record(t.Context(), p, false); err != nil {
+		t.Fatal(err)
+	}
+	r := rest{srv.URL}
+	approved := "vishwa.production." + port.TagApproved
+	r.ask(t, "POST", "model-versions/set-tag", map[string]string{"name": "m", "version": "1", "key": approved, "value": "mallory"}, nil)
+	for i, writes := range []int{1, 0} {
+		if got, err := m.Record(t.Context(), p, false); err != nil || got.Writes != writes {
+			t.Errorf("time %d: %+v, %v", i+1, got, err)
+		}
+	}
+	if v := r.model(t, "m").Versions[0]; v[approved] != "ben" {
+		t.Errorf("the version has %v", v)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -51,8 +52,23 @@ func Uploads(r *Reach, s transport.UploadPackSession, adv *packp.AdvRefs) *Uploa
 // Close ends the session.
 func (u *Upload) Close() {
 	if u.session != nil {
-		_ = u.session.Close()
+		end(u.session)
 		u.reach.Close()
+	}
+}
+
+// end closes a session. One that hangs, as with a hook of the remote that does not end, is left to itself.
+func end(s io.Closer) {
+	ended := make(chan struct{})
+	fault.Go(func() {
+		defer close(ended)
+		_ = s.Close()
+	}, func(error) {}) // nobody waits for what is closed
+	late := time.NewTimer(time.Second)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
 	}
 }
 
@@ -115,7 +131,7 @@ func Receives(r *Reach, s transport.ReceivePackSession, adv *packp.AdvRefs) *Rec
 
 // Close ends the session.
 func (r *Receive) Close() {
-	_ = r.session.Close()
+	end(r.session)
 	r.reach.Close()
 }
 
@@ -183,6 +199,9 @@ func (r *Receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 			return fault.WithHint(fault.New(fault.Denied, "%w: %s", ErrRefused, Redact(err.Error())), mayPush)
 		}
 	}
+	if err == nil && r.caps.Supports(capability.ReportStatus) { // an empty answer, or one about other refs
+		return fault.WithHint(fault.New(fault.Transient, "the remote did not say whether it took %s", req.Commands[0].Name), "try again; see the log of the remote, or of what stands before it")
+	}
 	return err
 }
 
@@ -194,9 +213,9 @@ func (r *Receive) Order(ctx context.Context, c *packp.Command, pack string) (boo
 	if pack != "" {
 		req.Packfile = io.NopCloser(strings.NewReader(pack))
 	}
-	report, err := r.session.ReceivePack(ctx, req)
-	if report != nil {
-		return report.Error() == nil, nil
+	err := r.send(ctx, req)
+	if errors.Is(err, ErrRefused) {
+		return false, nil
 	}
 	return err == nil, err
 }
