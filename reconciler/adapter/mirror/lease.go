@@ -158,9 +158,27 @@ func (l *Lease) attempt(ctx context.Context, seen *string, since *time.Time) (pa
 		return patience, nil
 	}
 	l.taken = began
-	ctx, cancel := context.WithDeadline(ctx, began.Add(l.silence())) // later it would be lost as soon as it is had
+	soon, cancel := context.WithDeadline(ctx, began.Add(l.silence())) // later it would be lost as soon as it is had
 	defer cancel()
-	return 0, l.write(ctx, s, at, term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second), Word: rand.Text()[:8]})
+	next := term{Holder: l.Holder, Token: t.Token + 1, Seconds: int64(l.Duration / time.Second), Word: rand.Text()[:8]}
+	err = l.write(soon, s, at, next)
+	if k := fault.Of(err); err != nil && (k == fault.Transient || k == fault.Cancelled) { // the remote may have taken it all the same
+		if m, merr := next.mark(); merr == nil {
+			l.mu.Lock()
+			l.at, l.known = m.sha, reading{m.sha, next}
+			l.mu.Unlock()
+			l.giveBack(context.WithoutCancel(ctx))
+		}
+	}
+	return 0, err
+}
+
+func (t term) mark() (mark, error) {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return mark{}, fault.New(fault.Internal, "encode lease: %w", err)
+	}
+	return newMark(text)
 }
 
 // readTerm has known what the lease's commit says.
@@ -205,11 +223,7 @@ func (l *Lease) move(ctx context.Context, from string, next term) error {
 
 // write is move in a session that is open.
 func (l *Lease) write(ctx context.Context, s *gitremote.Receive, from string, next term) error {
-	text, err := json.Marshal(next)
-	if err != nil {
-		return fault.New(fault.Internal, "encode lease: %w", err)
-	}
-	m, err := newMark(text)
+	m, err := next.mark()
 	if err != nil {
 		return err
 	}
@@ -284,7 +298,7 @@ func (l *Lease) giveBack(ctx context.Context) {
 	} else {
 		err = l.Mirror.strike(ctx, l.Ref, at)
 	}
-	if err != nil {
+	if err != nil && fault.Of(err) != fault.Conflict { // else it is another's, or never was ours
 		l.Mirror.o.Env.Log.Warn("the lease could not be given back; the next controller waits for it", "error", err)
 	}
 	l.mu.Lock()

@@ -208,3 +208,27 @@ func TestAFolderWhoseHookHangsKeepsNobody(t *testing.T) {
 		t.Errorf("letting go took %v", took)
 	}
 }
+
+// TestATryThatIsCutOffLeavesNoLease: whoever is ended while the remote takes the lease gives it back, so that nobody waits for it.
+func TestATryThatIsCutOffLeavesNoLease(t *testing.T) {
+	t.Parallel()
+	s, remote, _ := gittest.OverHTTP(t, 1)
+	l := leaseOf(t, s.URL+"/remote.git", "a", time.Hour)
+	l.Ref = "refs/vishwa/pull/7"
+	ctx, end := context.WithCancel(t.Context())
+	var once sync.Once
+	s.Breaks(gittest.Broken{Push: func(git http.Handler, w http.ResponseWriter, r *http.Request) {
+		answer := w
+		once.Do(func() { answer = httptest.NewRecorder() })
+		git.ServeHTTP(answer, r)
+		if answer != w {
+			end()
+			<-r.Context().Done()
+		}
+	}})
+	_, _, err := l.Acquire(ctx, func(string) {})
+	wantFault(t, err, fault.Cancelled)
+	if left := git(t, remote, "for-each-ref", "refs/vishwa/pull"); left != "" || l.Held() {
+		t.Errorf("left is %q, held %v", left, l.Held())
+	}
+}
