@@ -200,7 +200,7 @@ func (r *Receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 		}
 	}
 	if err == nil && r.caps.Supports(capability.ReportStatus) { // an empty answer, or one about other refs
-		return fault.WithHint(fault.New(fault.Transient, "the remote did not say whether it took %s", req.Commands[0].Name), "try again; see the log of the remote, or of what stands before it")
+		return fault.WithHint(fault.New(fault.Transient, "the remote did not say whether it took %s", req.Commands[0].Name), "try again; see the log of the remote, or of the proxy before it")
 	}
 	return err
 }
