@@ -150,8 +150,8 @@ served here. To hold a deployment everywhere, see vishwa suspend.`,
 	}
 }
 
-// word is a path as a shell reads it back.
-func word(path string) string {
+// shellWord is a path as a shell reads it back.
+func shellWord(path string) string {
 	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@") == "" {
 		return path
 	}
@@ -176,9 +176,9 @@ func (a *cli) tellBeside(s *station, facts *ledger.Facts) {
 		fmt.Fprintf(a.err, "Note: %s was deployed from %s. It may still be served from there: this folder neither sees it nor stops it.\n", ref, f)
 		switch {
 		case f.Gone:
-			fmt.Fprintf(a.err, "  If this folder was moved from there, move it back: mv %s %s\n", word(s.Repo.Dir()), word(f.Dir))
+			fmt.Fprintf(a.err, "  If this folder was moved from there, move it back: mv %s %s\n", shellWord(s.Repo.Dir()), shellWord(f.Dir))
 		case f.Dir != "":
-			fmt.Fprintf(a.err, "  To stop it: vishwa -C %s down\n", word(f.Dir))
+			fmt.Fprintf(a.err, "  To stop it: vishwa -C %s down\n", shellWord(f.Dir))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (p Paths) book() string { return filepath.Join(p.State, "checkout") }
 func (h *Repository) signBook() {
 	dir := []byte(h.checkout() + "\n")
 	if was, err := os.ReadFile(h.Paths.book()); len(dir) > 1 && (err != nil || string(was) != string(dir)) {
-		_ = os.WriteFile(h.Paths.book(), dir, 0o600)
+		_ = sandbox.WriteFile(h.Paths.book(), dir)
 	}
 }
 

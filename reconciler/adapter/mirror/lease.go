@@ -239,8 +239,8 @@ func (l *Lease) write(ctx context.Context, s *gitremote.Receive, from string, ne
 // silence is how long a holder may show no sign of life before it counts the lease as lost: before another may think it gone.
 func (l *Lease) silence() time.Duration { return l.Duration * 5 / 6 }
 
-// renew shows signs of life until stop, each a third of the duration after the last one that was seen, of which the first was at last. One has all the time until the lease counts as
-// lost: a machine that is busy is slow, and not gone. Where none could be shown until then, or somebody else took over, the lease is lost.
+// renew shows signs of life until stop, each a third of the duration after the last one that was seen; the first was at last.
+// One has all the time until the lease counts as lost: a machine that is busy is slow, and not gone. Where none could be shown until then, or somebody else took over, the lease is lost.
 func (l *Lease) renew(ctx context.Context, last time.Time, stop <-chan struct{}, lose context.CancelCauseFunc) {
 	due := time.NewTimer(time.Until(last.Add(l.Duration / 3)))
 	defer due.Stop()

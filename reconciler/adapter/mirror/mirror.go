@@ -332,7 +332,7 @@ func (m *Mirror) Push(ctx context.Context, sha, ref, was string) error {
 	if err := gitstore.CheckName("ref", ref); err != nil {
 		return err
 	}
-	err := m.push(ctx, sha+":"+ref, "--force-with-lease="+ref+":"+was)
+	err := m.push(ctx, sha, ref, was)
 	switch {
 	case err == nil:
 		return nil

@@ -13,11 +13,10 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 )
 
-// push has the remote take one refspec. What has moved meanwhile is a Conflict, what the remote refuses by its own word Denied
+// push has ref of the remote be sha, where it is still at was. What has moved meanwhile is a Conflict, what the remote refuses by its own word Denied
 // (gitremote.ErrRefused), what it cannot take just now Transient.
-func (m *Mirror) push(ctx context.Context, spec string, more ...string) error {
-	args := slices.Concat([]string{"push", "--quiet", "--porcelain", "--receive-pack=git-receive-pack"}, more, []string{"origin", spec})
-	out, err := m.git(ctx, args...)
+func (m *Mirror) push(ctx context.Context, sha, ref, was string) error {
+	out, err := m.git(ctx, "push", "--quiet", "--porcelain", "--receive-pack=git-receive-pack", "--force-with-lease="+ref+":"+was, "origin", sha+":"+ref)
 	if err == nil || fault.Of(err) != fault.Internal { // it was not reached, or nobody was let in
 		return err
 	}
@@ -28,7 +27,6 @@ func (m *Mirror) push(ctx context.Context, spec string, more ...string) error {
 			verdict = strings.TrimSpace(line[strings.LastIndexByte(line, '\t')+1:])
 		}
 	}
-	_, ref, _ := strings.Cut(spec, ":")
 	if why := unmoved(ref, verdict, err); why != nil {
 		return why
 	}
