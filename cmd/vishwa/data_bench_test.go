@@ -117,7 +117,7 @@ func transferRow(b *testing.B, program string) {
 	c.s5cmd, c.endpoint = beside.Program(b, "s5cmd"), peers.MinIO(b)
 	saysItIs(b, dvc, "--version")
 	saysItIs(b, c.s5cmd, "version")
-	n := beside.Size(100_000)
+	n := beside.Size(20_000)
 	c.both(n, git, dvc)
 	c.s5 = filepath.Join(c.dir, "plain")
 	c.command(c.ours, program, "data", "add", "data").Run()
