@@ -4,12 +4,15 @@
 package runner_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/vishwaops/vishwa/reconciler/adapter/runner"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
@@ -294,5 +297,58 @@ func TestAJobThatCannotWorkIsRefused(t *testing.T) {
 	}
 	if b.begun() != 0 {
 		t.Error("something was begun")
+	}
+}
+
+// TestALargeOutputIsTakenAndNotCopied: what a run wrote is in the store as the very file that it wrote, where nobody can have kept it open.
+func TestALargeOutputIsTakenAndNotCopied(t *testing.T) {
+	const script = `exec 3>"$VISHWA_OUTPUT_TRAIN"; head -c 2097152 /dev/zero >&3
+		stat -c %i "$VISHWA_OUTPUT_TRAIN"
+		mkdir -p "$VISHWA_MODEL_DIR"; head -c 1048576 /dev/zero > "$VISHWA_MODEL_DIR/w.bin"; echo small > "$VISHWA_MODEL_DIR/card"
+		stat -c %i "$VISHWA_MODEL_DIR/w.bin"
+		echo "{\"a\": 1}" > "$VISHWA_METRICS"
+		(sleep 600 >/dev/null 2>&1) &` // has the output open
+	for name, c := range map[string]struct {
+		level wall.Level
+		share bool
+		taken bool
+	}{
+		"behind a wall":                 {wall.Namespaces, false, true},
+		"with a folder that is shared":  {wall.Namespaces, true, false},
+		"among the machine's processes": {wall.None, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBenchAt(t, c.level)
+			if !c.share {
+				b.Wall.Write = nil
+			}
+			b.Runner = runner.Local(b.Config)
+			job := b.job(script)
+			job.Command = []string{"sh", "-c", script}
+			job.Outputs = map[string]string{"train": "out/train.bin"}
+			job.Model = true
+			r := b.run(t, job)
+			if r.Cause != "" || len(r.Model.Files) != 2 || r.Outputs["train"].Size != 2<<20 {
+				t.Fatalf("%+v", r)
+			}
+			log, err := artifact.ReadAll(t.Context(), b.Store, r.Log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrote := strings.Fields(string(log))
+			for i, d := range []digest.Digest{r.Outputs["train"].Digest, r.Model.Files[1].Digest} {
+				st, err := os.Stat(filepath.Join(b.state, "store", "sha256", d.Hex()[:2], d.Hex()[2:]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sys := st.Sys().(*syscall.Stat_t)
+				if taken := fmt.Sprint(sys.Ino) == wrote[i]; taken != c.taken {
+					t.Errorf("%s: taken as it is: %v", d.Short(), taken)
+				}
+				if st.Mode().Perm() != 0o400 || int(sys.Uid) != os.Geteuid() || sys.Nlink != 1 {
+					t.Errorf("%s is kept with %v, of user %d, with %d names", d.Short(), st.Mode(), sys.Uid, sys.Nlink)
+				}
+			}
+		})
 	}
 }

@@ -192,33 +192,46 @@ func (d dir) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error)
 }
 
 func (d dir) putContent(ctx context.Context, r io.Reader) (name digest.Digest, n int64, err error) {
+	err = d.beside(func() (string, digest.Digest, error) {
+		tmp, err := os.CreateTemp(d.tmp(), "put-")
+		if err != nil {
+			return "", "", err
+		}
+		defer tmp.Close()
+		if name, n, err = artifact.Copy(ctx, tmp, r); err == nil {
+			err = d.settle(tmp)
+		}
+		return tmp.Name(), name, err
+	})
+	return name, n, err
+}
+
+// beside has make put a file into tmp, while nobody clears it, and gives it the place of its content.
+func (d dir) beside(make func() (path string, name digest.Digest, err error)) error {
 	if err := d.mkdir(d.tmp()); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", 0, err
+		return err
 	}
 	unlock, err := d.lock(syscall.LOCK_SH)
 	if err != nil {
-		return "", 0, err
+		return err
 	}
 	defer unlock()
-	tmp, err := os.CreateTemp(d.tmp(), "put-")
+	path, name, err := make()
+	if path != "" {
+		defer os.Remove(path) // gone already where all went well
+	}
 	if err != nil {
-		return "", 0, err
+		return err
 	}
-	defer os.Remove(tmp.Name()) // gone already where all went well
-	defer tmp.Close()
-	if name, n, err = artifact.Copy(ctx, tmp, r); err != nil {
-		return "", 0, err
+	return d.place(path, d.file(name))
+}
+
+// settle makes a file read-only and makes sure that the disk has it.
+func (d dir) settle(f *os.File) error {
+	if err := f.Chmod(0o400 | d.group&0o040); err != nil {
+		return err
 	}
-	if err := tmp.Chmod(0o400 | d.group&0o040); err != nil {
-		return "", 0, err
-	}
-	if err := tmp.Sync(); err != nil {
-		return "", 0, err
-	}
-	if err := tmp.Close(); err != nil {
-		return "", 0, err
-	}
-	return name, n, d.place(tmp.Name(), d.file(name))
+	return f.Sync()
 }
 
 // place renames and makes the new name durable, with the folders above it.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -62,30 +63,51 @@ func (s *shared) Has(ctx context.Context, name digest.Digest) (bool, error) {
 // named by its bytes, so they are known before they are sent.
 func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error) {
 	name, size, err := s.near.Put(ctx, r)
+	if err == nil {
+		err = s.send(ctx, name, size)
+	}
 	if err != nil {
 		return "", 0, err
 	}
+	return name, size, nil
+}
+
+// TakeFile has near take the file, and sends it from there.
+func (s *shared) TakeFile(ctx context.Context, f *os.File) (digest.Digest, int64, bool, error) {
+	near, can := s.near.(port.FileTaker)
+	if !can {
+		return "", 0, false, nil
+	}
+	name, size, taken, err := near.TakeFile(ctx, f)
+	if err == nil && taken {
+		err = s.send(ctx, name, size)
+	}
+	return name, size, taken, err
+}
+
+// send puts what near has into the bucket, where it is not there.
+func (s *shared) send(ctx context.Context, name digest.Digest, size int64) error {
 	if has, err := s.Has(ctx, name); err != nil || has {
-		return name, size, err
+		return err
 	}
 	in, err := s.near.Get(ctx, name)
 	if err != nil {
-		return "", 0, err
+		return err
 	}
 	defer in.Close()
 	at, ok := in.(io.ReaderAt)
 	if !ok {
-		return "", 0, fault.New(fault.Internal, "write store: %s cannot be read at any place", name)
+		return fault.New(fault.Internal, "write store: %s cannot be read at any place", name)
 	}
 	put := func() (port.Object, error) { return s.bucket.Put(ctx, Key(name), at, size) }
 	if h, holds := s.bucket.(port.NamedPutter); holds {
 		put = func() (port.Object, error) { return h.PutNamed(ctx, Key(name), at, size, name) }
 	}
 	if _, err := put(); err != nil {
-		return "", 0, fmt.Errorf("write store: %w", err)
+		return fmt.Errorf("write store: %w", err)
 	}
 	s.there.Store(name, true)
-	return name, size, nil
+	return nil
 }
 
 // TestWrite puts the empty content, which the bucket keeps as the content that it is: it

@@ -22,20 +22,60 @@ import (
 // PutFile keeps the regular file at path. A symbolic link or a special file is
 // Invalid, an absent one Missing.
 func PutFile(ctx context.Context, store port.Store, path string) (port.Artifact, error) {
-	name := filepath.Base(path)
-	root, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return port.Artifact{}, opening(err, name)
-	}
-	defer root.Close()
-	f, err := putFile(ctx, store, root, name)
-	return port.Artifact{Name: name, Digest: f.Digest, Size: f.Size}, err
+	return keepFile(ctx, copied(store), path)
 }
 
 // PutTree keeps every file below dir, and the manifest that names the folder, as
 // the last: a store that has a folder's digest has had all of its files. Symbolic
 // links and special files are Invalid, as is a folder without any file.
 func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, error) {
+	return keepTree(ctx, store, copied(store), dir)
+}
+
+// GiveFile is PutFile for a file that nothing writes to any more, and that its caller removes or leaves as it is: the store may take it
+// without a copy, which makes it read-only.
+func GiveFile(ctx context.Context, store port.Store, path string) (port.Artifact, error) {
+	return keepFile(ctx, given(store), path)
+}
+
+// GiveTree is PutTree for a folder of such files.
+func GiveTree(ctx context.Context, store port.Store, dir string) (port.Artifact, error) {
+	return keepTree(ctx, store, given(store), dir)
+}
+
+// keeping is how an open file comes into a store.
+type keeping func(ctx context.Context, f *os.File) (digest.Digest, int64, error)
+
+func copied(store port.Store) keeping {
+	return func(ctx context.Context, f *os.File) (digest.Digest, int64, error) { return store.Put(ctx, f) }
+}
+
+func given(store port.Store) keeping {
+	taker, can := store.(port.FileTaker)
+	if !can {
+		return copied(store)
+	}
+	return func(ctx context.Context, f *os.File) (digest.Digest, int64, error) {
+		d, n, taken, err := taker.TakeFile(ctx, f)
+		if err != nil || taken {
+			return d, n, err
+		}
+		return store.Put(ctx, f)
+	}
+}
+
+func keepFile(ctx context.Context, keep keeping, path string) (port.Artifact, error) {
+	name := filepath.Base(path)
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return port.Artifact{}, opening(err, name)
+	}
+	defer root.Close()
+	f, err := putFile(ctx, keep, root, name)
+	return port.Artifact{Name: name, Digest: f.Digest, Size: f.Size}, err
+}
+
+func keepTree(ctx context.Context, store port.Store, keep keeping, dir string) (port.Artifact, error) {
 	name := filepath.Base(dir)
 	if st, err := os.Lstat(dir); err != nil {
 		return port.Artifact{}, opening(err, name)
@@ -65,7 +105,7 @@ func PutTree(ctx context.Context, store port.Store, dir string) (port.Artifact, 
 	})
 	if err == nil {
 		err = Spread(ctx, m, func(ctx context.Context, i int) (err error) {
-			m[i], err = putFile(ctx, store, root, m[i].Path)
+			m[i], err = putFile(ctx, keep, root, m[i].Path)
 			return err
 		})
 	}
@@ -150,14 +190,14 @@ func PutManifest(ctx context.Context, store port.Store, m digest.Manifest) error
 	return err
 }
 
-func putFile(ctx context.Context, store port.Store, root *os.Root, p string) (digest.File, error) {
+func putFile(ctx context.Context, keep keeping, root *os.Root, p string) (digest.File, error) {
 	file := digest.File{Path: p}
 	f, err := regular(root, p)
 	if err != nil {
 		return file, err
 	}
 	defer f.Close()
-	if file.Digest, file.Size, err = store.Put(ctx, f); err != nil {
+	if file.Digest, file.Size, err = keep(ctx, f); err != nil {
 		return file, fmt.Errorf("keep %s: %w", p, err)
 	}
 	return file, nil

@@ -56,14 +56,15 @@ func (w *worker) collect(ctx context.Context) port.Result {
 		return port.Result{Cause: port.OverLimit, Message: msg}
 	}
 	for _, name := range names {
-		art, err := keep(ctx, w.Store, l.OutputPath(job.Outputs[name]))
+		art, err := w.output(ctx, l.OutputPath(job.Outputs[name]))
 		if err != nil {
 			return unkept("output "+name, err)
 		}
 		r.Outputs[name] = art
 	}
 	if job.Model {
-		art, err := artifact.PutTree(ctx, w.Store, model)
+		_, tree := w.keepers()
+		art, err := tree(ctx, w.Store, model)
 		if err != nil {
 			return unkept("its model", err)
 		}
@@ -140,16 +141,26 @@ func topLevel(dir string) (names []string, err error) {
 	return names, err
 }
 
-func keep(ctx context.Context, store port.Store, path string) (port.Artifact, error) {
+type keeper func(ctx context.Context, store port.Store, path string) (port.Artifact, error)
+
+// keepers put files and folders into the store: as they lie there, where all that could write to them is gone for certain.
+func (w *worker) keepers() (file, tree keeper) {
+	if w.isolation.Enclosed() && len(w.Wall.Write) == 0 {
+		return artifact.GiveFile, artifact.GiveTree
+	}
+	return artifact.PutFile, artifact.PutTree
+}
+
+func (w *worker) output(ctx context.Context, path string) (port.Artifact, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return port.Artifact{}, err
 	}
-	put := artifact.PutFile
+	put, tree := w.keepers()
 	if info.IsDir() {
-		put = artifact.PutTree
+		put = tree
 	}
-	art, err := put(ctx, store, path)
+	art, err := put(ctx, w.Store, path)
 	art.Name = filepath.Base(path)
 	return art, err
 }
