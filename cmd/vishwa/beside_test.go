@@ -22,7 +22,7 @@ func BenchmarkBeside(b *testing.B) {
 		name string
 		run  func(b *testing.B, program string)
 	}{
-		{"version", versionRow}, {"candidates", candidatesRow}, {"plan", planRow}, {"policy", policyRow}, {"ledger-verify", ledgerRow}, {"folder", folderRow},
+		{"version", versionRow}, {"candidates", candidatesRow}, {"plan", planRow}, {"policy", policyRow}, {"ledger-verify", ledgerRow}, {"fold", foldRow}, {"folder", folderRow},
 		{"small-files", smallRow}, {"transfer", transferRow}, {"large-file", largeRow}, {"profile", profileRow}, {"model-apply", applyRow}, {"model-verify", verifyRow},
 		{"controller", controllerRow}, {"stages", stagesRow}, {"binary", binaryRow},
 	} {
@@ -150,6 +150,20 @@ func ledgerRow(b *testing.B, program string) {
 	peer.Goals = map[string]float64{"cpu-ratio": 25, "wall-ratio": 25}
 	out, _ := s.command(b, git, "rev-list", "--count", "vishwa/ledger").Run()
 	beside.Compare(b, beside.Case{Work: fmt.Sprintf("ledger verify of %s entries", strings.TrimSpace(out)), Ours: s.command(b, program, "ledger", "verify").Side("vishwa"), Others: []beside.Side{peer}})
+}
+
+// foldRow is the first command in a clone that has remembered nothing of its ledger.
+func foldRow(b *testing.B, program string) {
+	n := beside.Size(8_800)
+	s := newEstate(b, program, benchDir(b, fmt.Sprint("plan-", n)), n)
+	entries, _ := s.command(b, "git", "rev-list", "--count", "vishwa/ledger").Run()
+	status := s.command(b, program, "status")
+	status.Run()
+	warm, cold := status.Side("vishwa"), status.Side("vishwa")
+	cold.Before = func() { s.forget(b) }
+	cold.Goals = map[string]float64{"wall-s": 3}
+	beside.Compare(b, beside.Case{Work: fmt.Sprintf("status with a ledger of %s entries", strings.TrimSpace(entries)), Ours: warm})
+	beside.Compare(b, beside.Case{Work: fmt.Sprintf("status with a ledger of %s entries, every entry verified anew", strings.TrimSpace(entries)), Ours: cold})
 }
 
 // folderRow plans a dataset that is a folder in Git, of which nothing has changed: with what was remembered of its files, and

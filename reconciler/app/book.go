@@ -243,12 +243,11 @@ func (h *Repository) recordedOf(ctx context.Context, ref schemas.Ref, actions ..
 
 func (h *Repository) entriesFrom(ctx context.Context, from int64) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
-		for r, err := range h.GitLedger.Entries(ctx, from) {
-			var e ledger.Entry
+		for r, err := range ledger.ReadAhead(h.GitLedger.Entries(ctx, from)) {
 			if err == nil {
-				e, err = ledger.Read(r.Bundle)
+				err = r.Err
 			}
-			if !yield(e, err) || err != nil {
+			if !yield(r.Entry, err) || err != nil {
 				return
 			}
 		}

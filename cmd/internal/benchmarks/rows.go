@@ -30,6 +30,7 @@ var rows = []row{
 	beside("plan", "", "a plan that finds nothing to do"),
 	beside("policy", "", "policy check next to conftest"),
 	beside("ledger-verify", "", "ledger verify next to a loop of git verify-commit"),
+	beside("fold", "", "the first command in a clone of a long ledger"),
 	beside("binary", "", "how large the program is, and by what"),
 	beside("controller", "", "a controller's first passes of a hundred local repositories"),
 	beside("folder", "", "a folder of many files in Git next to git status"),

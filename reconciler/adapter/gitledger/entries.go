@@ -7,10 +7,8 @@ import (
 	"iter"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitchain"
 )
 
@@ -53,64 +51,6 @@ func (l *Ledger) Entries(ctx context.Context, from int64) iter.Seq2[ledger.Recor
 		if base.IsZero() {
 			from = 0
 		}
-		ahead(o.Records(ctx, links, base, from))(yield)
-	}
-}
-
-// What is read before somebody asks for it: so many records at most, and, where there is more than one, so many bytes.
-const (
-	mostAhead      = 64
-	mostBytesAhead = 16 << 20
-)
-
-// ahead reads records while those before them are verified. It has ended when its loop has.
-func ahead(records iter.Seq2[ledger.Record, error]) iter.Seq2[ledger.Record, error] {
-	type result struct {
-		ledger.Record
-		err  error
-		size int64
-	}
-	return func(yield func(ledger.Record, error) bool) {
-		wanted, enough := context.WithCancel(context.Background()) // until the loop ends: its caller's context ends the records
-		room := semaphore.NewWeighted(mostBytesAhead)
-		results := make(chan result, mostAhead)
-		give := func(r result) bool {
-			r.size = min(int64(len(r.Commit)+len(r.Bundle)), mostBytesAhead)
-			if room.Acquire(wanted, r.size) != nil {
-				return false
-			}
-			select {
-			case results <- r:
-				return true
-			case <-wanted.Done():
-				return false
-			}
-		}
-		fault.Go(func() {
-			defer close(results)
-			err := fault.Guard(func() error {
-				for r, err := range records {
-					if !give(result{Record: r, err: err}) {
-						break
-					}
-				}
-				return nil
-			})
-			if err != nil {
-				give(result{err: err})
-			}
-		}, func(error) {}) // what reads them is guarded
-		defer func() {
-			enough()
-			for range results { // until nothing is read any more
-			}
-		}()
-		for r := range results {
-			more := yield(r.Record, r.err)
-			room.Release(r.size)
-			if !more {
-				return
-			}
-		}
+		o.Records(ctx, links, base, from)(yield)
 	}
 }

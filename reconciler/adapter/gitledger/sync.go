@@ -187,15 +187,15 @@ func (l *Ledger) advance(ctx context.Context, tip plumbing.Hash) error {
 	next := l.facts.Clone()
 	records, parent := o.Records(ctx, links, was, next.Count), was.String()
 	if was.IsZero() {
-		records, parent = ahead(records), ""
+		parent = ""
 	}
 	read := 0
 	replay := ledger.Replay{Trust: l.trust(ctx), Facts: next, Parent: parent}
-	for r, err := range records {
+	for r, err := range replay.Ahead(records) {
 		if err != nil {
 			return err
 		}
-		if _, err := replay.Next(r); err != nil {
+		if _, err := replay.Take(r); err != nil {
 			return err
 		}
 		read += len(r.Bundle)

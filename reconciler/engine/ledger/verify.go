@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
 )
 
 // Record is one entry as the branch holds it.
@@ -76,21 +77,56 @@ type Replay struct {
 	old   int64 // entries that rest on those that follow
 }
 
+// Seen is a record with what can be told of it alone, without what came before.
+type Seen struct {
+	Record
+	commit   Commit
+	unlike   error // of its commit, which is not to be read or has another name
+	believed believed
+}
+
+// believed is the entry of a record by somebody's word, or why it is not.
+type believed struct {
+	entry   Entry
+	signers []string // sorted
+	doubt   error
+}
+
+// See looks at a record alone: most of what a replay costs, and it can be done of several at once.
+func (t Trust) See(r Record) Seen {
+	c, err := ParseCommit(r.Commit)
+	if err == nil {
+		if id := CommitID(r.Commit); id != r.ID {
+			err = fmt.Errorf("its commit's bytes are those of %s", id)
+		}
+	}
+	if err != nil {
+		return Seen{Record: r, unlike: err}
+	}
+	return Seen{Record: r, commit: c, believed: t.believe(c, r)}
+}
+
+// Ahead sees records while those before them are folded in.
+func (p *Replay) Ahead(records iter.Seq2[Record, error]) iter.Seq2[Seen, error] {
+	return routine.Ahead(records, Record.size, p.See)
+}
+
+func (r Record) size() int { return len(r.Commit) + len(r.Bundle) }
+
 // Next holds r against the trust and folds it in. What is wrong is Corrupt, names the
 // entry, and leaves the facts as they were.
-func (p *Replay) Next(r Record) (Entry, error) {
-	f := p.Facts
-	c, err := ParseCommit(r.Commit)
-	if err != nil {
-		return Entry{}, p.first(wrong(f.Count, r, "%w", err))
-	}
-	if id := CommitID(r.Commit); id != r.ID {
-		return Entry{}, p.first(wrong(f.Count, r, "its commit's bytes are those of %s", id))
+func (p *Replay) Next(r Record) (Entry, error) { return p.Take(p.See(r)) }
+
+// Take is Next for what this replay has seen.
+func (p *Replay) Take(s Seen) (Entry, error) {
+	f, r, c := p.Facts, s.Record, s.commit
+	if s.unlike != nil {
+		return Entry{}, p.first(wrong(f.Count, r, "%w", s.unlike))
 	}
 	if c.Parent != p.Parent {
 		return Entry{}, p.first(wrong(f.Count, r, "its commit follows %s, and the commit before is %s", orNothing(c.Parent), orNothing(p.Parent)))
 	}
-	e, doubt, err := p.signed(c, r)
+	e, doubt, err := p.signed(s)
 	if err != nil {
 		return Entry{}, p.first(err)
 	}
@@ -129,12 +165,13 @@ func (p *Replay) first(err error) error {
 	return err
 }
 
-// signed is the entry in r by somebody who is trusted; or with a doubt, where it is
+// signed is the entry in s by somebody who is trusted; or with a doubt, where it is
 // by nobody who is trusted now.
-func (p *Replay) signed(c Commit, r Record) (e Entry, doubt, err error) {
-	e, doubt = p.believe(p.Trust, c, r)
+func (p *Replay) signed(s Seen) (e Entry, doubt, err error) {
+	r := s.Record
+	doubt = p.stands(p.Trust, s.believed, r)
 	if doubt == nil {
-		return e, nil, nil
+		return s.believed.entry, nil, nil
 	}
 	if fault.Of(doubt) == fault.Newer { // signed by who is trusted, and not for this program to judge
 		return e, nil, unjudged(p.Facts.Count, r, doubt)
@@ -148,52 +185,55 @@ func (p *Replay) signed(c Commit, r Record) (e Entry, doubt, err error) {
 		return e, nil, doubt
 	}
 	if p.Then != nil {
-		if then := p.Then(stated); then != nil {
-			if _, err := p.believe(*then, c, r); err == nil {
-				return stated, doubt, nil
-			}
+		if then := p.Then(stated); then != nil && p.stands(*then, then.believe(s.commit, r), r) == nil {
+			return stated, doubt, nil
 		}
 	}
 	return stated, doubt, nil
 }
 
-// believe is the entry in r by t's word. A signer whose word does not count for it is a Conflict.
-func (p *Replay) believe(t Trust, c Commit, r Record) (Entry, error) {
+// believe is the entry in r by t's word.
+func (t Trust) believe(c Commit, r Record) (b believed) {
 	signers := map[string]bool{}
 	if t.Commit != nil {
 		by, err := t.Commit(c)
 		if err != nil {
-			return Entry{}, fault.New(fault.Denied, "its commit's signature does not hold: %w", err)
+			return believed{doubt: fault.New(fault.Denied, "its commit's signature does not hold: %w", err)}
 		}
 		signers[by] = true
 	}
 	stated, by, err := t.Bundle(r.Bundle)
 	if err != nil {
-		return Entry{}, fault.New(fault.Denied, "its signature does not hold: %w", err)
+		return believed{doubt: fault.New(fault.Denied, "its signature does not hold: %w", err)}
 	}
 	signers[by.Name] = true
 	e, err := Parse(stated)
 	if fault.Of(err) == fault.Newer {
-		return Entry{}, err
+		return believed{doubt: err}
 	}
 	if err != nil {
-		return Entry{}, fault.New(fault.Conflict, "%w", err)
+		return believed{doubt: fault.New(fault.Conflict, "%w", err)}
 	}
 	if want := RoleOf(e.Action); by.Role != want {
-		return Entry{}, fault.New(fault.Conflict, "a %s is signed in the role %s, and this one is signed by %s in the role %s", e.Action, want, by.Name, by.Role)
+		return believed{doubt: fault.New(fault.Conflict, "a %s is signed in the role %s, and this one is signed by %s in the role %s", e.Action, want, by.Name, by.Role)}
 	}
-	if t.Stands == nil {
-		return e, nil
+	return believed{entry: e, signers: slices.Sorted(maps.Keys(signers))}
+}
+
+// stands is why t does not take b for true at this place. A signer whose word does not count for it is a Conflict.
+func (p *Replay) stands(t Trust, b believed, r Record) error {
+	if b.doubt != nil || t.Stands == nil {
+		return b.doubt
 	}
-	for _, name := range slices.Sorted(maps.Keys(signers)) {
-		err := t.Stands(name, p.Facts.Count, e.Time)
+	for _, name := range b.signers {
+		err := t.Stands(name, p.Facts.Count, b.entry.Time)
 		if err != nil && p.Late != nil {
 			p.Late(wrong(p.Facts.Count, r, "it is signed by controller %s, which %w", name, err))
 		} else if err != nil {
-			return Entry{}, fault.New(fault.Conflict, "it is signed by controller %s, which %w", name, err)
+			return fault.New(fault.Conflict, "it is signed by controller %s, which %w", name, err)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 // fits holds what e says against its place and its commit.
@@ -228,11 +268,11 @@ func Verify(records iter.Seq2[Record, error], trust Trust, expect *Checkpoint) (
 	var late []error
 	p := Replay{Trust: trust, Facts: rep.Facts, Late: func(err error) { late = append(late, err) }}
 	met := expect == nil || expect.Count == 0
-	for r, err := range records {
+	for r, err := range p.Ahead(records) {
 		if err != nil {
 			return rep, err
 		}
-		e, err := p.Next(r)
+		e, err := p.Take(r)
 		if err != nil {
 			return rep, err
 		}

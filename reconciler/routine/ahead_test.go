@@ -1,4 +1,4 @@
-package gitledger
+package routine
 
 import (
 	"errors"
@@ -8,23 +8,28 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 )
+
+type record struct{ Commit, Bundle []byte }
+
+func aheadOf(records iter.Seq2[record, error]) iter.Seq2[record, error] {
+	return Ahead(records, func(r record) int { return len(r.Commit) + len(r.Bundle) }, func(r record) record { return r })
+}
 
 // Records that are read ahead come in their order, with the error that ends them; where somebody stops early, reading has ended too.
 func TestRecordsAreReadAheadInOrder(t *testing.T) {
 	broken, ended := errors.New("broken"), false
-	records := func(yield func(ledger.Record, error) bool) {
+	records := func(yield func(record, error) bool) {
 		defer func() { ended = true }()
-		for i := range 3 * mostAhead {
-			if !yield(ledger.Record{Commit: []byte{byte(i)}}, nil) {
+		for i := range 3 * MostAhead {
+			if !yield(record{Commit: []byte{byte(i)}}, nil) {
 				return
 			}
 		}
-		yield(ledger.Record{}, broken)
+		yield(record{}, broken)
 	}
-	var all iter.Seq2[ledger.Record, error] = ahead(records)
+	var all iter.Seq2[record, error] = aheadOf(records)
 	n, last := 0, error(nil)
 	for r, err := range all {
 		if last = err; err == nil {
@@ -34,10 +39,10 @@ func TestRecordsAreReadAheadInOrder(t *testing.T) {
 			n++
 		}
 	}
-	if n != 3*mostAhead || !errors.Is(last, broken) {
-		t.Errorf("%d records and %v, want %d and the error", n, last, 3*mostAhead)
+	if n != 3*MostAhead || !errors.Is(last, broken) {
+		t.Errorf("%d records and %v, want %d and the error", n, last, 3*MostAhead)
 	}
-	for _, most := range []int{1, mostAhead, 2 * mostAhead} {
+	for _, most := range []int{1, MostAhead, 2 * MostAhead} {
 		ended = false
 		n := 0
 		for range all {
@@ -53,13 +58,13 @@ func TestRecordsAreReadAheadInOrder(t *testing.T) {
 
 // What is read ahead is bounded by bytes, too: beside what somebody has, and what finds no room yet, there is at most that.
 func TestLargeRecordsAreNotReadFarAhead(t *testing.T) {
-	large := make([]byte, mostBytesAhead/2)
+	large := make([]byte, MostBytesAhead/2)
 	var read atomic.Int64
 	n, most := int64(0), int64(0)
-	for range ahead(func(yield func(ledger.Record, error) bool) {
-		for range 2 * mostAhead {
+	for range aheadOf(func(yield func(record, error) bool) {
+		for range 2 * MostAhead {
 			read.Add(1)
-			if !yield(ledger.Record{Bundle: large}, nil) {
+			if !yield(record{Bundle: large}, nil) {
 				return
 			}
 		}
@@ -68,17 +73,17 @@ func TestLargeRecordsAreNotReadFarAhead(t *testing.T) {
 		n++
 		most = max(most, read.Load()-n)
 	}
-	if n != 2*mostAhead || most > 2 {
-		t.Errorf("%d records, and up to %d were read ahead; want %d and at most 2", n, most, 2*mostAhead)
+	if n != 2*MostAhead || most > 2 {
+		t.Errorf("%d records, and up to %d were read ahead; want %d and at most 2", n, most, 2*MostAhead)
 	}
 }
 
 // A record of any size is read: it is alone then.
 func TestARecordLargerThanTheRoomIsRead(t *testing.T) {
 	n := 0
-	for range ahead(func(yield func(ledger.Record, error) bool) {
+	for range aheadOf(func(yield func(record, error) bool) {
 		for range 3 {
-			if !yield(ledger.Record{Commit: []byte("c"), Bundle: make([]byte, mostBytesAhead+1)}, nil) {
+			if !yield(record{Commit: []byte("c"), Bundle: make([]byte, MostBytesAhead+1)}, nil) {
 				return
 			}
 		}
@@ -93,13 +98,13 @@ func TestARecordLargerThanTheRoomIsRead(t *testing.T) {
 // What panics while it is read ahead is an error of the loop: it ends a pass, and not the process.
 func TestAPanicWhileReadingAheadEndsTheLoop(t *testing.T) {
 	n, last := 0, error(nil)
-	for _, err := range ahead(func(yield func(ledger.Record, error) bool) {
-		yield(ledger.Record{Commit: []byte("c")}, nil)
+	for _, err := range aheadOf(func(yield func(record, error) bool) {
+		yield(record{Commit: []byte("c")}, nil)
 		assign(nil)
 	}) {
 		n, last = n+1, err
 	}
-	if n != 2 || last == nil || fault.Of(last) != fault.Internal || !strings.Contains(last.Error(), "nil map, in reconciler/adapter/gitledger.") {
+	if n != 2 || last == nil || fault.Of(last) != fault.Internal || !strings.Contains(last.Error(), "nil map, in reconciler/routine.") {
 		t.Errorf("%d results, the last %v", n, last)
 	}
 }
