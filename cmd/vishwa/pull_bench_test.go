@@ -79,8 +79,8 @@ func BenchmarkPushToComment(b *testing.B) {
 	run(work, "git", "remote", "add", "origin", strings.Replace(url, "://", "://x-access-token:"+f.Token("asha")+"@", 1)+"/"+theirs+".git")
 	run(work, "git", "push", "-q", "origin", "main", "main:change")
 	stop := controlled(b, f, bin, env)
+	defer run(work, bin, "down") // once no controller brings back what was served
 	defer stop()
-	defer run(work, bin, "down")
 
 	run(work, "git", "switch", "-qc", "change")
 	last, number := "{degree: 2}", 0
