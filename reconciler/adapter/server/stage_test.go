@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 )
 
 // memory is a store that is a map.
@@ -119,7 +120,7 @@ func (s *stage) release(name, version string, how ...string) port.Release {
 		Model: port.Artifact{Digest: files.Digest(), Size: n, Files: files},
 		Ready: "/v2/health/ready", Timeout: 20 * time.Second,
 		Local: &port.LocalRelease{Hosted: port.Hosted{
-			Command: append([]string{testEnv().Self, "tiny", version}, how...),
+			Command: append([]string{built.Once(s.t, "internal/tinyserver"), "tiny", version}, how...),
 			Code:    digest.Manifest{{Path: "src/serve.py", Digest: code, Size: size}},
 		}},
 	}

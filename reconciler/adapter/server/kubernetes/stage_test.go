@@ -27,59 +27,21 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
-	"github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/enginetest"
 	"github.com/vishwaops/vishwa/schemas"
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 {
-		switch os.Args[1] {
-		case "fetch":
-			os.Exit(served.FetchMain(context.Background(), filepath.Join(os.Getenv("MOUNT_VISHWA_TICKET"), served.TicketName), os.Args[2], os.Args[3]))
-		case "serve":
-			os.Exit(serve(os.Args[2], os.Args[3:]))
-		}
-	}
-	if len(os.Args) == 2 && os.Args[1] == "runtime" { // of models that say how it behaves with them
-		raw, err := os.ReadFile(filepath.Join(os.Getenv("MODEL_DIR"), "model.json"))
-		if words := strings.Fields(string(raw)); err == nil && len(words) > 2 {
-			os.Exit(serve(words[2], words[3:]))
-		}
-		fmt.Fprintln(os.Stderr, "no model:", err)
-		os.Exit(4)
-	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", "6"); err != nil { // most of what they do is wait
 		panic(err)
 	}
-	os.Exit(enginetest.Main(m))
-}
-
-// serve is what the double's pods run.
-func serve(version string, how []string) int {
-	if strings.Join(how, " ") == "exit" {
-		fmt.Fprintln(os.Stderr, "cannot load the model: no such column")
-		return 3
-	}
-	var asked atomic.Int64
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Join(how, " ") == "never" || strings.Join(how, " ") == "flaps" && asked.Add(1)%3 == 0 {
-			http.Error(w, "not yet", http.StatusServiceUnavailable)
-			return
-		}
-		if r.URL.Path == "/inside" {
-			model, _ := os.ReadFile(filepath.Join(os.Getenv("VISHWA_MODEL_DIR"), "model.json"))
-			input, _ := os.ReadFile(os.Getenv("VISHWA_INPUT_SERVING"))
-			params, _ := os.ReadFile(os.Getenv("VISHWA_PARAMS"))
-			fmt.Fprintf(w, "model %s\ninput %s\nparams %s\npassed %s-%s\n", model, input, params, os.Getenv("DECLARED"), os.Getenv("UNDECLARED"))
-			return
-		}
-		fmt.Fprint(w, version)
-	})))
-	return 1
+	code := enginetest.Main(m)
+	built.Forget()
+	os.Exit(code)
 }
 
 const (
@@ -154,11 +116,8 @@ func newStage(t *testing.T, kubeconfig string, at schemas.Cluster) *stage {
 // onDouble is a stage on a cluster in this process.
 func onDouble(t *testing.T, options ...func(*kubetest.Options)) *stage {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := kubetest.Options{Images: []string{image, worker}, Rules: rights(t), Programs: map[string][]string{"/vishwa-worker": {self}, "serve": {self, "serve"}, "runtime": {self, "runtime"}},
+	tiny := built.Once(t, "internal/tinyserver")
+	o := kubetest.Options{Images: []string{image, worker}, Rules: rights(t), Programs: map[string][]string{"/vishwa-worker": {tiny}, "serve": {tiny, "serve"}, "runtime": {tiny, "runtime"}},
 		Runtimes: map[string]kubetest.Runtime{"tests": {Formats: []string{"json"}, Image: image, Command: []string{"runtime"}}}}
 	for _, f := range options {
 		f(&o)

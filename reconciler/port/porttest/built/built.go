@@ -6,8 +6,45 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
+
+// once are the programs that were built for all tests of a package.
+var once struct {
+	sync.Mutex
+	dir   string
+	files map[string]string
+}
+
+// Once is Program for all tests of a package together, in a folder that Forget takes away.
+func Once(t testing.TB, name string) string {
+	t.Helper()
+	once.Lock()
+	defer once.Unlock()
+	if file := once.files[name]; file != "" {
+		return file
+	}
+	if once.dir == "" {
+		dir, err := os.MkdirTemp("", "built-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		once.dir, once.files = dir, map[string]string{}
+	}
+	once.files[name] = Program(t, name, once.dir)
+	return once.files[name]
+}
+
+// Forget takes away what Once built.
+func Forget() {
+	once.Lock()
+	defer once.Unlock()
+	if once.dir != "" {
+		_ = os.RemoveAll(once.dir)
+	}
+	once.dir, once.files = "", nil
+}
 
 // Program builds the command of a name (vishwa, vishwa-worker) into a folder and returns its
 // file. It is built as make build and a release build it: whichever test comes first, the
