@@ -16,11 +16,16 @@ import (
 
 const templateHash = "pod-template-hash"
 
-func hashOf(t corev1.PodTemplateSpec) string {
-	raw, _ := json.Marshal(t)
+// hashOf tells templates apart. It is looked for at each step, of what is the same object while it does not change.
+func (c *Cluster) hashOf(d *appsv1.Deployment) string {
+	if hash, known := c.hashes[d]; known {
+		return hash
+	}
+	raw, _ := json.Marshal(d.Spec.Template)
 	h := fnv.New32a()
 	_, _ = h.Write(raw)
-	return fmt.Sprintf("%08x", h.Sum32())
+	c.hashes[d] = fmt.Sprintf("%08x", h.Sum32())
+	return c.hashes[d]
 }
 
 func (c *Cluster) deployments() {
@@ -59,7 +64,7 @@ const mostGenerated = 58
 
 // deployment is one look at a Deployment: pods of its template come before those of another go.
 func (c *Cluster) deployment(d *appsv1.Deployment, pods []*corev1.Pod) (s appsv1.DeploymentStatus) {
-	want, hash := 1, hashOf(d.Spec.Template)
+	want, hash := 1, c.hashOf(d)
 	if d.Spec.Replicas != nil {
 		want = int(*d.Spec.Replicas)
 	}

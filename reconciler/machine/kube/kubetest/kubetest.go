@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
@@ -61,7 +62,9 @@ type Cluster struct {
 	mu    sync.Mutex
 	store store
 	known map[string]reading // as they were when they were last read, by key
-	nodes kubelet
+
+	hashes map[*appsv1.Deployment]string // of their templates
+	nodes  kubelet
 
 	stopped  map[string]bool      // controllers
 	ways     []way                // of requests, as its Gateway knows them
@@ -97,7 +100,7 @@ func New(t testing.TB, o Options) *Cluster {
 	if o.Memory == "" {
 		o.Memory = "16Gi"
 	}
-	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, known: map[string]reading{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
+	c := &Cluster{t: t, o: o, dir: t.TempDir(), used: map[string]bool{}, known: map[string]reading{}, hashes: map[*appsv1.Deployment]string{}, stopped: map[string]bool{}, withheld: map[string]bool{}}
 	c.store.init()
 	c.nodes.init(c)
 	for _, name := range []string{"kube-system", Namespace} {
