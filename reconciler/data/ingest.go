@@ -132,7 +132,7 @@ func (w *Workspace) remember(rel string, t *taken, files []found, job *taking) e
 	}
 	err := dvccache.Remember(w.memoryFile(rel), t.oid, len(files), func(i int) (string, dvccache.FileState) {
 		k := job.sums[i]
-		if !k.Stamp.Settled(job.at(i)) {
+		if !job.settled(i) {
 			k.Stamp = dvccache.Stamp{}
 		}
 		return files[i].path, k

@@ -37,11 +37,10 @@ type taking struct {
 	began  []int64 // when each file was begun to be read, in nanoseconds; zero: not read now
 }
 
-func (j *taking) at(i int) time.Time {
-	if n := j.began[i]; n != 0 {
-		return time.Unix(0, n)
-	}
-	return time.Unix(1<<40, 0) // settled when it was remembered
+// settled tells whether how a file stood can be relied on later. Of what was not read now it could when it was remembered.
+func (j *taking) settled(i int) bool {
+	n := j.began[i]
+	return n == 0 || j.sums[i].Settled(time.Unix(0, n))
 }
 
 // atOnce is how many bytes are made durable together.

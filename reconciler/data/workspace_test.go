@@ -43,6 +43,28 @@ func made(t *testing.T, files map[string]string, log *bytes.Buffer) *Workspace {
 	return w
 }
 
+// TestWhatStandsIsReadOnce: however often it is added, by whichever kind of link.
+func TestWhatStandsIsReadOnce(t *testing.T) {
+	for _, kind := range []string{"copy", "hardlink", "symlink"} {
+		w := made(t, map[string]string{"data/a": "a", "data/b/c": "c"}, nil)
+		write(t, filepath.Join(w.Root(), ".dvc/config"), "[cache]\n    type = "+kind+"\n")
+		w, err := Open(w.Root(), w.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.o.Env.Now = func() time.Time { return time.Now().Add(time.Hour) } // nothing was written a moment ago
+		for n, want := range []int64{2, 0, 0, 0, 1} {
+			if n == 4 {
+				_ = os.Remove(filepath.Join(w.Root(), "data/a")) // it may be a link
+				write(t, filepath.Join(w.Root(), "data/a"), "another")
+			}
+			if a, err := w.Add(t.Context(), []string{filepath.Join(w.Root(), "data")}); err != nil || a[0].Read != want {
+				t.Fatalf("%s, add %d: %+v, %v; want %d read", kind, n, a, err, want)
+			}
+		}
+	}
+}
+
 // TestCheckoutRemembersWhatItWrote: right after it nothing is read, by whichever kind of link.
 func TestCheckoutRemembersWhatItWrote(t *testing.T) {
 	for _, kind := range []string{"", "copy", "hardlink", "symlink"} {
