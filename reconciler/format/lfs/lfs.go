@@ -3,8 +3,9 @@
 package lfs
 
 import (
+	"bytes"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 )
@@ -30,14 +31,13 @@ func Parse(b []byte) (Pointer, bool) {
 	if len(b) >= MaxPointer {
 		return Pointer{}, false
 	}
-	text := strings.TrimSpace(string(b))
-	first, rest, _ := strings.Cut(text, "\n")
-	known := false
-	for _, v := range versions {
-		known = known || strings.TrimSpace(first) == v
+	first, rest, _ := bytes.Cut(bytes.TrimSpace(b), []byte{'\n'})
+	first = bytes.TrimSpace(first)
+	if !slices.ContainsFunc(versions, func(v string) bool { return string(first) == v }) { // nearly all, by the hundred thousand: no more is asked of them
+		return Pointer{}, false
 	}
-	o, s := oid.FindStringSubmatch(rest), size.FindStringSubmatch(rest)
-	if !known || o == nil || s == nil {
+	o, s := oid.FindStringSubmatch(string(rest)), size.FindStringSubmatch(string(rest))
+	if o == nil || s == nil {
 		return Pointer{}, false
 	}
 	n, err := strconv.ParseInt(s[1], 10, 64)
