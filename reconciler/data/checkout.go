@@ -83,7 +83,12 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 			return c, err
 		}
 	}
-	if lacking := w.lacking(o, want); len(lacking) > 0 {
+	linker, err := w.store(o).Linker()
+	if err != nil {
+		return c, err
+	}
+	defer linker.Close()
+	if lacking := lackingOf(linker, want); len(lacking) > 0 {
 		return c, notCached(o.Path, lacking)
 	}
 	abs := w.abs(o.Path)
@@ -97,7 +102,7 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	if err := w.swap(ctx, o, abs, force); err != nil {
 		return c, err
 	}
-	known, err := w.lay(ctx, laying{o, abs, want, have}, &c)
+	known, err := w.lay(ctx, laying{o, abs, want, have, linker}, &c)
 	// Without what is known now, the next command reads the files.
 	if file := w.memoryFile(o.Path); err == nil && c.Kept == 0 && len(o.only) == 0 {
 		_ = dvccache.Remember(file, o.Out.OID, len(want), func(i int) (string, dvccache.FileState) { return want[i].Path, known[i] })
@@ -110,10 +115,10 @@ func (w *Workspace) checkout(ctx context.Context, o Output, force bool) (Checked
 	return c, err
 }
 
-// lacking lists what of want the cache does not have.
-func (w *Workspace) lacking(o Output, want dvc.Tree) (out []dvc.OID) {
+// lackingOf lists what of want the cache does not have.
+func lackingOf(cache *dvccache.Linker, want dvc.Tree) (out []dvc.OID) {
 	for _, f := range want {
-		if !w.store(o).Has(f.OID) {
+		if !cache.Has(f.OID) {
 			out = append(out, f.OID)
 		}
 	}
@@ -190,6 +195,7 @@ type laying struct {
 	abs  string
 	want dvc.Tree
 	have *dvccache.Memory // what is there
+	from *dvccache.Linker
 }
 
 // lay writes what differs and removes what is not wanted. It tells what is known of each
@@ -287,7 +293,7 @@ func (l laying) remove(root *os.Root, wanted map[string]struct{}, c *CheckedOut)
 
 // write links the files of todo, several side by side; folders are made once.
 func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc.Tree) ([]dvccache.FileState, error) {
-	abs, known := l.abs, make([]dvccache.FileState, len(todo))
+	known := make([]dvccache.FileState, len(todo))
 	last := ""
 	for _, f := range todo {
 		if d := path.Join(l.Path, path.Dir(f.Path)); f.Path != "" && d != last {
@@ -301,6 +307,14 @@ func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc
 	var next atomic.Int64
 	for range min(len(todo), w.workers()) {
 		g.Start(func() error {
+			near := nearby{open: func(dir string) (*os.File, error) {
+				f, err := root.Open(filepath.FromSlash(path.Clean(dir)))
+				if err != nil {
+					return nil, contained(fmt.Errorf("open %s: %w", dir, err), dir, root)
+				}
+				return f, nil
+			}}
+			defer near.close()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(todo) {
@@ -309,12 +323,15 @@ func (w *Workspace) write(ctx context.Context, root *os.Root, l laying, todo dvc
 				if err := ctx.Err(); err != nil {
 					return fault.New(fault.Cancelled, "check out: %w", err)
 				}
-				at := abs
+				at := l.Path
 				if todo[i].Path != "" {
 					at += "/" + todo[i].Path
 				}
-				var err error
-				if known[i], err = w.store(l.Output).Link(todo[i].OID, at, l.exec()); err != nil {
+				to, err := near.spot(at)
+				if err != nil {
+					return err
+				}
+				if known[i], err = l.from.Link(todo[i].OID, to, l.exec()); err != nil {
 					return err
 				}
 			}

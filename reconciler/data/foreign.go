@@ -59,5 +59,13 @@ func (w *Workspace) whole(ctx context.Context, o Output) (bool, error) {
 		return true, nil
 	}
 	t, err := w.store(o).Tree(ctx, o.Out.OID)
-	return err == nil && len(w.lacking(o, t)) == 0, err
+	if err != nil {
+		return false, err
+	}
+	cache, err := w.store(o).Linker()
+	if err != nil {
+		return false, err
+	}
+	defer cache.Close()
+	return len(lackingOf(cache, t)) == 0, nil
 }

@@ -12,16 +12,17 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/lfs"
+	"github.com/vishwaops/vishwa/reconciler/machine/dvccache"
 )
 
 const isPointer = "is a Git LFS pointer and not the file itself"
 
 // standsIn refuses a file of the work tree whose content is a pointer.
-func (w *Workspace) standsIn(at string, content []byte) error {
+func (w *Workspace) standsIn(at dvccache.Spot, content []byte) error {
 	if _, is := lfs.Parse(content); !is {
 		return nil
 	}
-	rel := strings.TrimPrefix(strings.TrimPrefix(at, w.root), "/")
+	rel := strings.TrimPrefix(strings.TrimPrefix(at.String(), w.root), "/")
 	return fault.WithHint(fault.New(fault.Invalid, "%s %s", rel, isPointer), "fetch what it names: git lfs pull --include %s; then add it again", rel)
 }
 

@@ -53,6 +53,11 @@ func (j *taking) some(ctx context.Context, files []found, from, to int) error {
 	next.Store(int64(from))
 	for range min(to-from, max(2, runtime.NumCPU())) {
 		g.Start(func() error {
+			near := nearby{open: func(dir string) (*os.File, error) {
+				f, err := os.Open(j.abs + "/" + dir)
+				return f, gone(j.abs+"/"+dir, err)
+			}}
+			defer near.close()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= to {
@@ -61,7 +66,7 @@ func (j *taking) some(ctx context.Context, files []found, from, to int) error {
 				if err := ctx.Err(); err != nil {
 					return fault.New(fault.Cancelled, "add: %w", err)
 				}
-				if err := j.file(ctx, i, files[i]); err != nil {
+				if err := j.file(ctx, i, files[i], &near); err != nil {
 					return err
 				}
 			}
@@ -73,64 +78,61 @@ func (j *taking) some(ctx context.Context, files []found, from, to int) error {
 // tries is how often a file that changes while it is read is begun anew.
 const tries = 3
 
-func (j *taking) file(ctx context.Context, i int, f found) error {
-	if k, ok := j.before.Get(f.path); ok && k.Stamp == f.stamp && k.Whole() && j.w.cache.Has(k.Sums().OID) {
+func (j *taking) file(ctx context.Context, i int, f found, near *nearby) error {
+	if k, ok := j.before.Get(f.path); ok && k.Stamp == f.stamp && k.Whole() && j.batch.Has(k) {
 		j.sums[i] = k
 		return nil
 	}
-	at, size := j.abs, f.stamp.Size
+	at := dvccache.Spot{Name: j.abs}
 	if f.path != "" {
-		at += "/" + f.path
-	}
-	for range tries {
-		began := j.w.o.Env.Now()
-		stamp, sum, err := j.once(ctx, at, size)
-		if err != nil {
+		var err error
+		if at, err = near.spot(f.path); err != nil {
 			return err
 		}
-		if stamp == nil { // it changed under the read
-			if st, err := os.Stat(at); err == nil {
-				size = st.Size()
+	}
+	for before, try := f.stamp, 0; try <= tries; try++ {
+		began := j.w.o.Env.Now()
+		k, after, err := j.once(ctx, at, before)
+		if err != nil {
+			return gone(at.String(), err)
+		}
+		if after != before { // it changed since it was looked at: what was taken in is content that nobody points to
+			if before, err = at.Look(); err != nil {
+				return gone(at.String(), err)
 			}
 			continue
 		}
-		j.began[i] = began.UnixNano()
-		j.w.reportProgress(j.what, j.done.Add(1), j.bytes.Add(size))
-		k, ok := dvccache.Know(*stamp, sum)
-		if !ok {
-			return fault.New(fault.Internal, "%s: its name cannot be remembered", at)
-		}
-		j.sums[i] = k
+		j.sums[i], j.began[i] = k, began.UnixNano()
+		j.w.reportProgress(j.what, j.done.Add(1), j.bytes.Add(k.Size))
 		j.read.Add(1)
 		return nil
 	}
 	return fault.WithHint(fault.New(fault.Conflict, "%s keeps changing while it is read", at), "end what writes to it, and add it again")
 }
 
-// once reads a file. A nil stamp says that it changed meanwhile.
-func (j *taking) once(ctx context.Context, at string, size int64) (*dvccache.Stamp, dvccache.Sum, error) {
-	if size <= dvccache.InMemory {
-		stamp, sum, err := j.small(at, size)
-		return stamp, sum, gone(at, err)
+// once reads a file that stands as before says, and tells how it stands afterwards.
+func (j *taking) once(ctx context.Context, at dvccache.Spot, before dvccache.Stamp) (k dvccache.FileState, after dvccache.Stamp, err error) {
+	if before.Size <= dvccache.InMemory {
+		return j.small(at, before)
 	}
-	f, err := os.Open(at)
+	f, err := at.Open()
 	if err != nil {
-		return nil, dvccache.Sum{}, gone(at, err)
+		return k, after, err
 	}
 	defer f.Close()
-	before, err := stamped(f)
+	sum, err := j.batch.Take(ctx, f, "")
 	if err != nil {
-		return nil, dvccache.Sum{}, err
+		return k, after, err
 	}
-	var sum dvccache.Sum
-	if sum, err = j.batch.Take(ctx, f, ""); err != nil {
-		return nil, sum, err
+	k, ok := dvccache.Know(before, sum)
+	if !ok {
+		return k, after, fault.New(fault.Internal, "%s: its name cannot be remembered", at)
 	}
-	after, err := stamped(f)
-	if err != nil || after != before || sum.Size != before.Size {
-		return nil, sum, err // what was taken in is content that nobody points to
+	if sum.Size != before.Size {
+		return k, dvccache.Stamp{}, nil
 	}
-	return &before, sum, nil
+	after, err = stamped(f)
+	return k, after, err
 }
 
 // pieces are what small files are read into.
@@ -138,18 +140,21 @@ var pieces = sync.Pool{New: func() any { b := make([]byte, dvccache.InMemory+1);
 
 // small reads a file as one piece: its bytes are written to the cache only where it does
 // not have them.
-func (j *taking) small(at string, size int64) (*dvccache.Stamp, dvccache.Sum, error) {
+func (j *taking) small(at dvccache.Spot, before dvccache.Stamp) (k dvccache.FileState, after dvccache.Stamp, err error) {
 	buf := pieces.Get().(*[]byte)
 	defer pieces.Put(buf)
-	n, before, after, err := dvccache.ReadSmall(at, size, *buf)
-	if err != nil || before != after || int64(n) != before.Size {
-		return nil, dvccache.Sum{}, err
+	n, after, err := dvccache.ReadSmall(at, before.Size, *buf)
+	if err != nil || after != before {
+		return k, after, err
+	}
+	if int64(n) != before.Size {
+		return k, dvccache.Stamp{}, nil
 	}
 	if err := j.w.standsIn(at, (*buf)[:n]); err != nil {
-		return nil, dvccache.Sum{}, err
+		return k, after, err
 	}
-	sum := dvccache.SumOf((*buf)[:n])
-	return &before, sum, j.batch.TakeBytes((*buf)[:n], sum)
+	k = dvccache.Named(before, (*buf)[:n])
+	return k, after, j.batch.TakeBytes((*buf)[:n], k)
 }
 
 // gone says what keeps a file from being read.

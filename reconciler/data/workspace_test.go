@@ -65,6 +65,39 @@ func TestWhatStandsIsReadOnce(t *testing.T) {
 	}
 }
 
+// TestWhatChangesBeforeItIsRead is added as it stands then, however large it was and is.
+func TestWhatChangesBeforeItIsRead(t *testing.T) {
+	long := strings.Repeat("l", dvccache.InMemory+1)
+	for name, c := range map[string]struct{ was, is string }{
+		"small": {"a", "b"}, "shorter": {"abc", "d"}, "grown large": {"a", long}, "shrunk": {long, "s"}, "large": {long, long[1:] + "x"},
+	} {
+		w := made(t, map[string]string{"data/a": c.was}, nil)
+		abs := filepath.Join(w.Root(), "data")
+		files, err := findFiles(t.Context(), abs, nil, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(abs, "a"), filepath.Join(w.Root(), "before")); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(abs, "a"), c.is)
+		got, _, err := w.hashAndCache(t.Context(), "adding", abs, true, files, dvccache.NewMemory(0))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		now, err := findFiles(t.Context(), abs, nil, 1)
+		if k := got.sums[0]; err != nil || !k.Is(dvccache.SumOf([]byte(c.is)).OID) || k.Stamp != now[0].stamp || !w.cache.Has(k.Sums().OID) {
+			t.Errorf("%s: it is taken as %+v (%v)", name, k, err)
+		}
+		if err := os.Remove(filepath.Join(abs, "a")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err = w.hashAndCache(t.Context(), "adding", abs, true, files, dvccache.NewMemory(0)); fault.Of(err) != fault.Conflict {
+			t.Errorf("%s: what went is %v", name, err)
+		}
+	}
+}
+
 // TestCheckoutRemembersWhatItWrote: right after it nothing is read, by whichever kind of link.
 func TestCheckoutRemembersWhatItWrote(t *testing.T) {
 	for _, kind := range []string{"", "copy", "hardlink", "symlink"} {

@@ -111,11 +111,11 @@ func filled(t *testing.T, n int) (*dvccache.Cache, dvc.OID, dvc.Tree) {
 	var tree dvc.Tree
 	for i := range n {
 		p := fmt.Appendf(nil, "file %d", i)
-		sum := dvccache.SumOf(p)
-		if err := b.TakeBytes(p, sum); err != nil {
+		k := dvccache.Named(dvccache.Stamp{}, p)
+		if err := b.TakeBytes(p, k); err != nil {
 			t.Fatal(err)
 		}
-		tree = append(tree, dvc.File{Path: fmt.Sprintf("%06d", i), OID: sum.OID})
+		tree = append(tree, dvc.File{Path: fmt.Sprintf("%06d", i), OID: k.Sums().OID})
 	}
 	if err := b.Keep(); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,9 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/dvc"
@@ -31,7 +34,9 @@ type Batch struct {
 	taken map[[16]byte]temporary // by MD5
 	dirs  map[dvc.OID]temporary
 	begun sync.Once
-	work  *os.File // says to others that what is under way is not left behind; nil before there is any
+	work  *os.File          // says to others that what is under way is not left behind; nil before there is any
+	top   *os.File          // the folder that objects are named from
+	fans  [256]atomic.Int32 // what is known of the folders of two digits: fanThere, fanAbsent; zero: nothing
 	err   error
 }
 
@@ -43,9 +48,16 @@ func (c *Cache) Batch() *Batch {
 	return &Batch{c: c, taken: map[[16]byte]temporary{}, dirs: map[dvc.OID]temporary{}}
 }
 
-// begin is called before anything is written.
+// begin is called before anything is looked for or written.
 func (b *Batch) begin() error {
-	b.begun.Do(func() { b.work, b.err = b.c.begin() })
+	b.begun.Do(func() {
+		if b.work, b.err = b.c.begin(); b.err != nil {
+			return
+		}
+		if b.top, b.err = os.Open(b.c.top()); b.err != nil {
+			b.err = artifact.Disk(fmt.Errorf("write cache: %w", b.err), b.c.root)
+		}
+	})
 	return b.err
 }
 
@@ -77,13 +89,14 @@ func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
 	var err error
 	if want != "" {
 		oid = want
-		right, err = b.c.named(want, b.name(n), sum)
+		k, _ := Know(Stamp{}, sum)
+		right, err = b.c.named(want, b.spot(n), k)
 	}
 	if err == nil && !right {
 		err = fault.WithHint(fault.New(fault.Corrupt, "%w", &Other{want, sum.OID}), "the place that it came from holds other bytes under that name: remove it there, and push it anew from where it was added")
 	}
 	if err != nil || !b.note(oid, n) {
-		_ = os.Remove(b.name(n))
+		_ = b.spot(n).remove()
 	}
 	if err != nil {
 		return Sum{}, artifact.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
@@ -91,26 +104,49 @@ func (b *Batch) admit(n temporary, sum Sum, want dvc.OID) (Sum, error) {
 	return sum, nil
 }
 
-// TakeBytes takes in bytes whose sums are known.
-func (b *Batch) TakeBytes(p []byte, sum Sum) error {
-	if b.had(sum.OID) || b.c.Has(sum.OID) {
-		return nil
+const (
+	fanThere  = 1
+	fanAbsent = 2
+)
+
+// lacks tells whether a folder of two digits is not there: then nothing need be looked for in it. What another program
+// puts there after the first look is put there once more.
+func (b *Batch) lacks(fan byte) bool {
+	if b.fans[fan].Load() == 0 {
+		is := int32(fanThere)
+		if _, err := (Spot{b.top, hex.EncodeToString([]byte{fan})}).stat(0); errors.Is(err, fs.ErrNotExist) {
+			is = fanAbsent
+		}
+		b.fans[fan].Store(is)
 	}
+	return b.fans[fan].Load() == fanAbsent
+}
+
+// Has tells whether the cache has the content that k names.
+func (b *Batch) Has(k FileState) bool {
+	return b.begin() == nil && !b.lacks(k.Sum[0]) && b.c.object(b.top, k.oid()).isFile()
+}
+
+// TakeBytes takes in bytes whose sums are known.
+func (b *Batch) TakeBytes(p []byte, k FileState) error {
 	if err := b.begin(); err != nil {
 		return err
 	}
+	md5 := [16]byte(k.Sum[:])
+	if b.had(md5) || b.Has(k) {
+		return nil
+	}
 	for {
 		n := b.next()
-		tmp := b.name(n)
-		_, err := writeSmall(tmp, p, b.mode())
+		err := writeSmall(b.spot(n), p, b.mode(), nil)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err != nil {
 			return artifact.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 		}
-		if !b.note(sum.OID, n) {
-			_ = os.Remove(tmp)
+		if !noted(b, b.taken, md5, n) {
+			_ = b.spot(n).remove()
 		}
 		return nil
 	}
@@ -127,8 +163,13 @@ func (b *Batch) mode() fs.FileMode {
 // next is a name that nothing has yet, but what a killed process left.
 func (b *Batch) next() temporary { return temporary(b.c.pending.Add(1)) }
 
-func (b *Batch) name(n temporary) string {
-	return b.c.desk(uint64(n)) + "/" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(uint64(n), 36)
+// spot is where a file is before it has its name. An object's folder may be the cache's, as DVC 2 has it.
+func (b *Batch) spot(n temporary) Spot {
+	below := underway + "/" + strconv.FormatUint(uint64(n)%desks, 10) + "/" + process + "-" + strconv.FormatUint(uint64(n), 36)
+	if b.c.dos {
+		below = "files/md5/" + below
+	}
+	return Spot{b.top, below}
 }
 
 // temp is a new file with the mode of an object.
@@ -138,7 +179,7 @@ func (b *Batch) temp() (*os.File, temporary, error) {
 	}
 	for {
 		n := b.next()
-		f, err := os.OpenFile(b.name(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL, b.mode())
+		f, err := b.spot(n).file(unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, b.mode())
 		if !errors.Is(err, fs.ErrExist) {
 			return f, n, err
 		}
@@ -151,29 +192,29 @@ func key(oid dvc.OID) (k [16]byte, ok bool) {
 	return k, err == nil && n == len(k)
 }
 
-func (b *Batch) had(oid dvc.OID) (had bool) {
+func (b *Batch) had(md5 [16]byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if k, ok := key(oid); ok {
-		_, had = b.taken[k]
-	} else {
-		_, had = b.dirs[oid]
-	}
+	_, had := b.taken[md5]
 	return had
 }
 
 func (b *Batch) note(oid dvc.OID, n temporary) bool {
+	if k, ok := key(oid); ok {
+		return noted(b, b.taken, k, n)
+	}
+	return noted(b, b.dirs, oid, n)
+}
+
+// noted notes a file that is all there; false: there was one of that name.
+func noted[K comparable](b *Batch, as map[K]temporary, name K, n temporary) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	had := false
-	if k, ok := key(oid); ok {
-		if _, had = b.taken[k]; !had {
-			b.taken[k] = n
-		}
-	} else if _, had = b.dirs[oid]; !had {
-		b.dirs[oid] = n
+	if _, had := as[name]; had {
+		return false
 	}
-	return !had
+	as[name] = n
+	return true
 }
 
 // Keep names what was taken, when the disk has it.
@@ -189,6 +230,9 @@ func (b *Batch) Keep() error {
 	}
 	clear(b.taken)
 	clear(b.dirs)
+	for i := range b.fans {
+		b.fans[i].Store(0)
+	}
 	if err := b.sync(); err != nil {
 		return artifact.Disk(fmt.Errorf("write cache: %w", err), b.c.root)
 	}
@@ -211,7 +255,7 @@ func (b *Batch) place() error {
 	for _, fan := range fans {
 		g.Start(func() error {
 			for _, o := range fan {
-				if err := b.c.place(b.name(o.tmp), dvc.OID(hex.EncodeToString(o.md5[:]))); err != nil {
+				if err := b.name(o.tmp, dvc.OID(hex.EncodeToString(o.md5[:]))); err != nil {
 					return err
 				}
 			}
@@ -222,7 +266,7 @@ func (b *Batch) place() error {
 		return err
 	}
 	for oid, tmp := range b.dirs {
-		if err := b.c.place(b.name(tmp), oid); err != nil {
+		if err := b.name(tmp, oid); err != nil {
 			return err
 		}
 	}
@@ -240,21 +284,23 @@ func (b *Batch) sync() error {
 	return syncAll(f)
 }
 
-// place gives a file its name. One that is there stays: its bytes are the same.
-func (c *Cache) place(tmp string, oid dvc.OID) error {
+// name gives a file its name. One that is there stays: its bytes are the same.
+func (b *Batch) name(tmp temporary, oid dvc.OID) error {
+	c := b.c
 	fan, err := strconv.ParseUint(string(oid[:2]), 16, 8)
 	if err != nil {
 		return err
 	}
-	path := c.Path(oid)
-	c.fans[fan].Do(func() { c.fanErr[fan] = c.mkdir(filepath.Dir(path)) })
+	mkdir := func() error { return c.mkdir(filepath.Dir(c.Path(oid))) }
+	c.fans[fan].Do(func() { c.fanErr[fan] = mkdir() })
 	if err := c.fanErr[fan]; err != nil {
 		return err
 	}
-	err = os.Rename(tmp, path)
+	from, to := b.spot(tmp), c.object(b.top, oid)
+	err = from.rename(to)
 	if errors.Is(err, fs.ErrNotExist) { // somebody tidied the empty folder away
-		if err = c.mkdir(filepath.Dir(path)); err == nil {
-			err = os.Rename(tmp, path)
+		if err = mkdir(); err == nil {
+			err = from.rename(to)
 		}
 	}
 	return err
@@ -263,14 +309,16 @@ func (c *Cache) place(tmp string, oid dvc.OID) error {
 // Drop ends the batch, and forgets what was not kept.
 func (b *Batch) Drop() {
 	for _, tmp := range b.taken {
-		_ = os.Remove(b.name(tmp))
+		_ = b.spot(tmp).remove()
 	}
 	for _, tmp := range b.dirs {
-		_ = os.Remove(b.name(tmp))
+		_ = b.spot(tmp).remove()
 	}
 	clear(b.taken)
 	clear(b.dirs)
-	if b.work != nil {
-		b.work.Close()
+	for _, f := range []*os.File{b.work, b.top} {
+		if f != nil {
+			f.Close()
+		}
 	}
 }

@@ -99,17 +99,28 @@ func (c *Cache) Path(oid dvc.OID) string {
 	return filepath.Join(c.root, filepath.FromSlash(key))
 }
 
-// find is where an object is: "" is nowhere.
-func (c *Cache) find(oid dvc.OID) string {
-	if path := c.Path(oid); isFile(path) {
-		return path
+// top is the folder that objects are in, by two digits of their names.
+func (c *Cache) top() string {
+	if c.dos {
+		return c.root
 	}
-	return ""
+	return filepath.Join(c.root, "files", "md5")
 }
 
-func isFile(path string) bool {
-	var st unix.Stat_t
-	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+// object is where an object is, or would be, from the open top; nil: by its path.
+func (c *Cache) object(top *os.File, oid dvc.OID) Spot {
+	if top == nil {
+		return Spot{nil, c.Path(oid)}
+	}
+	return Spot{top, oid.LegacyKey()}
+}
+
+// find is where an object is: "" is nowhere.
+func (c *Cache) find(oid dvc.OID) string {
+	if at := c.object(nil, oid); at.isFile() {
+		return at.Name
+	}
+	return ""
 }
 
 // Has tells whether the object is there.
@@ -154,7 +165,8 @@ func (c *Cache) Check(oid dvc.OID) (Sum, error) {
 	if err != nil {
 		return Sum{}, fmt.Errorf("read %s in the cache: %w", oid, err)
 	}
-	right, err := c.named(oid, f.Name(), sum)
+	k, _ := Know(Stamp{}, sum)
+	right, err := c.named(oid, Spot{Name: f.Name()}, k)
 	if err != nil {
 		return sum, err
 	}

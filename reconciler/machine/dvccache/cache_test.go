@@ -218,7 +218,7 @@ func FuzzMemory(f *testing.F) {
 func TestWhatAKilledProgramLeftGoes(t *testing.T) {
 	c := opened(t, Options{})
 	b := c.Batch()
-	if err := b.TakeBytes([]byte("half"), SumOf([]byte("half"))); err != nil {
+	if err := b.TakeBytes([]byte("half"), Named(Stamp{}, []byte("half"))); err != nil {
 		t.Fatal(err)
 	}
 	under := func() (n int) {
@@ -310,5 +310,68 @@ func TestAnObjectThatWasWrittenToIsNotLinked(t *testing.T) {
 	}
 	if c.Has(oid) {
 		t.Error("it is kept")
+	}
+}
+
+// TestALinkThatComesLaterIsNotFollowed: what is put into an open folder is in that folder, whatever has its name by then.
+func TestALinkThatComesLaterIsNotFollowed(t *testing.T) {
+	for _, kind := range []string{"copy", "reflink,copy", "hardlink", "symlink"} {
+		c := opened(t, Options{Types: strings.Split(kind, ",")})
+		oid := kept(t, c, []byte("data"))
+		large := kept(t, c, bytes.Repeat([]byte("d"), InMemory+1))
+		base := filepath.Dir(c.Root())
+		at, elsewhere := filepath.Join(base, "folder"), filepath.Join(base, "elsewhere")
+		if err := errors.Join(os.Mkdir(at, 0o755), os.Mkdir(elsewhere, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		dir, err := os.Open(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dir.Close()
+		if err := errors.Join(os.Rename(at, at+"2"), os.Symlink(elsewhere, at)); err != nil {
+			t.Fatal(err)
+		}
+		l, err := c.Linker()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		for name, oid := range map[string]dvc.OID{"small": oid, "large": large} {
+			k, err := l.Link(oid, Spot{dir, name}, false)
+			if err != nil || !k.Is(oid) || k.Inode == 0 {
+				t.Fatalf("%s, %s: %+v, %v", kind, name, k, err)
+			}
+		}
+		for folder, want := range map[string]int{at + "2": 2, elsewhere: 0} {
+			if names, err := readNames(folder); err != nil || len(names) != want {
+				t.Errorf("%s: %s has %q, %v", kind, folder, names, err)
+			}
+		}
+	}
+}
+
+// TestABatchFindsWhatIsThere: what it has named itself, and what was there before; of what another names
+// meanwhile it needs to know nothing.
+func TestABatchFindsWhatIsThere(t *testing.T) {
+	c := opened(t, Options{})
+	one, two := Named(Stamp{}, []byte("one")), Named(Stamp{}, []byte("two"))
+	kept(t, c, []byte("one"))
+	b, other := c.Batch(), c.Batch()
+	defer b.Drop()
+	defer other.Drop()
+	if !b.Has(one) || b.Has(two) || other.Has(two) {
+		t.Fatal("it is mistaken at first")
+	}
+	for _, b := range []*Batch{b, other} {
+		if err := errors.Join(b.TakeBytes([]byte("two"), two), b.TakeBytes([]byte("one"), one), b.Keep()); err != nil {
+			t.Fatal(err)
+		}
+		if !b.Has(two) {
+			t.Error("it does not find what it has named")
+		}
+	}
+	if _, err := c.Check(two.oid()); err != nil {
+		t.Error(err)
 	}
 }

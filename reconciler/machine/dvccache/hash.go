@@ -108,11 +108,18 @@ func nameOf(m, s hash.Hash, size int64) Sum {
 }
 
 // SumOf names bytes.
-func SumOf(p []byte) Sum {
-	m := md5.Sum(p)
-	s := sha256.Sum256(p)
-	return Sum{dvc.OID(hex.EncodeToString(m[:])), digest.FromSum(s[:]), int64(len(p))}
+func SumOf(p []byte) Sum { return FileState{Stamp{Size: int64(len(p))}, sumOf(p)}.Sums() }
+
+// sumOf is both sums, one behind the other.
+func sumOf(p []byte) (sum [48]byte) {
+	m, s := md5.Sum(p), sha256.Sum256(p)
+	copy(sum[:], m[:])
+	copy(sum[16:], s[:])
+	return sum
 }
+
+// Named is what is known of bytes that stand as at says.
+func Named(at Stamp, p []byte) FileState { return FileState{at, sumOf(p)} }
 
 // SumFile names a file. Legacy gives it DVC 2's name.
 func SumFile(ctx context.Context, path string, legacy bool) (Sum, error) {

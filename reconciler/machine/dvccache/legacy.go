@@ -90,12 +90,12 @@ func isText(head []byte) bool {
 	return odd*10 <= len(head)*3
 }
 
-// named tells whether the file at path, whose sums are s, is what oid names here.
-func (c *Cache) named(oid dvc.OID, path string, s Sum) (bool, error) {
-	if s.OID == bare(oid) || !c.dos {
-		return s.OID == bare(oid), nil
+// named tells whether the file, whose sums are k, is what oid names here.
+func (c *Cache) named(oid dvc.OID, at Spot, k FileState) (bool, error) {
+	if is := k.Is(bare(oid)); is || !c.dos {
+		return is, nil
 	}
-	old, err := SumFile(context.Background(), path, true) // what was read just now
+	old, err := SumFile(context.Background(), at.String(), true) // what was read just now
 	return old.OID == bare(oid), err
 }
 

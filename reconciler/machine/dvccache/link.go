@@ -19,19 +19,48 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 )
 
-// Link puts an object at path, by the first kind of link that works there, in place
-// of what was at path. Exec makes it executable, which a hard or symbolic link cannot be.
+// Linker puts objects of a cache where they are wanted. It may be used side by side.
+type Linker struct {
+	c   *Cache
+	top *os.File // the folder that objects are named from; nil: by their paths
+}
+
+// Linker opens the cache's folder for as long as many objects are asked of it.
+func (c *Cache) Linker() (*Linker, error) {
+	top, err := os.Open(c.top())
+	if err != nil {
+		return nil, artifact.Disk(fmt.Errorf("open cache: %w", err), c.root)
+	}
+	return &Linker{c, top}, nil
+}
+
+// Close lets go of the folder.
+func (l *Linker) Close() { l.top.Close() }
+
+// Has tells whether the object is there.
+func (l *Linker) Has(oid dvc.OID) bool { return l.object(oid).isFile() }
+
+func (l *Linker) object(oid dvc.OID) Spot { return l.c.object(l.top, oid) }
+
+// Link is that of a Linker, for one object.
+func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known FileState, err error) {
+	return (&Linker{c: c}).Link(oid, Spot{Name: path}, exec)
+}
+
+// Link puts an object at a spot, by the first kind of link that works there, in place
+// of what was there. Exec makes it executable, which a hard or symbolic link cannot be.
 // What is copied is held against its name on the way, and comes back as known; what is
 // linked is known by its MD5 alone, where the object is protected: DVC trusts it too.
-func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known FileState, err error) {
-	from := c.find(oid)
-	if from == "" {
+func (l *Linker) Link(oid dvc.OID, to Spot, exec bool) (known FileState, err error) {
+	c, from := l.c, l.object(oid)
+	st, err := from.stat(0)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return known, fault.WithHint(fault.New(fault.Missing, "%s is not in the cache", oid), "fetch it: vishwa data fetch")
 	}
-	if err := c.protect(oid, from); err != nil {
+	if err := c.protect(oid, &st); err != nil {
 		return known, err
 	}
-	tmp := c.draft(path)
+	tmp := c.draft(to)
 	var last error
 	for _, kind := range c.types {
 		if exec && (kind == "hardlink" || kind == "symlink") {
@@ -41,52 +70,47 @@ func (c *Cache) Link(oid dvc.OID, path string, exec bool) (known FileState, err 
 			continue
 		}
 		if kind == "copy" {
-			if known, last = c.copy(oid, from, tmp, exec); fault.Of(last) == fault.Corrupt {
+			if known, last = l.copy(oid, st.Size, tmp, exec); fault.Of(last) == fault.Corrupt {
 				return known, last
 			}
-		} else if last = link(kind, from, tmp, exec); last == nil && kind == "reflink" {
-			var st unix.Stat_t
-			if last = unix.Stat(tmp, &st); last == nil {
-				stamp := StampOf(&st)
-				last = backdate(tmp, &stamp)
-			}
+		} else {
+			last = l.link(kind, oid, tmp, exec)
 		}
 		if kind == "reflink" && none(last) {
 			c.noClone.Store(true) // this file system has none: it is not asked again
 		}
 		if last == nil {
-			if err := os.Rename(tmp, path); err != nil {
-				_ = os.Remove(tmp)
-				return known, artifact.Disk(fmt.Errorf("place %s: %w", path, err), filepath.Dir(path))
+			if err := tmp.rename(to); err != nil {
+				_ = tmp.remove()
+				return known, artifact.Disk(fmt.Errorf("place %s: %w", to, err), filepath.Dir(to.String()))
 			}
 			if kind == "copy" {
-				return landed(path, known)
+				return landed(to, known)
 			}
-			return c.trusted(oid, from, path)
+			return c.trusted(oid, from, to)
 		}
-		_ = os.Remove(tmp)
+		_ = tmp.remove()
 		if errors.Is(last, unix.ENOSPC) {
 			break
 		}
 	}
 	if last == nil || none(last) { // this file system has no such links
 		types := strings.Join(c.types, ",")
-		return known, fault.WithHint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", path, types), "allow copies: vishwa data config cache.type %s,copy", types)
+		return known, fault.WithHint(fault.New(fault.Invalid, "%s can be put there by none of cache.type %s: the file system cannot", to, types), "allow copies: vishwa data config cache.type %s,copy", types)
 	}
-	return known, artifact.Disk(fmt.Errorf("link %s: %w", path, last), filepath.Dir(path))
+	return known, artifact.Disk(fmt.Errorf("link %s: %w", to, last), filepath.Dir(to.String()))
 }
 
 // protect holds an object that somebody could have written to, through a link, against
 // its name, and lets nobody write to it from then on.
-func (c *Cache) protect(oid dvc.OID, at string) error {
-	var st unix.Stat_t
-	if c.shared || c.dos || unix.Stat(at, &st) != nil || st.Mode&0o222 == 0 {
+func (c *Cache) protect(oid dvc.OID, st *unix.Stat_t) error {
+	if c.shared || c.dos || st.Mode&0o222 == 0 {
 		return nil
 	}
 	if _, err := c.Check(oid); err != nil {
 		return err
 	}
-	return artifact.Disk(os.Chmod(at, 0o444), c.root)
+	return artifact.Disk(os.Chmod(c.Path(oid), 0o444), c.root)
 }
 
 // none tells that a file system has no links of a kind, or none from where the cache is.
@@ -97,20 +121,16 @@ func none(err error) bool {
 // backdate makes a file that has no name yet a little older than it is. Whoever writes to
 // it once it has a name gives it a later time, however soon that is: what is known of it
 // can be relied on at once.
-func backdate(path string, s *Stamp) error {
+func backdate(at Spot, s *Stamp) error {
 	s.MTime -= 2 * granularity.Nanoseconds()
-	at := unix.NsecToTimespec(s.MTime)
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{at, at}, 0); err != nil {
-		return &fs.PathError{Op: "set time", Path: path, Err: err}
-	}
-	return nil
+	return setTime(at, unix.NsecToTimespec(s.MTime))
 }
 
 // landed is k as the file stands under its name, where nobody has written to it since.
-func landed(path string, k FileState) (FileState, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+func landed(at Spot, k FileState) (FileState, error) {
+	st, err := at.stat(unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", at, err), filepath.Dir(at.String()))
 	}
 	now := StampOf(&st)
 	if now.Inode != k.Inode || now.MTime != k.MTime || now.Size != k.Size {
@@ -120,11 +140,12 @@ func landed(path string, k FileState) (FileState, error) {
 	return k, nil
 }
 
-// trusted is what is known of a link at path.
-func (c *Cache) trusted(oid dvc.OID, from, path string) (k FileState, err error) {
-	var object, st unix.Stat_t
-	if err := errors.Join(unix.Stat(from, &object), unix.Stat(path, &st)); err != nil {
-		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", path, err), filepath.Dir(path))
+// trusted is what is known of a link.
+func (c *Cache) trusted(oid dvc.OID, from, at Spot) (k FileState, err error) {
+	object, errObject := from.stat(0)
+	st, err := at.stat(0)
+	if err := errors.Join(errObject, err); err != nil {
+		return FileState{}, artifact.Disk(fmt.Errorf("look at %s: %w", at, err), filepath.Dir(at.String()))
 	}
 	named, ok := key(oid)
 	if !ok || c.dos || object.Mode&0o222 != 0 {
@@ -135,108 +156,112 @@ func (c *Cache) trusted(oid dvc.OID, from, path string) (k FileState, err error)
 	return k, nil
 }
 
-// copy writes the bytes of an object to a new file. Where they are not what they are
-// named, nothing is kept, of the object neither.
-func (c *Cache) copy(oid dvc.OID, from, to string, exec bool) (FileState, error) {
-	mode := fs.FileMode(0o666)
-	if exec {
-		mode = 0o777
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(from, &st); err != nil {
-		return FileState{}, &fs.PathError{Op: "stat", Path: from, Err: err}
-	}
-	var sum Sum
-	var stamp Stamp
-	var err error
-	if st.Size <= InMemory {
-		sum, stamp, err = copySmall(from, to, st.Size, mode)
+// copy writes the bytes of an object of that size to a new file. Where they are not what
+// they are named, nothing is kept, of the object neither.
+func (l *Linker) copy(oid dvc.OID, size int64, to Spot, exec bool) (k FileState, err error) {
+	if size <= InMemory {
+		k, err = copySmall(l.object(oid), to, size, modeOf(exec))
 	} else {
-		sum, stamp, err = copyLarge(from, to, mode)
+		k, err = copyLarge(l.object(oid), to, modeOf(exec))
 	}
 	if err == nil {
-		err = backdate(to, &stamp)
+		err = backdate(to, &k.Stamp)
 	}
 	right := false
 	if err == nil {
-		right, err = c.named(oid, to, sum)
+		right, err = l.c.named(oid, to, k)
 	}
 	if err != nil {
 		return FileState{}, err
 	}
 	if !right {
-		_ = os.Remove(to)
-		c.spoiled(oid)
+		_ = to.remove()
+		l.c.spoiled(oid)
 		return FileState{}, fault.WithHint(fault.New(fault.Corrupt, "%s in the cache held other bytes, and was removed", oid), "fetch it again, or add the data anew")
 	}
-	k, _ := Know(stamp, sum)
 	return k, nil
+}
+
+// modeOf is a new file's in the work tree.
+func modeOf(exec bool) fs.FileMode {
+	if exec {
+		return 0o777
+	}
+	return 0o666
 }
 
 // buffers are what small files are copied through.
 var buffers = sync.Pool{New: func() any { b := make([]byte, InMemory+1); return &b }}
 
-func copySmall(from, to string, size int64, mode fs.FileMode) (Sum, Stamp, error) {
+func copySmall(from, to Spot, size int64, mode fs.FileMode) (k FileState, err error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	n, _, _, err := ReadSmall(from, size, *buf)
+	src, err := from.open(unix.O_RDONLY, 0)
 	if err != nil {
-		return Sum{}, Stamp{}, err
+		return k, err
 	}
-	stamp, err := writeSmall(to, (*buf)[:n], mode)
-	return SumOf((*buf)[:n]), stamp, err
-}
-
-func copyLarge(from, to string, mode fs.FileMode) (Sum, Stamp, error) {
-	src, err := os.Open(from)
+	n, err := readSome(src, (*buf)[:size+1], int(size))
+	unix.Close(src)
 	if err != nil {
-		return Sum{}, Stamp{}, err
+		return k, &fs.PathError{Op: "read", Path: from.String(), Err: err}
+	}
+	err = writeSmall(to, (*buf)[:n], mode, &k.Stamp)
+	k.Sum = sumOf((*buf)[:n])
+	return k, err
+}
+func copyLarge(from, to Spot, mode fs.FileMode) (k FileState, err error) {
+	src, err := from.Open()
+	if err != nil {
+		return k, err
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	dst, err := to.file(unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
-		return Sum{}, Stamp{}, err
+		return k, err
 	}
 	defer dst.Close()
 	sum, err := copyHashed(dst, src)
 	if err != nil {
-		return Sum{}, Stamp{}, err
+		return k, err
 	}
 	stamp, err := stampOf(int(dst.Fd()))
-	return sum, stamp, errors.Join(err, dst.Close())
+	k, _ = Know(stamp, sum)
+	return k, errors.Join(err, dst.Close())
 }
 
 // Copies tells whether files of the work tree are bytes of their own: what is linked
 // to the cache must not be written to.
 func (c *Cache) Copies() bool { return c.types[0] == "reflink" || c.types[0] == "copy" }
 
-func link(kind, from, to string, exec bool) error {
-	mode := fs.FileMode(0o666)
-	if exec {
-		mode = 0o777
-	}
+// link makes a link of a kind; what was cloned is a file of its own, and older than it is.
+func (l *Linker) link(kind string, oid dvc.OID, to Spot, exec bool) error {
+	from := l.object(oid)
 	switch kind {
 	case "hardlink":
-		return os.Link(from, to)
+		return from.link(to)
 	case "symlink":
-		abs, err := filepath.Abs(from)
+		abs, err := filepath.Abs(l.c.Path(oid))
 		if err != nil {
 			return err
 		}
-		return os.Symlink(abs, to)
+		return to.do("symlink", func(dir int) error { return unix.Symlinkat(abs, dir, to.Name) })
 	}
-	src, err := os.Open(from)
+	src, err := from.Open()
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	dst, err := to.file(unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, modeOf(exec))
 	if err != nil {
 		return err
 	}
-	err = clone(dst, src)
-	if close := dst.Close(); err == nil {
-		err = close
+	defer dst.Close()
+	if err := clone(dst, src); err != nil {
+		return err
 	}
-	return err
+	stamp, err := stampOf(int(dst.Fd()))
+	if err := errors.Join(err, dst.Close()); err != nil {
+		return err
+	}
+	return backdate(to, &stamp)
 }

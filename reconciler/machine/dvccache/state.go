@@ -40,8 +40,10 @@ type FileState struct {
 
 // Sums are the names in k.
 func (k FileState) Sums() Sum {
-	return Sum{dvc.OID(hex.EncodeToString(k.Sum[:16])), digest.FromSum(k.Sum[16:]), k.Size}
+	return Sum{k.oid(), digest.FromSum(k.Sum[16:]), k.Size}
 }
+
+func (k FileState) oid() dvc.OID { return dvc.OID(hex.EncodeToString(k.Sum[:16])) }
 
 // Whole tells whether both sums are known: of what is linked to the cache, it is the MD5.
 func (k FileState) Whole() bool { return [32]byte(k.Sum[16:]) != [32]byte{} }

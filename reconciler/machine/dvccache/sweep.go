@@ -143,7 +143,10 @@ func (c *Cache) sweep() {
 const draft = ".vishwa-draft-"
 
 // Draft is a pattern of os.CreateTemp for a file that is not whole yet.
-func Draft() string { return draft + strconv.Itoa(os.Getpid()) + "-*" }
+func Draft() string { return draft + process + "-*" }
+
+// process is this one: to ask it of the system each time is one call more for each file.
+var process = strconv.Itoa(os.Getpid())
 
 // draftOf is the process that a draft, by its name, is of.
 func draftOf(name string) (pid int, ok bool) {
@@ -181,7 +184,11 @@ func Tidy(dir string) {
 	}
 }
 
-// draft is a name beside path that nothing has.
-func (c *Cache) draft(path string) string {
-	return filepath.Join(filepath.Dir(path), draft+strconv.Itoa(os.Getpid())+"-"+strconv.FormatUint(c.pending.Add(1), 36))
+// draft is a name beside a file's that nothing has.
+func (c *Cache) draft(to Spot) Spot {
+	name := draft + process + "-" + strconv.FormatUint(c.pending.Add(1), 36)
+	if to.In == nil {
+		name = filepath.Join(filepath.Dir(to.Name), name)
+	}
+	return Spot{to.In, name}
 }
