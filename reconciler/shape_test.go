@@ -24,7 +24,6 @@ var long = map[string]string{
 	"cmd/vishwa.cli.approve":                                   "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.cli.planVerb":                                  "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.cli.pipelines":                                 "one command: its flags, one call, and what is printed",
-	"cmd/vishwa.cli.validateVerb":                              "one command: its flags, one call, and what is printed",
 	"cmd/vishwa.showEntry":                                     "one row a field of an entry",
 	"reconciler/adapter/gitledger.Ledger.attempt":              "one try, whose order is the promise: look, take a turn, write, push, follow",
 	"reconciler/adapter/gitledger.Ledger.write":                "an entry comes about in one order, each part of which names the one before",

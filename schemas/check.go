@@ -199,6 +199,7 @@ func (c *checker) work(d *document, field string, w Work) {
 	for i, p := range w.Code {
 		c.path(d, fmt.Sprintf("%s.code.%d", field, i), p, fileOrFolder)
 	}
+	c.script(d, field, w)
 	if d.has(field + ".env.requirements") {
 		c.path(d, field+".env.requirements", w.Env.Requirements, file)
 	}

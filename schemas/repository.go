@@ -134,8 +134,16 @@ func (r *repository) head(p string, size, n int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// nearest is the path beside p, in its folder, that was probably meant.
+// nearest ends a message with the path that was probably meant by p.
 func (r *repository) nearest(p string) string {
+	if n := r.beside(p); n != "" {
+		return meant(n)
+	}
+	return ""
+}
+
+// beside is the path beside p, in its folder, that was probably meant.
+func (r *repository) beside(p string) string {
 	names := []string{}
 	beside := r.list(path.Dir(p))
 	if !r.guesses.may(path.Base(p), len(beside)) {
@@ -145,7 +153,7 @@ func (r *repository) nearest(p string) string {
 		names = append(names, name)
 	}
 	if n := Nearest(path.Base(p), names); n != "" {
-		return "; did you mean " + path.Join(path.Dir(p), n) + "?"
+		return path.Join(path.Dir(p), n)
 	}
 	return ""
 }

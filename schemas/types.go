@@ -26,6 +26,8 @@ type Declaration struct {
 	// Fields gives the position of a field by its dotted path, "spec.run" or
 	// "spec.inputs.train"; a path that is not there has its parent's position.
 	Fields func(path string) Position `json:"-"`
+	// Doubts are what will not work when it is carried out, as far as its files tell.
+	Doubts []Doubt `json:"-"`
 }
 
 // Ref names the declaration.

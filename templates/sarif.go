@@ -84,16 +84,20 @@ type sarifLogical struct {
 	Name string `json:"fullyQualifiedName"`
 }
 
-// ProblemsSARIF tells what is wrong with declarations.
-func ProblemsSARIF(version string, problems []schemas.Problem) SARIF {
+// ProblemsSARIF tells what is wrong with declarations, and what may be.
+func ProblemsSARIF(version string, problems, warnings []schemas.Problem) SARIF {
 	s := newSARIF(version)
-	for _, p := range problems {
-		text := p.Message
-		if p.Field != "" {
-			text = p.Field + ": " + text
+	add := func(level string, all []schemas.Problem) {
+		for _, p := range all {
+			text := p.Message
+			if p.Field != "" {
+				text = p.Field + ": " + text
+			}
+			s.add(sarifFinding{rule: Undeclared, title: "A declaration that cannot be carried out", level: level, text: text, pos: p.Pos})
 		}
-		s.add(sarifFinding{rule: Undeclared, title: "A declaration that cannot be carried out", level: "error", text: text, pos: p.Pos})
 	}
+	add("error", problems)
+	add("warning", warnings)
 	return s
 }
 

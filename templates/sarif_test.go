@@ -55,7 +55,7 @@ func TestFindingsAreSARIF(t *testing.T) {
 	if err := check(map[string]any{"version": "2.1.0", "runs": []any{map[string]any{}}}); err == nil {
 		t.Fatal("the checker takes what is not SARIF")
 	}
-	if err := check(ProblemsSARIF("v1", nil)); err != nil {
+	if err := check(ProblemsSARIF("v1", nil, nil)); err != nil {
 		t.Errorf("nothing found: %v", err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -73,7 +73,7 @@ func TestFindingsAreSARIF(t *testing.T) {
 			t.Fatal(err)
 		}
 		problem := schemas.Problem{Pos: position.Draw(t, "place"), Field: rapid.String().Draw(t, "field"), Message: rapid.String().Draw(t, "text")}
-		if err := check(ProblemsSARIF("v1", []schemas.Problem{problem, problem})); err != nil {
+		if err := check(ProblemsSARIF("v1", []schemas.Problem{problem, problem}, []schemas.Problem{problem})); err != nil {
 			t.Fatal(err)
 		}
 	})

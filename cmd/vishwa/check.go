@@ -19,6 +19,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/format/requirements"
 	"github.com/vishwaops/vishwa/reconciler/format/terraform"
+	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/plural"
 	"github.com/vishwaops/vishwa/schemas"
@@ -31,9 +32,10 @@ func (a *cli) validateVerb() *cobra.Command {
 		Use:   "validate",
 		Short: "Check the declarations of the work tree, and report all problems at once",
 		Long: `Check the declarations of the work tree, and report all problems at once. It also
-checks the lock files of Python packages and, as far as possible without a plan,
-Terraform modules: syntax, names, variables, local modules, and whether they accept
-the version of Terraform or OpenTofu that is here.`,
+checks the lock files of Python packages, whether commands are given the scripts that
+they name and, as far as possible without a plan, Terraform modules: syntax, names,
+variables, local modules, and whether they accept the version of Terraform or OpenTofu
+that is here.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, err := a.tree()
@@ -41,35 +43,19 @@ the version of Terraform or OpenTofu that is here.`,
 				return err
 			}
 			in, err := readFrom(cmd.Context(), tree)
-			var problems pass.Problems
+			var problems, warnings pass.Problems
 			if err != nil && !errors.As(err, &problems) {
 				return err
 			}
 			if err == nil {
-				locks, stacks := lockProblems(tree, in), pass.StackProblems(cmd.Context(), in, a.terraformHere(cmd.Context()))
-				switch problems = append(locks, stacks...); {
-				case len(stacks) > 0:
-					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the modules and what they are given; each problem says what to do")
-				case len(locks) > 0:
-					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "make the lock files with hashes: uv pip compile --generate-hashes")
+				var way string
+				if problems, way = a.problems(cmd.Context(), tree, in); len(problems) > 0 {
+					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "%s", way)
 				}
+				_, warnings = doubts(in)
 			}
-			if err == nil {
-				if problems = a.metricProblems(cmd.Context(), in); len(problems) > 0 {
-					err = fault.WithHint(fault.New(fault.Invalid, "%w", problems), "correct the metric, or have the training write it to the file that VISHWA_METRICS names")
-				}
-			}
-			if format == "json" {
-				if err := a.json(struct {
-					Problems pass.Problems `json:"problems"`
-				}{append(pass.Problems{}, problems...)}); err != nil {
-					return err
-				}
-			}
-			if format == "sarif" {
-				if err := a.json(templates.ProblemsSARIF(versionText(), problems)); err != nil {
-					return err
-				}
+			if told := a.showProblems(format, problems, warnings); told != nil {
+				return told
 			}
 			if err != nil {
 				return a.placed(tree, err)
@@ -86,6 +72,55 @@ the version of Terraform or OpenTofu that is here.`,
 	}
 	formats(cmd, &format, "text", "json", "sarif")
 	return cmd
+}
+
+// problems are what is wrong with the files that declarations name, which are right by themselves, and the way out.
+func (a *cli) problems(ctx context.Context, tree fs.FS, in *pass.Intent) (pass.Problems, string) {
+	fails, _ := doubts(in)
+	locks, stacks := lockProblems(tree, in), pass.StackProblems(ctx, in, a.terraformHere(ctx))
+	way := ""
+	switch {
+	case len(stacks) > 0:
+		way = "correct the modules and what they are given; each problem says what to do"
+	case len(locks) > 0:
+		way = "make the lock files with hashes: uv pip compile --generate-hashes"
+	case len(fails) > 0:
+		way = "a command finds the files that its code lists, at the same paths, and no others"
+	default:
+		return a.metricProblems(ctx, in), "correct the metric, or have the training write it to the file that VISHWA_METRICS names"
+	}
+	return slices.Concat(fails, locks, stacks), way
+}
+
+// showProblems prints what programs read, and warnings for people; problems they are told by the command's end.
+func (a *cli) showProblems(format string, problems, warnings pass.Problems) error {
+	switch format {
+	case "json":
+		return a.json(struct {
+			Problems pass.Problems `json:"problems"`
+			Warnings pass.Problems `json:"warnings"`
+		}{append(pass.Problems{}, problems...), append(pass.Problems{}, warnings...)})
+	case "sarif":
+		return a.json(templates.ProblemsSARIF(versionText(), problems, warnings))
+	}
+	for _, w := range warnings {
+		fmt.Fprintf(a.err, "warning: %s\n", harmless.Line(w.Error()))
+	}
+	return nil
+}
+
+// doubts are what of the declarations cannot but fail when it is carried out, and what may be meant so.
+func doubts(in *pass.Intent) (fails, warnings pass.Problems) {
+	for i := range in.Decls {
+		for _, d := range in.Decls[i].Doubts {
+			if d.Certain {
+				fails = append(fails, d.Problem)
+			} else {
+				warnings = append(warnings, d.Problem)
+			}
+		}
+	}
+	return fails, warnings
 }
 
 // terraformHere tells which program would plan on this machine, and asks it once; none of use is the zero Tool.

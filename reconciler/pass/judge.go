@@ -67,7 +67,7 @@ func (h *Reconciler) judged(ctx context.Context, seen *Snapshot, o ApplyOptions,
 	if err != nil {
 		return p, nil, err
 	}
-	told := slices.Concat(d.judgement, w.warnings(p), beside, h.placeFindings(ctx, w, p), h.passFindings(w, p), h.untriable(w, p), notes)
+	told := slices.Concat(d.judgement, w.warnings(p), w.doubts(p), beside, h.placeFindings(ctx, w, p), h.passFindings(w, p), h.untriable(w, p), notes)
 	return d.linger(plan.Gate(p, told)), d, nil
 }
 
@@ -77,6 +77,23 @@ func (w *Snapshot) warnings(p plan.Plan) (out []ledger.Finding) {
 	for _, s := range p.Steps {
 		for _, text := range w.Stacks[s.Ref].Warnings {
 			out = append(out, ledger.Finding{Rule: "terraform/warning", Level: ledger.Warn, Ref: s.Ref, Message: text, Hint: "see what the module says there, or terraform plan in it"})
+		}
+	}
+	return out
+}
+
+// doubts are what will not work of the declarations that p carries out, once each, though it has several candidates.
+func (w *Snapshot) doubts(p plan.Plan) (out []ledger.Finding) {
+	told := map[*schemas.Declaration]bool{}
+	for s := range p.Working() {
+		n := w.Graph.Node(s.Ref)
+		if n == nil || s.Do == plan.Retire || told[n.Decl] {
+			continue
+		}
+		told[n.Decl] = true
+		for _, d := range n.Decl.Doubts {
+			hint := "correct it, and commit that: vishwa validate says what remains"
+			out = append(out, ledger.Finding{Rule: "command/script", Level: ledger.Warn, Ref: s.Ref, Message: d.Error(), Hint: hint})
 		}
 	}
 	return out
