@@ -60,6 +60,12 @@ func steps(p plan.Plan, want func(*plan.Step) bool) iter.Seq[line] {
 			}
 		}
 	}
+	told := map[string]string{} // rules that hold a step, by what holds it: the finding says why
+	for _, f := range p.Findings {
+		if f.Level == ledger.Denied {
+			told[f.Ref.String()+" "+f.Text()] = f.Rule
+		}
+	}
 	return func(yield func(line) bool) {
 		for i := range p.Steps {
 			s := &p.Steps[i]
@@ -76,7 +82,7 @@ func steps(p plan.Plan, want func(*plan.Step) bool) iter.Seq[line] {
 			if s.Do == plan.Keep {
 				continue
 			}
-			for _, l := range under(*s) {
+			for _, l := range under(*s, told) {
 				if !yield(l) {
 					return
 				}
@@ -85,9 +91,11 @@ func steps(p plan.Plan, want func(*plan.Step) bool) iter.Seq[line] {
 	}
 }
 
-// under is what a step's own line has no room for.
-func under(s plan.Step) (out []line) {
-	if s.Held != "" {
+// under is what a step's own line has no room for. What a finding of the plan tells, by what is told, is named and not said again.
+func under(s plan.Step, told map[string]string) (out []line) {
+	if rule := told[s.Ref.String()+" "+s.Held]; s.Held != "" && rule != "" {
+		out = append(out, line{"", fmt.Sprintf("held, would %s: %s, as its finding says", s.Do, harmless.Line(rule)), true})
+	} else if s.Held != "" {
 		out = append(out, line{"", fmt.Sprintf("held, would %s: %s", s.Do, harmless.Line(s.Held)), true})
 	}
 	if s.Aside != "" && (!s.Unanswered() || strings.HasPrefix(s.Held, plan.NotAsked)) { // else something else holds it

@@ -94,6 +94,7 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 			if err := a.showPlan(p, format, false); err != nil {
 				return err
 			}
+			bar.said(p)
 		}
 		all, err := a.asides(cmd.Context(), s, p.Revision)
 		if err != nil {
@@ -128,13 +129,13 @@ func (a *cli) apply(cmd *cobra.Command, o pass.ApplyOptions, format string, sure
 		if err := a.json(result); err != nil {
 			return err
 		}
-		return result.Err()
+		return bar.briefly(result)
 	}
-	return a.showApplied(cmd.Context(), s, result)
+	return a.showApplied(cmd.Context(), s, result, bar.briefly(result))
 }
 
 // showApplied says what was done, what answers where, and what to do about what failed.
-func (a *cli) showApplied(ctx context.Context, s *station, result pass.Result) error {
+func (a *cli) showApplied(ctx context.Context, s *station, result pass.Result, end error) error {
 	if len(result.Plan.Work()) == 0 {
 		fmt.Fprintln(a.out, "Nothing to do: everything is up to date.")
 		return nil
@@ -148,9 +149,9 @@ func (a *cli) showApplied(ctx context.Context, s *station, result pass.Result) e
 	fmt.Fprintf(a.out, "Applied: %d of %s.\n", done, plural.Of(len(result.Outcomes), "step"))
 	a.showFailed(result)
 	if err := a.showServed(ctx, s, result); err != nil {
-		return errors.Join(result.Err(), err)
+		return errors.Join(end, err)
 	}
-	return result.Err()
+	return end
 }
 
 // showFailed says what to do about steps that failed after the first, which the command itself ends with.

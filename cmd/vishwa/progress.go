@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/data"
+	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/reconciler/pass/execute"
 )
 
@@ -26,7 +29,8 @@ type progress struct {
 	total int
 	ended int
 	begun map[string]time.Time
-	shown map[string][]string      // the newest lines of what is under way, as far as a failure repeats them
+	shown map[string][]string      // the newest lines of what is under way or failed, as far as a failure repeats them
+	held  map[string]string        // why steps are held, as a plan said that was shown
 	comes map[string]data.Progress // data that is being fetched
 	drawn bool
 	last  time.Time     // of the newest line, where no bar tells that it goes on
@@ -131,10 +135,15 @@ func (p *progress) showEvent(e execute.Event) {
 		}
 		p.ended++
 		text := ""
-		if e.Kind != execute.Ended {
-			text = ": " + indent(p.unshown(ref, e.Text))
+		switch {
+		case e.Kind == execute.Held && p.held[ref] == e.Text:
+			text = ", as the plan above says"
+		case e.Kind != execute.Ended:
+			text = ": " + indent(p.unshown(ref, strings.TrimPrefix(e.Text, ref+": ")))
 		}
-		delete(p.shown, ref)
+		if e.Kind != execute.Failed { // the command ends with what failed
+			delete(p.shown, ref)
+		}
 		fmt.Fprintf(p.w, "%s %s: %s%s%s\n", marks[e.Kind], ref, e.Kind, took, text)
 	}
 	p.draw()
@@ -156,12 +165,55 @@ func (p *progress) unshown(ref, text string) string {
 	first, rest, _ := strings.Cut(text, "\n")
 	out := []string{first}
 	for line := range strings.Lines(rest) {
-		if !slices.Contains(p.shown[ref], shownLine(line)) {
-			out = append(out, line)
+		if !slices.ContainsFunc(p.shown[ref], func(shown string) bool { return sameLine(shown, shownLine(line)) }) {
+			out = append(out, strings.TrimRight(line, "\n"))
 		}
 	}
 	return strings.Join(out, "\n")
 }
+
+// sameLine tells whether line is one that was shown: what a failure repeats has no path of the run's own folder in it.
+func sameLine(shown, line string) bool {
+	i, j := 0, 0
+	for i < min(len(line), len(shown)) && shown[i] == line[i] {
+		i++
+	}
+	for j < min(len(line), len(shown))-i && shown[len(shown)-1-j] == line[len(line)-1-j] {
+		j++
+	}
+	folder := shown[i : len(shown)-j]
+	return i+j == len(line) && (folder == "" || filepath.IsAbs(folder) && strings.HasSuffix(folder, "/"))
+}
+
+// said takes note of what p, which was shown, says that is held.
+func (p *progress) said(of plan.Plan) {
+	p.held = map[string]string{}
+	for _, s := range of.Work() {
+		if s.Held != "" {
+			p.held[s.Ref.String()] = s.Held
+		}
+	}
+}
+
+// briefly is the error of r without what stands above already of the run that failed.
+func (p *progress) briefly(r pass.Result) error {
+	err := r.Err()
+	for _, o := range r.Outcomes {
+		if o.End == execute.Failed {
+			return brief{err, p.unshown(o.Ref.String(), err.Error())}
+		}
+	}
+	return err
+}
+
+// brief is an error in fewer words.
+type brief struct {
+	error
+	text string
+}
+
+func (b brief) Error() string { return b.text }
+func (b brief) Unwrap() error { return b.error }
 
 var marks = map[execute.EventKind]string{execute.Ended: "+", execute.Kept: "=", execute.Held: "!", execute.Failed: "x"}
 

@@ -77,7 +77,7 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 		}
 		return nil
 	}
-	if err := result.Err(); err != nil {
+	if err := bar.briefly(result); err != nil {
 		return err
 	}
 	if err := a.showServed(ctx, s, result); err != nil {

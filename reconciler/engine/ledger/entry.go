@@ -278,6 +278,9 @@ type Finding struct {
 	Way string `json:"way,omitempty"`
 }
 
+// Text is the rule and what it says, in one line: why a step is held that it denies.
+func (f Finding) Text() string { return f.Rule + ": " + f.Message }
+
 // Plain is f in today's spelling.
 func (f Finding) Plain() Finding {
 	f.Hint, f.Way = cmp.Or(f.Hint, f.Way), ""

@@ -28,7 +28,7 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 	denied := map[schemas.Ref]string{}
 	for _, f := range found {
 		if f.Level == ledger.Denied && denied[f.Ref] == "" {
-			denied[f.Ref] = fmt.Sprintf("%s: %s", f.Rule, f.Message)
+			denied[f.Ref] = f.Text()
 		}
 	}
 	held := map[schemas.Ref]bool{}
