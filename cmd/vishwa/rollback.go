@@ -62,7 +62,10 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 	s.Tell = bar.showEvent
 	defer bar.stop()
 	o.Confirm = func(p plan.Plan) error {
-		fmt.Fprintf(a.out, "Roll back %s to the release of entry %d, of %s. %s\n", o.To.Ref, o.To.Seq, o.To.Time.UTC().Format("2006-01-02 15:04 UTC"), s.where())
+		fmt.Fprintf(a.out, "Roll back %s to the release of entry %d, of %s%s. %s\n", o.To.Ref, o.To.Seq, o.To.Time.UTC().Format("2006-01-02 15:04 UTC"), ofModel(o.To), s.where())
+		if now := s.newestRelease(ctx, o.To.Ref); now != nil {
+			fmt.Fprintf(a.out, "Until now the release of entry %d serves, of %s%s.\n", now.Seq, now.Time.UTC().Format("2006-01-02 15:04 UTC"), ofModel(now))
+		}
 		return a.confirm(p, yes, "rollback", "give --yes")
 	}
 	result, err := s.Rollback(ctx, o)
@@ -92,6 +95,26 @@ func (a *cli) rollback(cmd *cobra.Command, args []string, o pass.Rollback, to in
 		return nil
 	}
 	fmt.Fprintf(a.out, "%s is suspended, so that no apply undoes this. Correct the branch, then: vishwa resume %[1]s\n", o.To.Ref)
+	return nil
+}
+
+// ofModel names the model of a release.
+func ofModel(e *ledger.Entry) string {
+	if e.Model == nil {
+		return ""
+	}
+	return ", model " + e.Model.Artifact.Digest.Short()
+}
+
+// newestRelease is what the ledger says that ref serves; nil where it does not say.
+func (s *station) newestRelease(ctx context.Context, ref schemas.Ref) *ledger.Entry {
+	facts, err := s.Ledger.Facts(ctx)
+	if err != nil {
+		return nil // what is done next asks it again, and says so
+	}
+	if e := facts.On(s.Machine, ref); e != nil && e.Action == ledger.Deploy {
+		return e
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -292,6 +293,24 @@ type Live struct {
 	Beside *Trial `json:"beside,omitempty"`
 	// Left is what stays of a release that was begun and has not ended; empty where nothing does.
 	Left string `json:"left,omitempty"`
+}
+
+// BroughtBack is what was said of what serves, for who brings it back: without the advice to do that, which is for who looks on.
+func BroughtBack(said string) string {
+	line, _, _ := strings.Cut(said, "\n")
+	line, _, _ = strings.Cut(line, "; run vishwa apply")
+	return line
+}
+
+// Unlike says what serves in place of a release of model.
+func (l Live) Unlike(model digest.Digest) string {
+	switch {
+	case l.Model == "" || model == "":
+		return "serves something else"
+	case l.Model == model:
+		return "serves another release of model " + model.Short()
+	}
+	return "serves model " + l.Model.Short() + ", and not " + model.Short()
 }
 
 // Trial is a release that answers a part of the requests, beside the one that serves.

@@ -278,6 +278,9 @@ func TestWhatLivesIsObserved(t *testing.T) {
 	}{
 		"healthy": {func(*world, *Observed) {}, "deployment/m", Keep, "up to date"},
 		"crashes": {func(_ *world, s *Observed) { live(s, port.Failing, "exit 1\nmore") }, "deployment/m", Remake, "is failing: exit 1"},
+		"to be brought back": {func(_ *world, s *Observed) {
+			live(s, port.Down, "its serving host is not running; run vishwa apply to bring it back")
+		}, "deployment/m", Remake, "is down: its serving host is not running"},
 		"half begun": {func(_ *world, s *Observed) {
 			l := s.Live[ref("deployment/m")]
 			l.Left = "a file is at a step of a release that has not ended"

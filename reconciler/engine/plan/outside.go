@@ -95,7 +95,7 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	case blind && recorded:
 		s.Why = "its state is not known"
 	case live.Key == s.Key && live.Health == port.Ready && recorded && live.Left != "":
-		s.Why = "serves, and " + first(live.Left)
+		s.Why = "serves, and " + port.BroughtBack(live.Left)
 	case live.Key == s.Key && live.Health == port.Ready && recorded:
 		s.Do, s.Why, s.Restores = Keep, "up to date", false
 	case live.Key == s.Key && live.Health == port.Ready:
@@ -103,19 +103,19 @@ func (c *computing) deployment(s *Step, recipe port.Recipe) {
 	case live.Key == s.Key:
 		s.Why = "is " + string(live.Health)
 		if live.Message != "" {
-			s.Why += ": " + first(live.Message)
+			s.Why += ": " + port.BroughtBack(live.Message)
 		}
 	case live.Key == "" && recorded:
 		s.Why = "is not served any more"
 		if live.Message != "" {
-			s.Why += ": " + first(live.Message)
+			s.Why += ": " + port.BroughtBack(live.Message)
 		}
 	case deployed && (live.Key == "" || live.Key == last.Key):
 		s.Why = changed(last, recipe)
 	case live.Key == "":
 		s.Why = "never deployed"
 	default:
-		s.Why = "serves something else"
+		s.Why = live.Unlike(s.Model)
 	}
 }
 

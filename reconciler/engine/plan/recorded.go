@@ -24,6 +24,7 @@ var facts = []struct{ plan, fact string }{
 	{"is not served any more", "was no longer served"},
 	{"is not served", "was not served"},
 	{"serves something else", "something else was served"},
+	{"serves ", "served "},
 	{"the infrastructure is not as declared", "the infrastructure was not as declared"},
 	{"is ", "was "},
 	{"never made", "never made before"},
