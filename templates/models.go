@@ -86,9 +86,15 @@ func against(now float64, has bool, before *Measured, metric string, g goal) str
 	return strings.TrimRight(fmt.Sprintf("%s (%s) %s", number(was), signed(now-was), arrow(now, was, g)), " ")
 }
 
+// Number is a number as people read it, everywhere the same: with six digits, and an integer with all of them.
+func Number(v float64) string { return number(v) }
+
 func number(v float64) string {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "not a number"
+	case v == math.Trunc(v) && math.Abs(v) < 1<<53:
+		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
 	return strconv.FormatFloat(v, 'g', 6, 64)
 }

@@ -170,7 +170,7 @@ func showEntry(w io.Writer, e ledger.Entry) {
 	}
 	if e.Action == ledger.Evaluate {
 		for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
-			line("Metric", fmt.Sprintf("%s %.6g", name, e.Metrics[name]))
+			line("Metric", name+" "+templates.Number(e.Metrics[name]))
 		}
 	}
 	if e.Run != nil && !e.Run.On().Plain() {

@@ -196,14 +196,19 @@ func cell(r pass.Row, metric string) string {
 	if !ok {
 		return "-"
 	}
-	text := fmt.Sprintf("%.4f", v)
-	if v == float64(int64(v)) {
-		text = fmt.Sprintf("%d", int64(v))
-	}
+	text := templates.Number(v)
 	if d, ok := r.Delta[metric]; ok && d != 0 {
-		text += fmt.Sprintf(" (%+.4f)", d)
+		text += " (" + signed(d) + ")"
 	}
 	return text
+}
+
+// signed is a difference, with its sign.
+func signed(d float64) string {
+	if d > 0 {
+		return "+" + templates.Number(d)
+	}
+	return templates.Number(d)
 }
 
 func notes(r pass.Row) (out []string) {

@@ -16,6 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
 	"github.com/vishwaops/vishwa/reconciler/pass"
+	"github.com/vishwaops/vishwa/templates"
 )
 
 // metricDiff is a metric at two revisions, as dvc metrics diff --json has it; one that is not there is
@@ -136,18 +137,18 @@ func (a *cli) showDiff(out map[string]map[string]metricDiff) error {
 		fmt.Fprintln(a.err, "No metric differs.")
 		return nil
 	}
-	text := func(v *float64, format string) string {
+	text := func(v *float64, as func(float64) string) string {
 		if v == nil {
 			return "-"
 		}
-		return fmt.Sprintf(format, *v)
+		return as(*v)
 	}
 	t := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "RUN\tMETRIC\tOLD\tNEW\tDIFFERENCE")
 	for _, ref := range slices.Sorted(maps.Keys(out)) {
 		for _, name := range slices.Sorted(maps.Keys(out[ref])) {
 			d := out[ref][name]
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", ref, harmless.Line(name), text(d.Old, "%.6g"), text(d.New, "%.6g"), text(d.Diff, "%+.6g"))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", ref, harmless.Line(name), text(d.Old, templates.Number), text(d.New, templates.Number), text(d.Diff, signed))
 		}
 	}
 	return t.Flush()

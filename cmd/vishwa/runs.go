@@ -148,7 +148,7 @@ func (a *cli) listRuns(all []shownRun) error {
 				metrics = append(metrics, fmt.Sprintf("%d more", len(r.Metrics)-mostShown))
 				break
 			}
-			metrics = append(metrics, fmt.Sprintf("%s %.6g", harmless.Line(name), r.Metrics[name]))
+			metrics = append(metrics, harmless.Line(name)+" "+templates.Number(r.Metrics[name]))
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%.1f s\t%s\n", r.Seq, r.Ref, r.Time.Format(time.RFC3339), r.Took, strings.Join(metrics, ", "))
 	}
@@ -268,7 +268,7 @@ func (a *cli) showRun(r shownRun) {
 		line("Param", fmt.Sprintf("%s %v", name, r.Params[name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		line("Metric", fmt.Sprintf("%s %.6g", name, r.Metrics[name]))
+		line("Metric", name+" "+templates.Number(r.Metrics[name]))
 	}
 	if r.lost {
 		line("Logged", "parameters and courses, which the store of this machine does not have")
@@ -355,7 +355,7 @@ func (a *cli) compareRuns(all []shownRun) error {
 			set(params, name, i, fmt.Sprint(v))
 		}
 		for name, v := range r.Metrics {
-			set(metrics, name, i, strconv.FormatFloat(v, 'g', 6, 64))
+			set(metrics, name, i, templates.Number(v))
 		}
 	}
 	fmt.Fprintln(t)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
@@ -160,7 +159,7 @@ func gates(g schemas.Gate, now map[string]float64, b pass.Leaderboard) (out []te
 	return out
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+func number(f float64) string { return templates.Number(f) }
 
 // rounding is what policy/model.rego allows for decimal fractions.
 const rounding = 1e-9
