@@ -3,9 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -167,7 +169,7 @@ func (a *cli) policyListVerb() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List the rules in force",
+		Short: "List the rules in force, the team's own before those that are built in",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tree, paths, err := a.rules(cmd.Context())
@@ -182,6 +184,9 @@ func (a *cli) policyListVerb() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			slices.SortStableFunc(rules, func(a, b policy.Rule) int { // the team's own come first
+				return cmp.Compare(strconv.FormatBool(a.BuiltIn), strconv.FormatBool(b.BuiltIn))
+			})
 			if format == "json" {
 				return a.json(rules)
 			}
