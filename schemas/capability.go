@@ -74,6 +74,12 @@ type Serves interface {
 	Serves() Service
 }
 
+// Checked is asked again and again whether it is well.
+type Checked interface {
+	// ReadyAt is the path that it is asked at.
+	ReadyAt() string
+}
+
 // Service is what is served, and where.
 type Service struct {
 	Model       Ref
@@ -154,6 +160,15 @@ func (s *Infrastructure) Stack() *Infrastructure { return s }
 func (s *Infrastructure) Times() string          { return s.Schedule }
 
 func (s *Deployment) Times() string { return s.Schedule }
+
+// ReadyAt implements Checked.
+func (s *Deployment) ReadyAt() string {
+	_, ready, _ := s.Target.Served()
+	if ready == nil || ready.Ready == "" {
+		return "/v2/health/ready"
+	}
+	return ready.Ready
+}
 
 func (s *Deployment) Command() (*Work, string) {
 	w, _, field := s.Target.Served()

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/vishwaops/vishwa/reconciler/adapter/server"
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
@@ -24,14 +23,15 @@ import (
 )
 
 func (a *cli) logsVerb() *cobra.Command {
-	var follow bool
+	var show shownLog
 	cmd := &cobra.Command{
 		Use:   "logs REF",
 		Short: "Show what a run or a served process printed",
 		Long: `Show what the newest run of a transform or a training printed, or what the processes
 of a deployment printed. The output so far of a run that is under way on this machine
 is shown; that of a run that ended comes from the store. Of a training with several
-candidates, you can name one: training/x:candidate.`,
+candidates, you can name one: training/x:candidate. Of a deployment, the lines of health
+checks that it answered are left out and counted; --all shows them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			refs, err := parseRefs(cmd, args)
@@ -43,7 +43,7 @@ candidates, you can name one: training/x:candidate.`,
 				return err
 			}
 			defer s.close()
-			if err := a.logs(cmd.Context(), s, refs[0], follow); err != nil {
+			if err := a.logs(cmd.Context(), s, refs[0], show); err != nil {
 				return err
 			}
 			if cmd.Context().Err() != nil { // all was said: who follows a log ends it so
@@ -52,14 +52,21 @@ candidates, you can name one: training/x:candidate.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show new output as it comes, until the run ends or, for a deployment, until you interrupt")
+	cmd.Flags().BoolVarP(&show.follow, "follow", "f", false, "show new output as it comes, until the run ends or, for a deployment, until you interrupt")
+	cmd.Flags().BoolVar(&show.all, "all", false, "of a deployment, show the health checks that it answered as well")
 	return cmd
 }
 
-func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
+// shownLog is what of a log is shown.
+type shownLog struct {
+	follow bool
+	all    bool // health checks too
+}
+
+func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, show shownLog) error {
 	switch is := ref.Kind.Traits(); {
 	case is.Serves:
-		return a.servedLog(ctx, s, ref, follow)
+		return a.servedLog(ctx, s, ref, show)
 	case is.Runs, is.Releases: // of a model, what scored it printed
 	default:
 		return fault.WithHint(fault.New(fault.Invalid, "%s prints nothing: a log is of a transform, a training, the scoring of a model, or a deployment", ref), "vishwa log %s shows what is recorded of it", ref)
@@ -83,7 +90,7 @@ func (a *cli) logs(ctx context.Context, s *station, ref schemas.Ref, follow bool
 	if newest.log != "" {
 		return a.storedLog(ctx, s, newest)
 	}
-	return a.runLog(ctx, s, newest, follow)
+	return a.runLog(ctx, s, newest, show.follow)
 }
 
 // besides are those of which there is a log as well, but for ref, whose log is shown.
@@ -95,33 +102,6 @@ func besides(all []output, ref schemas.Ref) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// servedLog prints what the processes of a deployment wrote.
-func (a *cli) servedLog(ctx context.Context, s *station, ref schemas.Ref, follow bool) error {
-	if follow {
-		return server.Output(ctx, a.out, s.Paths.Serving(), ref.Name, follow)
-	}
-	w := tally{w: a.out}
-	if err := server.Output(ctx, &w, s.Paths.Serving(), ref.Name, follow); err != nil {
-		return err
-	}
-	if w.n == 0 {
-		fmt.Fprintf(a.err, "%s has written nothing yet.\n", ref)
-	}
-	return nil
-}
-
-// tally counts what is written to w.
-type tally struct {
-	w io.Writer
-	n int
-}
-
-func (c *tally) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += n
-	return n, err
 }
 
 // output is what one run printed.
