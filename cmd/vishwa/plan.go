@@ -218,12 +218,25 @@ func parseRefs(cmd *cobra.Command, texts []string) (refs []schemas.Ref, err erro
 		if err != nil {
 			return nil, usage(cmd, err)
 		}
+		if near := schemas.Nearest(string(r.Kind), kinds()); r.Kind.Traits().Kind == "" && near != "" {
+			meant := r
+			meant.Kind = schemas.Kind(near)
+			return nil, usage(cmd, fault.WithHint(fmt.Errorf("%s: there is no kind %s", r, r.Kind), "did you mean %s?", meant))
+		}
 		if is := r.Kind.Traits(); r.Output != "" && is.Kind != "" && is.Outputs == schemas.NoOutputs {
 			return nil, usage(cmd, fault.WithHint(fmt.Errorf("%s names nothing: only a transform has outputs, and only a training has candidates", r), "did you mean %s?", r.Whole()))
 		}
 		refs = append(refs, r)
 	}
 	return refs, nil
+}
+
+// kinds are the kinds as refs have them.
+func kinds() (names []string) {
+	for _, k := range schemas.Kinds() {
+		names = append(names, string(k.Kind))
+	}
+	return names
 }
 
 // oneOf refuses a value that is none of those allowed, and names the nearest.

@@ -65,7 +65,7 @@ func Find(dir string) (Place, error) {
 		}
 		if filepath.Dir(at) == at {
 			return Place{}, fault.WithHint(fault.New(fault.Missing, "%s is not in a Git repository", start),
-				"run git init, commit your declarations, and try again")
+				"go to the folder of your project, or name it with -C; vishwa init NAME begins one; if this is one, run git init and commit it")
 		}
 	}
 }
