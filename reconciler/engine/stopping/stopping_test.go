@@ -104,6 +104,85 @@ func TestATrialIsJudgedByWhereItIs(t *testing.T) {
 	}
 }
 
+// TestATrialThatWasAheadIsJudgedByThoseThatCameLater: one that came to a comparison before the others is held against them as it reports
+// again, by either rule, also on its way to the next comparison, and by what is recorded meanwhile. Without a report it is not.
+func TestATrialThatWasAheadIsJudgedByThoseThatCameLater(t *testing.T) {
+	for name, by := range map[string]*schemas.EarlyStop{
+		"median": {Metric: "acc", Median: &schemas.MedianStop{After: 2, Every: 10, Trials: 3}},
+		"asha":   {Metric: "acc", ASHA: &schemas.ASHAStop{First: 2, Factor: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trials := New(by)
+			goesOn := func(trial string, step int64, value float64) {
+				t.Helper()
+				trials.Report(trial, step, value)
+				if got := trials.Judge(trial); got != nil {
+					t.Fatalf("%s at %d: %v", trial, step, got)
+				}
+			}
+			goesOn("ahead", 2, 0.5)
+			goesOn("ahead", 3, 0.5)
+			goesOn("b", 2, 0.6)
+			goesOn("c", 2, 0.7)
+			goesOn("best", 2, 0.9)
+			recorded := New(by)
+			recorded.Report("d", 2, 0.8)
+			trials.Know("d", recorded.Checks("d"))
+			if got := trials.Judge("ahead"); got != nil {
+				t.Errorf("without a report: %v", got)
+			}
+			trials.Report("ahead", 4, 0.55)
+			if got := trials.Judge("ahead"); got == nil || got.Step != 2 || got.Of != 4 || *got.Best != 0.5 {
+				t.Errorf("ahead: %v", got)
+			}
+			goesOn("best", 3, 0.1) // what it had come to by then counts
+			goesOn("best", 4, 0.1)
+			goesOn("b", 5, 0.95) // it leads by now
+		})
+	}
+}
+
+// TestATrialFarAheadIsJudgedWhereOthersHaveCome: one that is alone at later comparisons is held against the others at the last where there
+// are enough of them, by all that it has come to since.
+func TestATrialFarAheadIsJudgedWhereOthersHaveCome(t *testing.T) {
+	for name, by := range map[string]*schemas.EarlyStop{
+		"median": {Metric: "loss", Goal: "minimize", Median: &schemas.MedianStop{Trials: 2}},
+		"asha":   {Metric: "loss", Goal: "minimize", ASHA: &schemas.ASHAStop{Factor: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			trials := New(by)
+			for _, far := range []string{"behind", "ahead"} {
+				trials.Report(far, 1, 9)
+			}
+			for step := range int64(8) {
+				trials.Report("ahead", step+1, 1/float64(step+1))
+			}
+			for step := range int64(8) {
+				trials.Report("behind", step+1, 9-float64(step)/2)
+			}
+			for _, other := range []string{"b", "c", "d"} {
+				trials.Report(other, 1, 4)
+				trials.Report(other, 2, 3)
+			}
+			trials.Forget("ahead") // it has not begun
+			if got := trials.Judge("behind"); got == nil || got.Step != 2 || got.Of != 3 || got.Bound != 3 || *got.Best != 8.5 {
+				t.Errorf("behind: %v", got)
+			}
+			trials.Forget("behind")
+			trials.Report("ahead", 1, 9)
+			trials.Judge("ahead")
+			trials.Report("ahead", 8, 1)
+			trials.Judge("ahead")
+			trials.Report("d", 2, 2)
+			trials.Report("e", 2, 2)
+			trials.Report("ahead", 9, 1)
+			if got := trials.Judge("ahead"); got != nil {
+				t.Errorf("ahead: %v", got)
+			}
+		})
+	}
+}
+
 // TestComparisonsEnd: what is recorded of a trial has a bound, by any declaration.
 func TestComparisonsEnd(t *testing.T) {
 	for _, by := range []*schemas.EarlyStop{
