@@ -60,9 +60,9 @@ deny contains {
 # title: Model whose signer was revoked, without a yes
 # description: Where the environment lets people decide, one of its approvers at least does.
 # custom:
-#   id: deployment/revoked-signer
+#   id: deployment/approval
 deny contains {
-	"rule": "deployment/revoked-signer",
+	"rule": "deployment/approval",
 	"message": sprintf("%s signed the model, and %s: it needs an approval by %s", [input.model.signature.by, input.model.signature.revoked, roles]),
 	"hint": hint_to_approve,
 } if {
@@ -117,7 +117,25 @@ deny contains {
 } if {
 	guarded
 	some g in unmet
+	not refused(g)
 }
+
+# METADATA
+# title: Guard that no approval satisfies
+# description: An environment that takes no change by authors whom trust.yaml does not know, or of which is not known what guards it, is not released to, whoever approves.
+# custom:
+#   id: deployment/guard
+deny contains {
+	"rule": "deployment/guard",
+	"message": g.message,
+	"hint": g.hint,
+} if {
+	guarded
+	some g in unmet
+	refused(g)
+}
+
+refused(g) if object.get(g, "refused", false)
 
 unmet contains g if {
 	some g in input.guards
@@ -161,6 +179,22 @@ note contains {
 	changes_release
 	not step.due
 	some g in unmet
+	not refused(g)
+}
+
+# METADATA
+# title: Change that no approval will let through
+# description: What is refused whoever approves is said before the model is made.
+# custom:
+#   id: deployment/guard
+note contains {
+	"rule": "deployment/guard",
+	"message": g.message,
+} if {
+	changes_release
+	not step.due
+	some g in unmet
+	refused(g)
 }
 
 # approvals counts them in English.

@@ -117,7 +117,7 @@ test_revoked_signer if {
 	denied(about(gone, staging, [])) == {"deployment/revoked-signer"}
 	denied(about(gone, staging, [asha])) == {"deployment/revoked-signer"}
 	lenient := object.union(staging, {"roles": ["approver"], "revokedSigner": "approve", "reviews": false})
-	denied(about(gone, lenient, [])) == {"deployment/revoked-signer"}
+	denied(about(gone, lenient, [])) == {"deployment/approval"}
 	denied(about(gone, lenient, [asha])) == set()
 	denied(object.union(about(gone, staging, []), {"step": {"kind": "deployment", "do": "keep", "pending": false}})) == set()
 }
@@ -135,6 +135,15 @@ test_a_guard_that_is_not_satisfied if {
 	denied(object.union(doc, {"guards": [object.union(unmet, {"met": true})]})) == set()
 	denied(object.union(doc, {"step": {"do": "keep"}})) == set()
 	denied(object.union(doc, {"step": {"restores": true}})) == set()
+}
+
+test_a_guard_that_no_approval_satisfies if {
+	refuses := object.union(unmet, {"refused": true})
+	denied(object.union(about(signed, staging, [asha]), {"guards": [refuses]})) == {"deployment/guard"}
+	denied(object.union(about(signed, staging, []), {"guards": [unmet, refuses]})) == {"deployment/approval", "deployment/guard"}
+	early := object.union(about(null, live, []), {"phase": "plan", "step": {"pending": true}, "model": null, "guards": [refuses]})
+	denied(early) == set()
+	deployment.note == {{"rule": "deployment/guard", "message": "production needs 1"}} with input as early
 }
 
 test_a_guard_stands_before_what_is_taken_away if {

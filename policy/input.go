@@ -125,6 +125,8 @@ type guardDoc struct {
 	Met         bool     `json:"met"`
 	Message     string   `json:"message"`
 	Hint        string   `json:"hint"`
+	// Refused is said where no approval meets it.
+	Refused bool `json:"refused,omitempty"`
 }
 
 type datasetDoc struct {
@@ -249,7 +251,7 @@ func describe(s plan.Step, ev *Evidence, sub Subject) (*document, error) {
 func guards(all []guard.Verdict) []guardDoc {
 	out := []guardDoc{}
 	for _, v := range all {
-		d := guardDoc{Environment: v.Place, Revision: v.Revision, Needs: v.Needs, Roles: v.Roles, By: []string{}, Met: v.Met, Message: v.Message, Hint: v.Hint}
+		d := guardDoc{Environment: v.Place, Revision: v.Revision, Needs: v.Needs, Roles: v.Roles, By: []string{}, Met: v.Met, Message: v.Message, Hint: v.Hint, Refused: v.Refused}
 		for _, w := range v.Given {
 			d.By = append(d.By, w.Principal)
 		}

@@ -113,6 +113,7 @@ type Verdict struct {
 	Needs   int      // people, with those that unknown authors ask for
 	Strange []string // unknown authors
 	Met     bool
+	Refused bool // no approval meets it
 	Message string
 	Hint    string
 }
@@ -161,8 +162,8 @@ func (g Guard) count(i int, words []Word, hands []port.Hand) Verdict {
 	v.strangers(strange, outside)
 	switch {
 	case g.Lost != nil:
-		v.Met, v.Message, v.Hint = false, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.HintOf(g.Lost)
-	case !g.mannable():
+		v.Met, v.Refused, v.Message, v.Hint = false, true, fmt.Sprintf("what guards %s is not known here: %v", g.Place, g.Lost), fault.HintOf(g.Lost)
+	case !v.Refused && !g.mannable():
 		v.unmanned()
 	}
 	return v
@@ -180,7 +181,7 @@ func (v *Verdict) strangers(strange, outside bool) {
 	known := "; or add the address to its owner in trust.yaml, which counts from the next release on"
 	switch {
 	case v.Unknown == schemas.UnknownRefuse:
-		v.Met = false
+		v.Met, v.Refused = false, true
 		v.Message = fmt.Sprintf("%s takes no change by authors whom trust.yaml does not know: %s", v.named(), who)
 		v.Hint = "have the change committed by people of trust.yaml, under their addresses there or signed by their keys"
 	case v.Unknown == schemas.UnknownTwo:

@@ -25,10 +25,11 @@ func Gate(p Plan, found []ledger.Finding) Plan {
 		return out // nothing is held of it that is not, and the steps are many
 	}
 	out.Steps = slices.Clone(p.Steps)
-	denied := map[schemas.Ref]string{}
+	denied, waits := map[schemas.Ref]string{}, map[schemas.Ref]bool{}
 	for _, f := range found {
-		if f.Level == ledger.Denied && denied[f.Ref] == "" {
-			denied[f.Ref] = f.Text()
+		// What no approval lets through is the reason, where there is such: who reads only that approvals are missing asks for them in vain.
+		if f.Level == ledger.Denied && (denied[f.Ref] == "" || waits[f.Ref] && f.Rule != ledger.ApprovalRule) {
+			denied[f.Ref], waits[f.Ref] = f.Text(), f.Rule == ledger.ApprovalRule
 		}
 	}
 	held := map[schemas.Ref]bool{}

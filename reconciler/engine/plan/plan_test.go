@@ -67,3 +67,19 @@ func TestDigestIsOfWhatThePlanDoesAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatNoApprovalLetsThroughIsTheReason: whoever reads that approvals are missing would ask for them in vain.
+func TestWhatNoApprovalLetsThroughIsTheReason(t *testing.T) {
+	at := ref("deployment/a")
+	found := []ledger.Finding{
+		{Rule: ledger.ApprovalRule, Level: ledger.Denied, Ref: at, Message: "needs 1"},
+		{Rule: "model/gate", Level: ledger.Denied, Ref: at, Message: "too low"},
+		{Rule: "policy/evidence", Level: ledger.Denied, Ref: at, Message: "not known"},
+	}
+	p := Plan{Steps: []Step{{Ref: at, Do: Remake}}}
+	for n, want := range map[int]string{1: "deployment/approval: needs 1", 3: "model/gate: too low"} {
+		if got := Gate(p, found[:n]).Steps[0].Held; got != want {
+			t.Errorf("held: %s, want %s", got, want)
+		}
+	}
+}

@@ -247,7 +247,7 @@ func (r Retraining) undone() (why []string) {
 				why = append(why, s.Ref.String()+" would be changed too")
 			case r.Base.Project == nil || !r.Base.Project.Environments[to.Serves().Environment].Envelope:
 				why = append(why, fmt.Sprintf("%s is not one that asks for it (envelope: true below spec.environments)", to.Serves().Environment))
-			case s.Held != "" && !strings.HasPrefix(s.Held, "deployment/approval: "):
+			case s.Held != "" && !strings.HasPrefix(s.Held, ledger.ApprovalRule+": "):
 				why = append(why, s.Ref.String()+" is held: "+s.Held)
 			}
 		}
