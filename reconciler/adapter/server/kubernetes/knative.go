@@ -167,7 +167,7 @@ func knativeStands(ctx context.Context, s *server, c *kube.Client, name string, 
 		st.Reason = "its pods are ready, and Knative does not tell its revision as ready yet"
 	case percent < due:
 		st.Reason = fmt.Sprintf("its pods are ready, and it has %d %% of the requests", percent)
-	case declared && at.inside() && is.Status.Components.Predictor.URL != "" && !ofCluster(is.Status.Components.Predictor.URL):
+	case declared && at.inside() && is.Status.Components.Predictor.URL != "" && !owned.As[inferenceService](raw).ofCluster(is.Status.Components.Predictor.URL):
 		st.Reason, st.Cause = kube.Cut("Knative gives it the address "+is.Status.Components.Predictor.URL+", and it is to be reached within the cluster alone"), outside
 	case declared && due == whole && !well:
 		st.Reason = "KServe does not tell it as ready"

@@ -161,7 +161,10 @@ type inferenceService struct {
 		Canary []canaried `json:"canary"`
 	} `json:"spec"`
 	Status struct {
-		URL        string `json:"url"`
+		URL     string `json:"url"`
+		Address struct {
+			URL string `json:"url"` // of a Service, whatever is exposed: KServe and Knative build it with the cluster's own domain
+		} `json:"address"`
 		Mode       string `json:"deploymentMode"`
 		Components struct {
 			Predictor struct {
@@ -238,11 +241,11 @@ func (is inferenceService) addressed(at standing, st status.Standing) status.Sta
 	u, err := neturl.Parse(is.Status.URL)
 	switch {
 	case err == nil && schemas.NewClaim(u.Hostname(), u.Path) == schemas.NewClaim(host, ""):
-		if own := is.Status.Components.Predictor.URL; at.knative() && own != "" && !ofCluster(own) && !beside(own, host) {
+		if own := is.Status.Components.Predictor.URL; at.knative() && own != "" && !is.ofCluster(own) && !beside(own, host) {
 			st.Settled, st.Over, st.Cause = false, true, besides
 			st.Reason = kube.Cut(fmt.Sprintf("Knative gives its own route the address %s, which is none that comes with the host %s", own, host))
 		}
-	case is.Status.URL == "", ofCluster(is.Status.URL): // or that of before it was exposed
+	case is.Status.URL == "", is.ofCluster(is.Status.URL): // or that of before it was exposed
 		if st.Settled {
 			st.Settled, st.Reason, st.Cause = false, "KServe does not tell its address yet", elsewhere
 		}
@@ -260,10 +263,24 @@ func beside(address, host string) bool {
 	return err == nil && slices.Contains(t.Besides(), u.Hostname())
 }
 
-// ofCluster tells whether an address is one of the cluster's own.
-func ofCluster(address string) bool {
+// ofCluster tells whether an address is one of the cluster's own: it ends as those of its Services do. One that is exposed may have svc
+// anywhere else in it, by a domain-template.
+func (is inferenceService) ofCluster(address string) bool {
+	of := hostOf(address)
+	if strings.HasSuffix(of, ".svc") || strings.HasSuffix(of, ".svc.cluster.local") {
+		return true
+	}
+	name, domain, found := strings.Cut(hostOf(is.Status.Address.URL), ".svc.")
+	return found && strings.Count(name, ".") == 1 && strings.HasSuffix(of, ".svc."+domain)
+}
+
+// hostOf is the host of an address, as DNS compares it.
+func hostOf(address string) string {
 	u, err := neturl.Parse(address)
-	return err == nil && strings.Contains(u.Hostname()+".", ".svc.")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
 
 // untouched is one that KServe has made no pods of, since so long; old and name are what the mode is called that it is to be in.

@@ -274,16 +274,53 @@ func TestKServeServesAtTheHostThatIsDeclared(t *testing.T) {
 			}
 		})
 	}
-	odd := onKnative(t, func(o *kubetest.Options) { o.OwnHost = "payroll.example.com" })
-	own := odd.revises("one", "1")
-	own.KServe.Expose, own.KServe.Host = true, "one.example.com"
-	odd.refused(own, fault.Invalid, "Knative gives its own route the address http://payroll.example.com", "domain-template of Knative's ConfigMap config-network")
+	for _, host := range []string{"payroll.example.com", "payroll.default.svc.example.com"} {
+		odd := onKnative(t, func(o *kubetest.Options) { o.OwnHost = host })
+		own := odd.revises("one", "1")
+		own.KServe.Expose, own.KServe.Host = true, "one.example.com"
+		odd.refused(own, fault.Invalid, "Knative gives its own route the address http://"+host, "domain-template of Knative's ConfigMap config-network")
+	}
 	// What was reached within the cluster alone has the address of that until KServe has made its way in.
 	s := onDouble(t)
 	r := s.infers("one", "1")
 	s.apply(r)
 	r.KServe.Expose, r.KServe.Host, r.Key = true, "one.example.com", digest.Of([]byte("exposed"))
 	s.apply(r)
+}
+
+// TestAHostOfTheClusterEndsAsItsServicesDo: a name with svc in it is anybody's, and a cluster's domain is what it says by an address that is always its own.
+func TestAHostOfTheClusterEndsAsItsServicesDo(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"http://one.models.svc":                        true,
+		"http://one.models.svc.cluster.local/v1":       true,
+		"http://one.models.svc.cluster.local.":         true,
+		"http://one-models.svc.cluster.local:8080":     true,
+		"HTTP://one.models.SVC.cluster.local":          true,
+		"http://one.models.svc.corp.invalid":           true,
+		"http://one.models.svc.example.com":            false,
+		"http://one.models.svc.cluster.local.evil.com": false,
+		"http://one.models.svc.svc.corp.invalid.com":   false,
+		"http://svc.cluster.local":                     false,
+		"http://onesvc":                                false,
+		"http://one.svc@example.com":                   false,
+		"http://example.com/one.models.svc":            false,
+		"one.models.svc":                               false,
+		"":                                             false,
+	} {
+		var is inferenceService
+		is.Status.Address.URL = "http://one-predictor.models.svc.corp.invalid/v1/models/one:predict"
+		if got := is.ofCluster(address); got != want {
+			t.Errorf("%s is of the cluster: %v", address, got)
+		}
+	}
+	for _, own := range []string{"", "http://one.models.svc", "http://svc.example.com", "http://a.one.models.svc.example.com", "http://one.svc.example.com", "%"} {
+		var is inferenceService
+		is.Status.Address.URL = own
+		if is.ofCluster("http://one.models.svc.example.com") || !is.ofCluster("http://one.models.svc.cluster.local") {
+			t.Errorf("where it says %q", own)
+		}
+	}
 }
 
 // Every field is one that the CRD of KServe 0.15.2 has, of its type: testdata has as much of its schema as is set.
