@@ -150,7 +150,7 @@ func OpenManaged(ctx context.Context, o ManagedOptions) (*ManagedRepository, err
 		Declared: s.declared, Failed: o.Failed, Envelope: s.envelope,
 	}
 	if o.Forge != nil {
-		s.office.Forge = wrap.Discreet(o.Forge, strange(o.Env.Lookup))
+		s.office.Forge = wrap.Discreet(o.Forge, append(strange(o.Env.Lookup), wrap.Folder{Path: dir, Name: "(the mirror)"}))
 	}
 	if len(o.Branches) == 0 {
 		_, err = s.Refs(ctx)

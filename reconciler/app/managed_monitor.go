@@ -125,7 +125,7 @@ func (s *ManagedRepository) measureOne(ctx context.Context, at *standpoint, benc
 	}
 	a := Answering{Bench: bench, Intent: at.in, Now: s.o.Env.Now(), Refresh: s.answering(ctx, at.h)}
 	if s.o.Forge != nil {
-		a.Ask, a.Open = s.o.Forge.Propose, s.o.Forge.Open
+		a.Ask, a.Open = s.office.Forge.Propose, s.office.Forge.Open
 	}
 	made, why, err := p.Answer(ctx, &m, a)
 	switch {

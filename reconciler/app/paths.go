@@ -87,9 +87,17 @@ func strange(lookup func(string) (string, bool)) (out []wrap.Folder) {
 		out = append(out, wrap.Folder{Path: p.Keys, Name: "(the folder of keys)"}, wrap.Folder{Path: filepath.Dir(p.State), Name: "(the state folder)"},
 			wrap.Folder{Path: filepath.Dir(p.Cache), Name: "(the cache folder)"})
 	}
-	for variable, name := range map[string]string{"HOME": "~", "TMPDIR": "(the temporary folder)"} {
-		if dir, ok := lookup(variable); ok {
-			out = append(out, wrap.Folder{Path: filepath.Clean(dir), Name: name})
+	if home, ok := lookup("HOME"); ok {
+		out = append(out, wrap.Folder{Path: filepath.Clean(home), Name: "~"})
+	}
+	temporary, ok := lookup("TMPDIR")
+	if !ok || temporary == "" {
+		temporary = "/tmp"
+	}
+	out = append(out, wrap.Folder{Path: filepath.Clean(temporary), Name: "(the temporary folder)"})
+	for _, f := range out { // programs call them by where links lead
+		if at, err := filepath.EvalSymlinks(f.Path); err == nil && at != f.Path {
+			out = append(out, wrap.Folder{Path: at, Name: f.Name})
 		}
 	}
 	return out

@@ -239,15 +239,16 @@ func (h *Repository) wire(o Options, project *schemas.Project, name string, plac
 	if !h.Repo.Bare() {
 		worktree = h.Repo.Worktree()
 	}
+	named := wrap.Named(append(strange(o.Env.Lookup), wrap.Folder{Path: h.Repo.Dir(), Name: "(the repository)"}))
 	h.Reconciler = &pass.Reconciler{
 		Observers: pass.Observers{
-			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: h.located(project.Ledger)},
+			Repo: h.Repo, Ledger: &steadyLedger{Ledger: h.GitLedger, repository: h, options: book, now: h.located(project.Ledger), named: named},
 			Provisioner: h.stacks(o, apart, work),
 			Server:      h.serving(o, project, place, sealed, server.Config{Env: o.Env, Store: kept, Dir: h.Paths.Serving(), Seal: h.Paths.Seal(), Envs: envs, Wall: serves, Starters: starters(o.Env)}),
 			Store:       kept,
 			Packager:    h.packs(o, kept, envs),
-			Machine:     sealed.Name(),
-			Arms:        h.arms(o), Broken: o.brokenOff,
+			Machine:     sealed.Name(), Named: named,
+			Arms: h.arms(o), Broken: o.brokenOff,
 		},
 		Worktree: worktree, Watch: h.watch, Unwatched: h.Repo.Unwatched,
 		Data:     data.Fetcher{Store: kept, Env: o.Env, Dir: h.checkout()},

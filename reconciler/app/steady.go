@@ -54,6 +54,7 @@ type steadyLedger struct {
 	repository *Repository
 	options    gitledger.Options
 	now        ledgerPlace
+	named      func(text string) string // as others read it
 
 	mu   sync.Mutex
 	held bool
@@ -78,7 +79,7 @@ func (s *steadyLedger) Append(ctx context.Context, e ledger.Entry) (ledger.Entry
 			return e, err
 		}
 	}
-	return s.Ledger.Append(ctx, e)
+	return s.Ledger.Append(ctx, e.Named(s.named))
 }
 
 // hold looks, once, whether what was recorded elsewhere is in f too.

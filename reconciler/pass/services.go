@@ -131,10 +131,13 @@ func (d *stepServices) Append(ctx context.Context, e ledger.Entry) (ledger.Entry
 	return d.Ledger.Append(ctx, d.stamp(e))
 }
 
-// stamp says in e on whose behalf, at what trigger and on which machine it was done.
+// stamp says in e on whose behalf, at what trigger and on which machine it was done, and not where on that.
 func (h *Reconciler) stamp(e ledger.Entry) ledger.Entry {
 	e.PullRequest, e.Trigger, e.Machine = h.PullRequest, h.Trigger, h.Machine
-	return e
+	if h.Named == nil {
+		return e
+	}
+	return e.Named(h.Named)
 }
 
 // First is the entry under key that counts on this machine.

@@ -193,6 +193,8 @@ type Observers struct {
 	Arms func(ctx context.Context, d *schemas.Declaration, t port.Trial) (rollout.Evidence, error)
 	// Broken is told of a panic in a question about ref: it ends that question, and nothing else. Nil: nobody is told.
 	Broken func(ref schemas.Ref, err error)
+	// Named is a text as others may read it, without where things are on this machine; nil: as it is. What is recorded is read by many.
+	Named func(text string) string
 	// Machine names this installation, for the ledger: see ledger.Facts.On. Empty: none does.
 	Machine string
 

@@ -42,6 +42,9 @@ func observeStack(ctx context.Context, w *Snapshot, eyes Observers, ref schemas.
 		default:
 			// One stack that cannot be looked at does not blind the pass to the rest.
 			why, open := err.Error(), execute.WithoutPaths(err)
+			if eyes.Named != nil {
+				open = eyes.Named(open)
+			}
 			if broken(err) {
 				open = openly(ctx, err)
 			}

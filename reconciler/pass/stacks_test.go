@@ -5,6 +5,7 @@ package pass
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -232,4 +233,38 @@ func (refusing) Diff(context.Context, port.Infrastructure) (port.Change, error) 
 
 func (refusing) Apply(context.Context, port.Infrastructure, port.Change) (port.Outcome, error) {
 	return port.Outcome{}, nil
+}
+
+// cramped is a Provisioner whose program tells where it works.
+type cramped struct{ ground }
+
+func (*cramped) Diff(context.Context, port.Infrastructure) (port.Change, error) {
+	return port.Change{}, fault.New(fault.Internal, "terraform ended with 1: no room in /srv/ctl/terraform/db")
+}
+
+// TestWhyAStackHasNoPlanTellsNotWhereItIsMade: neither in a pull request nor in the ledger; who runs it reads all of it.
+func TestWhyAStackHasNoPlanTellsNotWhereItIsMade(t *testing.T) {
+	h, w := newHouse(tree(infra("")))
+	h.Provisioner = &cramped{}
+	h.Named = func(text string) string { return strings.ReplaceAll(text, "/srv/ctl", "(the state folder)") }
+	r, err := h.Apply(t.Context(), ApplyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := step(t, r.Plan, "infrastructure/db")
+	if !strings.Contains(s.Why, "no room in (the state folder)/terraform/db") || !strings.Contains(s.Aside, "no room in /srv/ctl/terraform/db") {
+		t.Errorf("it says %q, and to who runs it %q", s.Why, s.Aside)
+	}
+	failed := false
+	for i := range w.list {
+		e := &w.list[i]
+		failed = failed || e.Failure != nil && strings.Contains(e.Failure.Message, "(the state folder)")
+		raw, err := json.Marshal(e)
+		if err != nil || strings.Contains(string(raw), "/srv/ctl") {
+			t.Errorf("recorded: %s %v", raw, err)
+		}
+	}
+	if !failed {
+		t.Error("no failure was recorded")
+	}
 }

@@ -296,6 +296,21 @@ func (e *Entry) PlainFindings() []Finding {
 	return out
 }
 
+// Named is e with its texts as name has them: why, what rules found and how it failed. What is declared, signed or named by content is as it was.
+func (e Entry) Named(name func(text string) string) Entry {
+	e.Reason, e.Findings = name(e.Reason), slices.Clone(e.Findings)
+	for i := range e.Findings {
+		f := &e.Findings[i]
+		f.Message, f.Hint = name(f.Message), name(f.Hint)
+	}
+	if e.Failure != nil {
+		f := *e.Failure
+		f.Message, f.Tail = name(f.Message), name(f.Tail)
+		e.Failure = &f
+	}
+	return e
+}
+
 // Approval is a person's signature over what is approved.
 type Approval struct {
 	Principal string `json:"principal"`

@@ -4,7 +4,9 @@ package execute
 
 import (
 	"io/fs"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,13 +24,21 @@ func WithoutPaths(err error) string {
 	return text
 }
 
-// refused are the paths at which the operating system refused something.
+// refused are the paths at which the operating system refused something: files, programs, and the sockets of those who were asked.
 func refused(err error) (out []string) {
 	switch e := err.(type) {
 	case *fs.PathError:
 		out = append(out, e.Path)
 	case *os.LinkError:
 		out = append(out, e.Old, e.New)
+	case *exec.Error:
+		out = append(out, e.Name)
+	case *net.OpError:
+		for _, at := range []net.Addr{e.Source, e.Addr} {
+			if at, is := at.(*net.UnixAddr); is && at != nil {
+				out = append(out, at.Name)
+			}
+		}
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:

@@ -1,5 +1,5 @@
-// Discreet keeps where things are on a controller's machine out of what a forge shows:
-// a comment may be read by everybody, and an error names folders for whoever runs it.
+// Discreet keeps where things are on a controller's machine out of what a forge shows and the ledger
+// keeps: both may be read by everybody, and an error names folders for whoever runs it.
 
 package wrap
 
@@ -16,15 +16,23 @@ import (
 type Folder struct{ Path, Name string }
 
 // Discreet shows names on the forge in place of folders.
-func Discreet(f port.Forge, folders []Folder) port.Forge {
+func Discreet(f port.Forge, folders []Folder) port.Forge { return discreet{f, Named(folders)} }
+
+// Named has texts call folders by their names, where a whole path begins with one.
+func Named(folders []Folder) func(text string) string {
 	known := slices.DeleteFunc(slices.Clone(folders), func(f Folder) bool { return len(f.Path) < 2 || f.Path[0] != '/' })
 	slices.SortFunc(known, func(a, b Folder) int { return cmp.Compare(len(b.Path), len(a.Path)) }) // the longest says most
-	return discreet{f, known}
+	return func(text string) string {
+		for _, f := range known {
+			text = replacePath(text, f)
+		}
+		return text
+	}
 }
 
 type discreet struct {
 	port.Forge
-	folders []Folder
+	named func(text string) string
 }
 
 func (d discreet) UpsertComment(ctx context.Context, n int, marker, body string) (string, error) {
@@ -52,14 +60,6 @@ func (d discreet) Propose(ctx context.Context, p port.Proposal) (port.PullReques
 
 func (d discreet) Withdraw(ctx context.Context, n int, why string) error {
 	return d.Forge.Withdraw(ctx, n, d.named(why))
-}
-
-// named writes folders by their names, where a whole path begins with one.
-func (d discreet) named(text string) string {
-	for _, f := range d.folders {
-		text = replacePath(text, f)
-	}
-	return text
 }
 
 func replacePath(text string, f Folder) string {
