@@ -59,8 +59,8 @@ func TestFoldersAreCalledByNameWhereLinksLead(t *testing.T) {
 	}
 	named := wrap.Named(strange(func(name string) (string, bool) { return home, name == "HOME" }))
 	for text, want := range map[string]string{
-		home + "/x":                                "~/x",
-		dir + "/disk/x":                            "~/x",
+		home + "/x":     "~/x",
+		dir + "/disk/x": "~/x",
 		dir + "/disk/.local/state/vishwa/ab/runs/": "(the state folder)/ab/runs/",
 	} {
 		if got := named(text); got != want {

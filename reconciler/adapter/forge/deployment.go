@@ -129,7 +129,7 @@ func (c *Client) lastState(ctx context.Context, id int64) (*github.DeploymentSta
 func (c *Client) moveOn(ctx context.Context, id int64, state string, r port.Deployment) (changed bool, err error) {
 	text := clip(harmless.Line(r.Description), maxDescription)
 	last, err := c.lastState(ctx, id)
-	if err != nil || last.GetState() == state && last.GetDescription() == text && last.GetEnvironmentURL() == r.URL {
+	if err != nil || last.GetState() == state && (state == inactive || last.GetDescription() == text && last.GetEnvironmentURL() == r.URL) {
 		return false, err
 	}
 	in := map[string]any{"state": state, "description": text, "auto_inactive": false}

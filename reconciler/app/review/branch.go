@@ -63,6 +63,9 @@ func (o *Service) Branch(ctx context.Context, branch, since string) (templates.R
 	if err := o.settle(ctx, h, result); err != nil {
 		return r, err
 	}
+	if err := o.left(ctx, h); err != nil {
+		return r, err
+	}
 	if r, err = o.carried(ctx, h, r, result.Outcomes); err != nil {
 		return r, err
 	}
@@ -313,15 +316,7 @@ func (o *Service) settle(ctx context.Context, h *Session, result pass.Result) er
 		e := facts.Latest[oc.Ref]
 		r := port.Deployment{SHA: rev.SHA, State: port.Succeeded, Description: oc.Text}
 		switch {
-		case !oc.Ref.Kind.Traits().Serves:
-			continue
-		case oc.Do == plan.Retire:
-			if oc.End == execute.Ended && e != nil && e.Release != nil {
-				r.State, r.Environment = port.Gone, e.Release.Environment
-				if err := o.deployment(ctx, oc.Ref, e.Key, r); err != nil {
-					return err
-				}
-			}
+		case !oc.Ref.Kind.Traits().Serves, oc.Do == plan.Retire: // left tells of these
 			continue
 		}
 		s := planned[oc.Ref]

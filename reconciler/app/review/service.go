@@ -84,6 +84,7 @@ type Service struct {
 	vouch map[int]string                 // strangers' pull requests -> commit that somebody else had run
 	guest map[int]string                 // strangers' pull requests -> what is looked at, or was last
 	late  map[int]string                 // strangers' pull requests -> what took too long to be looked at
+	over  map[string]bool                // what the forge was told is over, since this process began: see left
 }
 
 // action is a pass that makes something on a tracked branch.

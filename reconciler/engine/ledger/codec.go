@@ -22,7 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/schemas"
 )
 
-const magic = "vishwa facts 10\n"
+const magic = "vishwa facts 11\n"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -58,14 +58,14 @@ func (f *Facts) Encode() ([]byte, error) {
 		w.string(string(k))
 		w.uint(index[f.ByKey[k]])
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts, f.WentBack} {
 		w.uint(uint64(len(m)))
 		for _, r := range slices.SortedFunc(maps.Keys(m), schemas.Ref.Compare) {
 			w.string(refText(r))
 			w.uint(index[m[r]])
 		}
 	}
-	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+	for _, m := range []map[string]*Entry{f.Places, f.Left, f.Machines} {
 		w.uint(uint64(len(m)))
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			w.string(name)
@@ -113,12 +113,12 @@ func (f *Facts) entries() (list []*Entry) {
 	for _, t := range f.Failed {
 		note(t.Last)
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts, f.WentBack} {
 		for _, e := range m {
 			note(e)
 		}
 	}
-	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+	for _, m := range []map[string]*Entry{f.Places, f.Left, f.Machines} {
 		for _, e := range m {
 			note(e)
 		}
@@ -167,13 +167,13 @@ func Decode(b []byte) (*Facts, error) {
 		k := digest.Digest(r.string())
 		f.ByKey[k] = entry()
 	}
-	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts} {
+	for _, m := range []map[schemas.Ref]*Entry{f.Latest, f.Denied, f.Observed, f.Released, f.Suspended, f.Rollouts, f.WentBack} {
 		for range r.length() {
 			ref := r.ref()
 			m[ref] = entry()
 		}
 	}
-	for _, m := range []map[string]*Entry{f.Places, f.Machines} {
+	for _, m := range []map[string]*Entry{f.Places, f.Left, f.Machines} {
 		for range r.length() {
 			name := r.string()
 			m[name] = entry()

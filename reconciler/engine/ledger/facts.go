@@ -23,6 +23,7 @@ type Facts struct {
 	Observed  map[schemas.Ref]*Entry     // how it was last found, until it is retired
 	Released  map[schemas.Ref]*Entry     // the deploy or retire that a deployment's newest change came with: bringing back the same release is none
 	Places    map[string]*Entry          // the newest of these an environment, by schemas.Place: one that is left is among them
+	Left      map[string]*Entry          // the newest release of each deployment in each environment where it is no more: see left
 	Machines  map[string]*Entry          // the newest deploy or retire of a ref on each machine that names itself: see On
 	Suspended map[schemas.Ref]*Entry     // refs about which nothing is to be done, until they are resumed: see Suspension
 	Rollouts  map[schemas.Ref]*Entry     // the newest change of a deployment's rollout that counts: see RolloutOf

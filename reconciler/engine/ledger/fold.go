@@ -61,6 +61,7 @@ func (f *Facts) ready() {
 		f.Observed = map[schemas.Ref]*Entry{}
 		f.Released = map[schemas.Ref]*Entry{}
 		f.Places = map[string]*Entry{}
+		f.Left = map[string]*Entry{}
 		f.Machines = map[string]*Entry{}
 		f.Suspended = map[schemas.Ref]*Entry{}
 		f.Rollouts = map[schemas.Ref]*Entry{}
@@ -155,6 +156,7 @@ func (f *Facts) release(e *Entry) {
 	f.onMachine(e)
 	last := f.Latest[e.Ref]
 	was := last != nil && last.Action == Deploy
+	f.left(e, last)
 	if e.Action == Deploy && (was && last.Key == e.Key || e.Rollback()) {
 		return
 	}
@@ -164,6 +166,16 @@ func (f *Facts) release(e *Entry) {
 	}
 	if was && last.Release != nil {
 		f.Places[schemas.Place(last.Release.Environment)] = e
+	}
+}
+
+// left notes where e, a deploy or a retire, leaves nothing of what was released before.
+func (f *Facts) left(e, last *Entry) {
+	if last != nil && last.Action == Deploy && last.Release != nil {
+		f.Left[e.Ref.String()+" "+last.Release.Environment] = last
+	}
+	if e.Action == Deploy && e.Release != nil {
+		delete(f.Left, e.Ref.String()+" "+e.Release.Environment)
 	}
 }
 
@@ -228,7 +240,7 @@ func (f *Facts) Clone() *Facts {
 	c.Machines = maps.Clone(f.Machines)
 	c.Failed, c.Denied = maps.Clone(f.Failed), maps.Clone(f.Denied)
 	c.Stuck, c.Observed = slices.Clone(f.Stuck), maps.Clone(f.Observed)
-	c.Released, c.Places = maps.Clone(f.Released), maps.Clone(f.Places)
+	c.Released, c.Places, c.Left = maps.Clone(f.Released), maps.Clone(f.Places), maps.Clone(f.Left)
 	c.Suspended, c.Rollouts, c.WentBack = maps.Clone(f.Suspended), maps.Clone(f.Rollouts), maps.Clone(f.WentBack)
 	c.Approvals = slices.Clone(f.Approvals)
 	c.heads = slices.Clip(f.heads) // what is there stays; what is appended is apart
