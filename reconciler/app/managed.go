@@ -109,6 +109,7 @@ type ManagedRepository struct {
 	firsts    map[string]string // branch -> its first commit
 	open      []int             // pull requests, as of the last sweep
 	served    served
+	trials    trials
 	trackers  bool       // the tracked branch declares some
 	tracking  *trackings // which are shown something just now
 	control   *os.File   // held: this process looks after what is served here
@@ -381,6 +382,7 @@ func (s *ManagedRepository) Open() []int {
 // Close lets everything go.
 func (s *ManagedRepository) Close() error {
 	s.tracking.close()
+	s.trials.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control == nil {

@@ -5,13 +5,78 @@ package app
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/controller"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/engine/rollout"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/routine"
+	"github.com/vishwaops/vishwa/schemas"
 )
+
+// trials are looks at releases that are tried. Each may take longer than the round of the watch that begins it.
+type trials struct {
+	mu    sync.Mutex
+	under map[schemas.Ref]context.CancelFunc
+	all   sync.WaitGroup
+	ended bool
+}
+
+// tryWithin is how long a round waits for one of them: what does not answer then holds up no other deployment.
+const tryWithin = time.Second
+
+// aside has look done about ref, unless one is under way, within the time that ctx has, and waits for it a moment.
+func (s *ManagedRepository) aside(ctx context.Context, ref schemas.Ref, look func(context.Context)) {
+	t := &s.trials
+	t.mu.Lock()
+	if t.under[ref] != nil || t.ended {
+		t.mu.Unlock()
+		return
+	}
+	own, end := context.WithCancel(context.WithoutCancel(ctx))
+	if until, ends := ctx.Deadline(); ends {
+		own, end = context.WithDeadline(context.WithoutCancel(ctx), until)
+	}
+	if t.under == nil {
+		t.under = map[schemas.Ref]context.CancelFunc{}
+	}
+	t.under[ref] = end
+	t.all.Add(1)
+	t.mu.Unlock()
+	done := make(chan struct{})
+	fault.Go(func() {
+		defer t.all.Done()
+		defer close(done)
+		defer func() {
+			end()
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			delete(t.under, ref)
+		}()
+		look(own)
+	}, routine.Logged(s.o.Env.Log, "a look at the release of "+ref.String()+" that is tried"))
+	moment := time.NewTimer(tryWithin)
+	defer moment.Stop()
+	select {
+	case <-done:
+	case <-moment.C:
+	case <-ctx.Done():
+	}
+}
+
+// close ends the looks that are under way, and begins no more.
+func (t *trials) close() {
+	t.mu.Lock()
+	t.ended = true
+	for _, end := range t.under {
+		end()
+	}
+	t.mu.Unlock()
+	t.all.Wait()
+}
 
 // tryOn takes back what is tried next to d where it fails or is found worse, and ends what was rolled back already: by an abort on
 // another machine, or just before a pass began it. All that goes forward is a pass's.

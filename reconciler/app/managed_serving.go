@@ -215,7 +215,7 @@ func (s *ManagedRepository) Deployed(ctx context.Context) ([]controller.Deployme
 			}
 			if err == nil && live.Beside != nil {
 				d.Tries = true
-				s.tryOn(whole, d, st, live)
+				s.aside(whole, ref, func(ctx context.Context) { s.tryOn(ctx, d, st, live) })
 			}
 			mu.Lock()
 			defer mu.Unlock()
