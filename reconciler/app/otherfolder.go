@@ -15,6 +15,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/harmless"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 )
@@ -109,7 +110,7 @@ func (h *Repository) lock(ctx context.Context, tell func(string)) (context.Conte
 	if held, err := sandbox.Held(path); err == nil && held {
 		tell("Another vishwa is acting on this repository; waiting for it to end.")
 	}
-	f, err := sandbox.Lock(ctx, path)
+	f, err := holder.Wait{Tell: tell}.Lock(ctx, path)
 	if err != nil {
 		return ctx, nil, fmt.Errorf("wait for the other vishwa: %w", err)
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitremote"
 	"github.com/vishwaops/vishwa/reconciler/machine/gitstore"
-	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -74,7 +74,7 @@ func (m *Mirror) locked(ctx context.Context, f func() error) error {
 	if err := os.MkdirAll(filepath.Dir(m.o.Dir), 0o700); err != nil {
 		return fault.WithHint(fault.New(fault.Invalid, "make the folder of mirrors: %w", err), "let the user of the controller write to %s", filepath.Dir(m.o.Dir))
 	}
-	l, err := sandbox.Lock(ctx, m.o.Dir+".lock")
+	l, err := holder.Told(m.o.Env.Log).Lock(ctx, m.o.Dir+".lock")
 	if err != nil {
 		return fmt.Errorf("wait for the mirror: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/egress"
 	"github.com/vishwaops/vishwa/reconciler/machine/gpu"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -72,7 +73,7 @@ func (l local) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	if err != nil {
 		return port.Run{}, err
 	}
-	held, err := sandbox.Lock(ctx, dir+".lock")
+	held, err := holder.Told(l.Env.Log).Lock(ctx, dir+".lock")
 	if err != nil {
 		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, artifact.Disk(err, l.Dir))
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -106,7 +107,7 @@ func (r *remote) Start(ctx context.Context, job port.Job) (port.Run, error) {
 	if err != nil {
 		return port.Run{}, err
 	}
-	held, err := sandbox.Lock(ctx, dir+".lock")
+	held, err := holder.Told(r.Env.Log).Lock(ctx, dir+".lock")
 	if err != nil {
 		return port.Run{}, fmt.Errorf("start %s: %w", job.Ref, artifact.Disk(err, r.Dir))
 	}

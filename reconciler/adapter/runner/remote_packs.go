@@ -16,7 +16,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/attempt"
 	"github.com/vishwaops/vishwa/reconciler/machine/dispatch"
-	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/work"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -85,7 +85,7 @@ func (r *remote) pack(ctx context.Context, of launch, host string) {
 		if err != nil {
 			return err
 		}
-		held, err := sandbox.Lock(ctx, dir+".lock")
+		held, err := holder.Told(r.Env.Log).Lock(ctx, dir+".lock")
 		if err != nil {
 			return err
 		}

@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -104,21 +104,11 @@ func (l line) silent(pid int) error {
 	switch {
 	case pid <= 0:
 		return says("it does not answer", "end the process that holds %s (fuser %[1]s tells which)", lock)
-	case stopped(pid):
+	case holder.Stopped(pid):
 		return says(fmt.Sprintf("process %d is stopped", pid), "let it go on: kill -CONT %d; or end it: kill -KILL %[1]d", pid)
 	default:
 		return says(fmt.Sprintf("process %d does not answer", pid), "where this machine is busy, wait and run the command again; else end it: kill -KILL %d", pid)
 	}
-}
-
-// stopped tells whether somebody stopped a process, as SIGSTOP and debuggers do. Only Linux tells.
-func stopped(pid int) bool {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(raw[max(0, strings.LastIndexByte(string(raw), ')')):]), " ")
-	return strings.HasPrefix(rest, "T") || strings.HasPrefix(rest, "t")
 }
 
 // left returns when the host has gone, which said that it would: it holds its lock until the last process of a

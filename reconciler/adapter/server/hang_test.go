@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -30,7 +31,7 @@ func (s *stage) stop(within time.Duration) (pid int, goOn func()) {
 	}
 	s.t.Cleanup(goOn)
 	syscall.Kill(pid, syscall.SIGSTOP)
-	s.until("the host is stopped", func() bool { return stopped(pid) })
+	s.until("the host is stopped", func() bool { return holder.Stopped(pid) })
 	s.patient(within)
 	return pid, goOn
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
@@ -118,7 +119,7 @@ func (s *local) Apply(ctx context.Context, r port.Release) (port.Live, error) {
 		slices.Sort(names) // whoever takes both takes them in one order
 	}
 	for _, name := range slices.Compact(names) {
-		held, err := sandbox.Lock(ctx, s.place.lock(name))
+		held, err := holder.Told(s.cfg.Env.Log).Lock(ctx, s.place.lock(name))
 		if err != nil {
 			return port.Live{}, artifact.Disk(err, string(s.place))
 		}

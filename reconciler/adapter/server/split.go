@@ -7,6 +7,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
@@ -71,7 +72,7 @@ func (s *local) locked(ctx context.Context, name string, do func(line, order) (p
 	if !s.place.used() {
 		return port.Live{}, fault.WithHint(fault.New(fault.Missing, "nothing is served on this machine"), "run vishwa apply on this machine first: a release is tried next to one that serves")
 	}
-	held, err := sandbox.Lock(ctx, s.place.lock(name))
+	held, err := holder.Told(s.cfg.Env.Log).Lock(ctx, s.place.lock(name))
 	if err != nil {
 		return port.Live{}, artifact.Disk(err, string(s.place))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/status"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
@@ -148,7 +149,7 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
 		return nil, artifact.Disk(fault.New(fault.Internal, "make state folder: %w", err), s.o.Dir)
 	}
-	held, err := sandbox.Lock(ctx, s.lock(name))
+	held, err := holder.Told(s.o.Env.Log).Lock(ctx, s.lock(name))
 	if err != nil {
 		return nil, artifact.Disk(err, s.o.Dir)
 	}

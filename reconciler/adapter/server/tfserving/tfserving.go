@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/lazyregexp"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/dial"
+	"github.com/vishwaops/vishwa/reconciler/machine/holder"
 	"github.com/vishwaops/vishwa/reconciler/machine/httpx"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
@@ -87,10 +87,7 @@ func (s *server) turn(ctx context.Context, name string) (end func(), err error) 
 	if !nameForm.MatchString(name) {
 		return nil, fault.New(fault.Invalid, "release %q cannot be the name of a model", name)
 	}
-	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
-		return nil, artifact.Disk(fault.New(fault.Internal, "make state folder: %w", err), s.o.Dir)
-	}
-	held, err := sandbox.Lock(ctx, filepath.Join(s.o.Dir, name+".lock"))
+	held, err := holder.Told(s.o.Env.Log).Lock(ctx, filepath.Join(s.o.Dir, name+".lock"))
 	if err != nil {
 		return nil, artifact.Disk(err, s.o.Dir)
 	}
