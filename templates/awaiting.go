@@ -5,6 +5,7 @@ package templates
 import (
 	"strings"
 
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 )
 
@@ -68,7 +69,7 @@ func suspended(r Report) *plan.Step {
 		return nil
 	}
 	for i, s := range r.Plan.Steps {
-		if strings.HasPrefix(s.Held, plan.SuspendedBy) {
+		if strings.HasPrefix(s.Held, ledger.SuspendedBy) {
 			return &r.Plan.Steps[i]
 		}
 	}

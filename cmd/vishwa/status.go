@@ -128,7 +128,7 @@ func standings(w *pass.Snapshot, p plan.Plan) []standing {
 			out.State = "held"
 		}
 		if e := w.Facts.Suspension(st.Ref); e != nil {
-			out.Suspended = plan.Suspended(e)
+			out.Suspended = ledger.Suspended(e)
 			if !serves {
 				out.State = "suspended"
 			}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/port"
 	"github.com/vishwaops/vishwa/schemas"
@@ -27,7 +26,7 @@ func (h *Reconciler) Suspend(ctx context.Context, rev port.Revision, ref schemas
 		return ledger.Entry{}, err
 	}
 	if e := facts.Suspension(ref); e != nil {
-		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, plan.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
+		return ledger.Entry{}, fault.WithHint(fault.New(fault.Conflict, "%s is %s (entry %d)", ref, ledger.Suspended(e), e.Seq), "to give another reason, resume it first: vishwa resume %s", e.Ref)
 	}
 	return h.recordWord(ctx, rev, ledger.Entry{Action: ledger.Suspend, Ref: ref, Reason: reason}, ledger.First)
 }

@@ -17,14 +17,6 @@ func (i *Isolation) Reaches(least string) bool {
 	return slices.Index(levels, i.Rung()) >= slices.Index(levels, least) && slices.Contains(levels, least)
 }
 
-// Enclosed tells whether all that a run began is gone with it, and whether it could hand nothing that it had open to a process
-// outside, but through a folder that its machine's owner lets runs share: by a socket of the machine's network it could, where
-// Landlock does not keep it from sockets without a path.
-func (i *Isolation) Enclosed() bool {
-	const scopesSockets = 6 // version of Landlock
-	return i.Rung() == "namespaces" && (i.Landlock >= scopesSockets || i.Network != "" && i.Network != "all" && i.Network != "not limited")
-}
-
 // Rung is the level of i; none where it is not known.
 func (i *Isolation) Rung() string {
 	if i == nil || !slices.Contains(levels, i.Level) {

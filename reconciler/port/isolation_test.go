@@ -30,24 +30,3 @@ func TestALevelIsReachedByItselfAndStrongerOnes(t *testing.T) {
 		}
 	}
 }
-
-func TestARunIsEnclosedThatSharesNothing(t *testing.T) {
-	for name, c := range map[string]struct {
-		is   *Isolation
-		want bool
-	}{
-		"no network":                  {&Isolation{Level: "namespaces", Network: "none"}, true},
-		"hosts, by the proxy":         {&Isolation{Level: "namespaces", Network: "pypi.example"}, true},
-		"the machine's network":       {&Isolation{Level: "namespaces", Network: "all", Landlock: 5}, false},
-		"it, and not its sockets":     {&Isolation{Level: "namespaces", Network: "all", Landlock: 6}, true},
-		"a network that is not held":  {&Isolation{Level: "namespaces", Network: "not limited"}, false},
-		"a network that is not known": {&Isolation{Level: "namespaces"}, false},
-		"the machine's processes":     {&Isolation{Level: "landlock", Network: "none", Landlock: 7}, false},
-		"no wall":                     {&Isolation{Level: "none", Network: "none"}, false},
-		"nothing is known":            {nil, false},
-	} {
-		if got := c.is.Enclosed(); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}

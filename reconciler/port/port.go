@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
@@ -42,14 +41,6 @@ type Store interface {
 	Get(ctx context.Context, d digest.Digest) (io.ReadCloser, error)
 	// Put keeps what r yields. Half a Put is invisible; putting twice is once.
 	Put(ctx context.Context, r io.Reader) (digest.Digest, int64, error)
-}
-
-// FileTaker is a Store that can keep a file of this machine as it lies there, without a copy of it.
-type FileTaker interface {
-	// TakeFile keeps what f holds, which is open for reading from its start, as Put does. Taken tells whether it could: where another
-	// process may still write to the file, or the store is on another disk, nothing has changed, and Put copies it. A file that was
-	// taken can be read by its old name as well, and is not to be changed by it.
-	TakeFile(ctx context.Context, f *os.File) (d digest.Digest, size int64, taken bool, err error)
 }
 
 // WriteTester is a Store that tells whether Put would be let. Nothing new is seen in it

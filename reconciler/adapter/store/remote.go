@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -74,7 +75,7 @@ func (s *shared) Put(ctx context.Context, r io.Reader) (digest.Digest, int64, er
 
 // TakeFile has near take the file, and sends it from there.
 func (s *shared) TakeFile(ctx context.Context, f *os.File) (digest.Digest, int64, bool, error) {
-	near, can := s.near.(port.FileTaker)
+	near, can := s.near.(artifact.FileTaker)
 	if !can {
 		return "", 0, false, nil
 	}

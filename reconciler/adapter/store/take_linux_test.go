@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
 	"github.com/vishwaops/vishwa/reconciler/fault"
+	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -33,7 +34,7 @@ func take(t *testing.T, ctx context.Context, s port.Store, path string) (digest.
 		t.Fatal(err)
 	}
 	defer f.Close()
-	return s.(port.FileTaker).TakeFile(ctx, f)
+	return s.(artifact.FileTaker).TakeFile(ctx, f)
 }
 
 func inode(t *testing.T, path string) uint64 {
@@ -122,7 +123,7 @@ func TestAFileThatSomebodyMayChangeIsLeftToBeCopied(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			if d, _, taken, err := s.(port.FileTaker).TakeFile(t.Context(), f); taken || err != nil {
+			if d, _, taken, err := s.(artifact.FileTaker).TakeFile(t.Context(), f); taken || err != nil {
 				t.Fatalf("taken as %s: %v (%v)", d, taken, err)
 			}
 			if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o644 {

@@ -315,7 +315,7 @@ func stage(p *pass.Proposal, outcomes []execute.Outcome, ran bool) templates.Sta
 
 // waitsForPeople tells whether a step is held for want of an approval or of another word alone, as a release that is tried is until somebody promotes it.
 func waitsForPeople(held string) bool {
-	return strings.HasPrefix(held, ledger.ApprovalRule+": ") || strings.HasPrefix(held, plan.SuspendedBy) || strings.HasPrefix(held, plan.InCanary)
+	return strings.HasPrefix(held, ledger.ApprovalRule+": ") || strings.HasPrefix(held, ledger.SuspendedBy) || strings.HasPrefix(held, plan.InCanary)
 }
 
 // Reasons to end the runs of a pull request.

@@ -11,7 +11,6 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/app/chatops"
 	"github.com/vishwaops/vishwa/reconciler/engine/guard"
 	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
 	"github.com/vishwaops/vishwa/schemas"
@@ -82,7 +81,7 @@ func resumed(ctx context.Context, h *Session, o *order, reason string) (string, 
 			return fault.New(fault.Invalid, "%s is not suspended", o.Ref)
 		}
 		if e.Time.After(o.remark.Time.Add(time.Second)) { // the forge tells whole seconds
-			return fault.WithHint(fault.New(fault.Conflict, "%s was %s (entry %d), after this was said", o.Ref, plan.Suspended(e), e.Seq), "say it once more where that is meant")
+			return fault.WithHint(fault.New(fault.Conflict, "%s was %s (entry %d), after this was said", o.Ref, ledger.Suspended(e), e.Seq), "say it once more where that is meant")
 		}
 		return nil
 	})

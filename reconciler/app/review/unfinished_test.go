@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/vishwaops/vishwa/reconciler/digest"
+	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
 	"github.com/vishwaops/vishwa/reconciler/engine/plan"
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/pass"
@@ -28,7 +29,7 @@ func TestADeploymentThatDoesNotAnswerIsAskedAgainSoon(t *testing.T) {
 	if err := o.passing(nil, pass.Result{Plan: p.Plan}); fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), "deployment/s could not be asked: no answer within 20s") || fault.HintOf(err) == "" {
 		t.Errorf("on the tracked branch: %v", err)
 	}
-	silent.Held = plan.SuspendedBy + "asha: no"
+	silent.Held = ledger.SuspendedBy + "asha: no"
 	if err := o.passing(nil, pass.Result{Plan: plan.Plan{Steps: []plan.Step{silent}}}); err != nil {
 		t.Errorf("of what is suspended: %v", err)
 	}

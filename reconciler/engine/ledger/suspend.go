@@ -4,6 +4,7 @@ package ledger
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/vishwaops/vishwa/schemas"
 )
@@ -20,4 +21,16 @@ func (f *Facts) Suspension(ref schemas.Ref) *Entry {
 // resume forgets that ref, and every candidate of it, was suspended.
 func (f *Facts) resume(ref schemas.Ref) {
 	maps.DeleteFunc(f.Suspended, func(was schemas.Ref, _ *Entry) bool { return was == ref || was.Whole() == ref })
+}
+
+// SuspendedBy begins the reason of every step that is held because its ref is suspended.
+const SuspendedBy = "suspended by "
+
+// Suspended is who suspended a ref and why, by the entry that says so.
+func Suspended(e *Entry) string {
+	_, name, named := strings.Cut(e.Actor, ":")
+	if !named {
+		name = e.Actor
+	}
+	return SuspendedBy + name + ": " + e.Reason
 }

@@ -3,23 +3,7 @@
 
 package plan
 
-import (
-	"strings"
-
-	"github.com/vishwaops/vishwa/reconciler/engine/ledger"
-)
-
-// SuspendedBy begins the reason of every step that is held because its ref is suspended.
-const SuspendedBy = "suspended by "
-
-// Suspended is who suspended a ref and why.
-func Suspended(e *ledger.Entry) string {
-	_, name, named := strings.Cut(e.Actor, ":")
-	if !named {
-		name = e.Actor
-	}
-	return SuspendedBy + name + ": " + e.Reason
-}
+import "github.com/vishwaops/vishwa/reconciler/engine/ledger"
 
 // suspend holds what would be done about a suspended ref. A kept step does nothing:
 // it only tells.
@@ -28,8 +12,8 @@ func (c *computing) suspend(s *Step) {
 	switch {
 	case e == nil:
 	case s.Do == Keep:
-		s.Why += "; " + Suspended(e)
+		s.Why += "; " + ledger.Suspended(e)
 	default:
-		s.Held, s.rests = Suspended(e), true
+		s.Held, s.rests = ledger.Suspended(e), true
 	}
 }

@@ -43,7 +43,7 @@ func TestSuspendedStepsAreHeld(t *testing.T) {
 			if want := s.Do != Keep && (about || needs || was.Held != ""); want != (s.Held != "") {
 				t.Fatalf("%s is to %s: held %q", s.Ref, s.Do, s.Held)
 			}
-			if about && s.Do != Keep && !strings.HasPrefix(s.Held, SuspendedBy+"main: wait") || about && s.Do == Keep && !strings.Contains(s.Why, SuspendedBy) {
+			if about && s.Do != Keep && !strings.HasPrefix(s.Held, ledger.SuspendedBy+"main: wait") || about && s.Do == Keep && !strings.Contains(s.Why, ledger.SuspendedBy) {
 				t.Fatalf("%s does not say who suspended it: %q, %q", s.Ref, s.Held, s.Why)
 			}
 			stopped[s.Ref] = s.Held != ""

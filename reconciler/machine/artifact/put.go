@@ -43,6 +43,14 @@ func GiveTree(ctx context.Context, store port.Store, dir string) (port.Artifact,
 	return keepTree(ctx, store, given(store), dir)
 }
 
+// FileTaker is a Store that can keep a file of this machine as it lies there, without a copy of it.
+type FileTaker interface {
+	// TakeFile keeps what f holds, which is open for reading from its start, as Put does. Taken tells whether it could: where another
+	// process may still write to the file, or the store is on another disk, nothing has changed, and Put copies it. A file that was
+	// taken can be read by its old name as well, and is not to be changed by it.
+	TakeFile(ctx context.Context, f *os.File) (d digest.Digest, size int64, taken bool, err error)
+}
+
 // keeping is how an open file comes into a store.
 type keeping func(ctx context.Context, f *os.File) (digest.Digest, int64, error)
 
@@ -51,7 +59,7 @@ func copied(store port.Store) keeping {
 }
 
 func given(store port.Store) keeping {
-	taker, can := store.(port.FileTaker)
+	taker, can := store.(FileTaker)
 	if !can {
 		return copied(store)
 	}

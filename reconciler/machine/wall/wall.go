@@ -96,6 +96,13 @@ type Report struct {
 	User     string `json:"user,omitempty"`     // own: a user that nothing else has
 }
 
+// Enclosed tells whether all that a command began is gone with it, and whether it could hand nothing that it had open to a process
+// outside, but through a folder that others use as well: by a socket of the machine's network it could, where Landlock does not keep it
+// from sockets without a path.
+func (r Report) Enclosed() bool {
+	return Level(r.Level) == Namespaces && (r.Landlock >= scopedSignals || r.Network != "" && r.Network != unlimited && r.Network != (Network{All: true}).String())
+}
+
 // Guarantee is one of the five things that a pull request's run needs.
 type Guarantee string
 

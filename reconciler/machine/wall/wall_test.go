@@ -173,3 +173,24 @@ print(os.path.exists(os.environ["SECRET"]), sorted(os.listdir("/dev/shm")))
 		t.Error("what it keeps in its own shared memory is the machine's")
 	}
 }
+
+func TestACommandIsEnclosedThatSharesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		is   wall.Report
+		want bool
+	}{
+		"no network":                  {wall.Report{Level: "namespaces", Network: "none"}, true},
+		"hosts, by the proxy":         {wall.Report{Level: "namespaces", Network: "pypi.example"}, true},
+		"the machine's network":       {wall.Report{Level: "namespaces", Network: "all", Landlock: 5}, false},
+		"it, and not its sockets":     {wall.Report{Level: "namespaces", Network: "all", Landlock: 6}, true},
+		"a network that is not held":  {wall.Report{Level: "namespaces", Network: "not limited"}, false},
+		"a network that is not known": {wall.Report{Level: "namespaces"}, false},
+		"the machine's processes":     {wall.Report{Level: "landlock", Network: "none", Landlock: 7}, false},
+		"no wall":                     {wall.Report{Level: "none", Network: "none"}, false},
+		"nothing is known":            {wall.Report{}, false},
+	} {
+		if got := c.is.Enclosed(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/fault"
 	"github.com/vishwaops/vishwa/reconciler/machine/artifact"
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
+	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
 )
 
@@ -145,7 +146,7 @@ type keeper func(ctx context.Context, store port.Store, path string) (port.Artif
 
 // keepers put files and folders into the store: as they lie there, where all that could write to them is gone for certain.
 func (w *worker) keepers() (file, tree keeper) {
-	if w.isolation.Enclosed() && len(w.Wall.Write) == 0 {
+	if w.isolation != nil && wall.Report(*w.isolation).Enclosed() && len(w.Wall.Write) == 0 {
 		return artifact.GiveFile, artifact.GiveTree
 	}
 	return artifact.PutFile, artifact.PutTree
