@@ -24,7 +24,7 @@ func Ahead[A, B any](records iter.Seq2[A, error], size func(A) int, do func(A) B
 		wanted, enough := context.WithCancel(context.Background()) // until the loop ends: its caller's context ends the records
 		q := queue[A, B]{room: semaphore.NewWeighted(MostBytesAhead), size: size, inOrder: make(chan *item[A, B], MostAhead), toDo: make(chan *item[A, B], MostAhead)}
 		var all Set
-		all.Start(func() { q.read(wanted, records) })
+		all.Start(func() { q.readAll(wanted, records) })
 		for range runtime.GOMAXPROCS(0) {
 			all.Start(func() { q.work(wanted, do) })
 		}
@@ -57,23 +57,23 @@ type queue[A, B any] struct {
 	inOrder, toDo chan *item[A, B]
 }
 
-func (q *queue[A, B]) read(wanted context.Context, records iter.Seq2[A, error]) {
+func (q *queue[A, B]) readAll(wanted context.Context, records iter.Seq2[A, error]) {
 	defer close(q.inOrder)
 	defer close(q.toDo)
 	err := fault.Guard(func() error {
 		for r, err := range records {
-			if !q.give(wanted, &item[A, B]{record: r, err: err, done: make(chan struct{})}) {
+			if !q.push(wanted, &item[A, B]{record: r, err: err, done: make(chan struct{})}) {
 				break
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		q.give(wanted, &item[A, B]{err: err, done: make(chan struct{})})
+		q.push(wanted, &item[A, B]{err: err, done: make(chan struct{})})
 	}
 }
 
-func (q *queue[A, B]) give(wanted context.Context, i *item[A, B]) bool {
+func (q *queue[A, B]) push(wanted context.Context, i *item[A, B]) bool {
 	i.size = min(int64(q.size(i.record)), MostBytesAhead)
 	if q.room.Acquire(wanted, i.size) != nil {
 		return false

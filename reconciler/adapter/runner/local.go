@@ -256,6 +256,9 @@ func ended(a attempt.Attempt) (port.Run, error) {
 // lost is the result of an attempt whose supervisor left none.
 func (l local) lost(ctx context.Context, a attempt.Attempt) port.Result {
 	r := l.untold(ctx, a)
+	if err := artifact.Disown(a.Work()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		l.Env.Log.Warn("the folder of a run that was lost still has files of the store", "folder", a.Work(), "error", err)
+	}
 	r.Cause = port.Lost
 	r.Message = "its supervisor was killed, or this machine restarted, before it ended: the next pass begins it anew"
 	if raw, err := os.ReadFile(a.File("supervisor.log")); err == nil && len(raw) > 0 {

@@ -300,6 +300,39 @@ func TestAJobThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
+// TestWhatTheStoreTookIsNotLeftInTheFolder: the folder of a run that ended badly after one of its outputs was kept is for people, who may
+// change what is there.
+func TestWhatTheStoreTookIsNotLeftInTheFolder(t *testing.T) {
+	b := newBenchAt(t, wall.Namespaces)
+	b.Wall.Write = nil
+	b.Runner = runner.Local(b.Config)
+	const script = `head -c 2097152 /dev/zero > "$VISHWA_OUTPUT_A"; mkdir "$VISHWA_OUTPUT_B"; echo b > "$VISHWA_OUTPUT_B/b"; ln -s /etc "$VISHWA_OUTPUT_B/link"`
+	job := b.job(script)
+	job.Command = []string{"sh", "-c", script}
+	job.Outputs = map[string]string{"a": "out/a.bin", "b": "out/b"}
+	r := b.run(t, job)
+	if r.Cause != port.MissingOutput || r.Kept == "" {
+		t.Fatalf("%+v", r)
+	}
+	work := filepath.Join(b.Dir, strings.TrimPrefix(r.Kept, "runs/"))
+	if _, err := os.Stat(filepath.Join(work, "outputs", "out", "b", "b")); err != nil {
+		if found, _ := filepath.Glob(filepath.Join(work, "*", "*", "*")); len(found) == 0 {
+			t.Errorf("nothing is left of its folder: %v", err)
+		}
+	}
+	err := filepath.WalkDir(work, func(p string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			if st, err := e.Info(); err != nil || st.Sys().(*syscall.Stat_t).Nlink > 1 {
+				t.Errorf("%s is the store's as well (%v)", p, err)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestALargeOutputIsTakenAndNotCopied: what a run wrote is in the store as the very file that it wrote, where nobody can have kept it open.
 func TestALargeOutputIsTakenAndNotCopied(t *testing.T) {
 	const script = `exec 3>"$VISHWA_OUTPUT_TRAIN"; head -c 2097152 /dev/zero >&3

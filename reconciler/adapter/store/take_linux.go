@@ -27,6 +27,9 @@ var errNotTaken = errors.New("the file cannot be taken as it is")
 // then (fcntl(2), F_SETLEASE), and that nobody had since, by that the lease is still there when all is hashed. A file with other names
 // is not taken, as it could be opened by those.
 func (d dir) TakeFile(ctx context.Context, f *os.File) (name digest.Digest, n int64, taken bool, err error) {
+	if d.group != 0 { // others would find neither their group's bits nor what the folder hands down
+		return "", 0, false, nil
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink != 1 || st.Size < worthTaking {
 		return "", 0, false, nil

@@ -82,6 +82,25 @@ func TestALargeFileIsTakenAndNotCopied(t *testing.T) {
 	}
 }
 
+// Others of a shared store need its group, and what its folder hands down.
+func TestASharedStoreCopies(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "store")
+	if err := os.Mkdir(base, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(base, 0o770); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Shared(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, _ := large(t, 2*worthTaking)
+	if _, _, taken, err := take(t, t.Context(), s, path); taken || err != nil {
+		t.Errorf("taken: %v (%v)", taken, err)
+	}
+}
+
 func TestAFileThatSomebodyMayChangeIsLeftToBeCopied(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"it is open for writing": func(t *testing.T, path string) {

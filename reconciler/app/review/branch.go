@@ -278,21 +278,22 @@ func (o *Service) rollout(ctx context.Context, in *pass.Intent, s plan.Step, r p
 		return nil
 	}
 	r.Environment = serves.Serves().Environment
-	return o.deployment(ctx, s.Ref, s.Key, r)
+	_, err := o.deployment(ctx, s.Ref, s.Key, r)
+	return err
 }
 
-// deployment shows that of a ref, with a key.
-func (o *Service) deployment(ctx context.Context, ref schemas.Ref, key digest.Digest, r port.Deployment) error {
+// deployment shows that of a ref, with a key, and tells whether the forge took it.
+func (o *Service) deployment(ctx context.Context, ref schemas.Ref, key digest.Digest, r port.Deployment) (taken bool, err error) {
 	r.Key, r.Production = ref.String()+"@"+string(key), schemas.Production(r.Environment)
 	switch err := o.Forge.ReportDeployment(ctx, r); {
 	case fault.Of(err) == fault.Denied && err != nil: // what is shown decides nothing
 		o.Log.Warn("deployments cannot be shown on the forge", "ref", ref.String(), "error", err, "hint", fault.WayOut(err))
-		return nil
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("show deployment %s: %w", ref, err)
+		return false, fmt.Errorf("show deployment %s: %w", ref, err)
 	}
 	failpoint.At(failpoint.Shown)
-	return nil
+	return true, nil
 }
 
 // settle shows how the deployments ended.

@@ -33,10 +33,11 @@ func (o *Service) left(ctx context.Context, h *Session) error {
 		if o.told(name) || shown == mostLeft {
 			continue
 		}
-		if err := o.deployment(ctx, e.Ref, e.Key, r); err != nil {
+		taken, err := o.deployment(ctx, e.Ref, e.Key, r)
+		if err != nil || !taken { // who may not show one may show none
 			return err
 		}
-		o.tell(name)
+		o.noteTold(name)
 		shown++
 	}
 	return nil
@@ -60,7 +61,7 @@ func (o *Service) told(name string) bool {
 	return o.over[name]
 }
 
-func (o *Service) tell(name string) {
+func (o *Service) noteTold(name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over == nil {

@@ -43,6 +43,23 @@ func GiveTree(ctx context.Context, store port.Store, dir string) (port.Artifact,
 	return keepTree(ctx, store, given(store), dir)
 }
 
+// Disown takes away, below dir, the files that a store has taken: whoever changed one there would change what is kept.
+func Disown(dir string) error {
+	return filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Nlink > 1 && st.Mode().Perm() == 0o400 {
+			return os.Remove(p)
+		}
+		return nil
+	})
+}
+
 // FileTaker is a Store that can keep a file of this machine as it lies there, without a copy of it.
 type FileTaker interface {
 	// TakeFile keeps what f holds, which is open for reading from its start, as Put does. Taken tells whether it could: where another

@@ -42,26 +42,32 @@ type Upload struct {
 	caps    *capability.List
 	Refs    map[string]plumbing.Hash // as advertised
 	Peeled  map[string]plumbing.Hash // what annotated tags point to
+
+	underWay chan struct{} // closed when what was asked last has ended
 }
 
 // Uploads is the session that was begun with r.Refs.
 func Uploads(r *Reach, s transport.UploadPackSession, adv *packp.AdvRefs) *Upload {
-	return &Upload{r, s, adv.Capabilities, adv.References, adv.Peeled}
+	return &Upload{reach: r, session: s, caps: adv.Capabilities, Refs: adv.References, Peeled: adv.Peeled}
 }
 
 // Close ends the session.
 func (u *Upload) Close() {
 	if u.session != nil {
-		end(u.session)
+		end(u.session, u.underWay)
 		u.reach.Close()
 	}
 }
 
-// end closes a session. One that hangs, as with a hook of the remote that does not end, is left to itself.
-func end(s io.Closer) {
+// end closes a session, once what was asked in it has ended: it is not for two at once. One that hangs, as with a hook of the remote that
+// does not end, is left to itself.
+func end(s io.Closer, underWay <-chan struct{}) {
 	ended := make(chan struct{})
 	fault.Go(func() {
 		defer close(ended)
+		if underWay != nil {
+			<-underWay
+		}
 		_ = s.Close()
 	}, func(error) {}) // nobody waits for what is closed
 	late := time.NewTimer(time.Second)
@@ -92,7 +98,10 @@ func (u *Upload) Fetch(ctx context.Context, into storer.Storer, want plumbing.Ha
 			return fault.New(fault.Internal, "fetch: %w", err)
 		}
 	}
+	underWay := make(chan struct{})
+	u.underWay = underWay
 	_, err := During(ctx, u.reach, func(ctx context.Context) (none struct{}, err error) {
+		defer close(underWay)
 		resp, err := u.session.UploadPack(ctx, req)
 		if err != nil {
 			return none, err
@@ -122,16 +131,18 @@ type Receive struct {
 	session transport.ReceivePackSession
 	caps    *capability.List
 	Refs    map[string]plumbing.Hash // as advertised
+
+	underWay chan struct{} // closed when what was asked last has ended
 }
 
 // Receives is the session that was begun with r.Takes.
 func Receives(r *Reach, s transport.ReceivePackSession, adv *packp.AdvRefs) *Receive {
-	return &Receive{r, s, adv.Capabilities, adv.References}
+	return &Receive{reach: r, session: s, caps: adv.Capabilities, Refs: adv.References}
 }
 
 // Close ends the session.
 func (r *Receive) Close() {
-	end(r.session)
+	end(r.session, r.underWay)
 	r.reach.Close()
 }
 
@@ -185,7 +196,12 @@ func (r *Receive) send(ctx context.Context, req *packp.ReferenceUpdateRequest) e
 			return fault.New(fault.Internal, "push: %w", err)
 		}
 	}
-	report, err := During(ctx, r.reach, func(ctx context.Context) (*packp.ReportStatus, error) { return r.session.ReceivePack(ctx, req) })
+	underWay := make(chan struct{})
+	r.underWay = underWay
+	report, err := During(ctx, r.reach, func(ctx context.Context) (*packp.ReportStatus, error) {
+		defer close(underWay)
+		return r.session.ReceivePack(ctx, req)
+	})
 	if report != nil {
 		for _, s := range report.CommandStatuses {
 			if s.ReferenceName == req.Commands[0].Name && s.Error() == nil {

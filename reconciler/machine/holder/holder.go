@@ -4,12 +4,16 @@ package holder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +31,7 @@ const (
 // Wait says how to wait for a lock. The zero one waits without a word, for as long as its holder goes on.
 type Wait struct {
 	Tell func(text string) // once, after a while, who holds it; nil: nobody is told
-	Most time.Duration     // that is waited in all; 0: no end
+	Most time.Duration     // that one is waited for that is not known; 0: no end
 }
 
 // Told is how to wait for what takes no longer than a release; log may be nil.
@@ -90,7 +94,7 @@ func (t Wait) watch(ctx context.Context, path string, end func(error)) {
 			end(fault.WithHint(fault.New(fault.Transient, "wait for lock %s: %s", filepath.Base(path), h),
 				"let it go on: kill -CONT %d; or end it: kill -KILL %[1]d; then run the command again", h.pid))
 			return
-		case t.Most > 0 && waited >= t.Most:
+		case t.Most > 0 && waited >= t.Most && h.pid == 0: // one that is known and goes on may have a release that takes a day to be ready
 			end(fault.WithHint(fault.New(fault.Transient, "wait for lock %s: after %s %s", filepath.Base(path), t.Most, h), "%s", h.way(path)))
 			return
 		case waited >= sayAfter && !told && t.Tell != nil:
@@ -141,11 +145,31 @@ func has(pid int, f *os.File) bool {
 	}
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	open, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) { // it conceals itself, as all that sign do
+		return locks(pid, own)
+	}
 	if err != nil {
 		return false
 	}
 	for _, e := range open {
 		if at, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && os.SameFile(own, at) {
+			return true
+		}
+	}
+	return false
+}
+
+// locks tells whether a process holds a lock of a file by flock, as proc_locks(5) tells everybody. Devices have other numbers there on some
+// file systems.
+func locks(pid int, file fs.FileInfo) bool {
+	st, ok := file.Sys().(*syscall.Stat_t)
+	raw, err := os.ReadFile("/proc/locks")
+	if !ok || err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(raw)) { // 1: FLOCK  ADVISORY  WRITE 708 fe:01:2359297 0 EOF
+		f := strings.Fields(line)
+		if len(f) > 5 && f[1] == "FLOCK" && f[4] == strconv.Itoa(pid) && strings.HasSuffix(f[5], ":"+strconv.FormatUint(st.Ino, 10)) {
 			return true
 		}
 	}

@@ -107,3 +107,25 @@ func TestALockIsWaitedForAsLongAsItsHolderGoesOn(t *testing.T) {
 		t.Errorf("%v (%s)", err, fault.HintOf(err))
 	}
 }
+
+// A process that conceals itself, as all do that sign, shows its open files to root alone; the locks of all are told to everybody.
+func TestAConcealedHolderIsFoundByItsLock(t *testing.T) {
+	f, err := Wait{}.Lock(t.Context(), filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !locks(os.Getpid(), st) {
+		t.Error("the holder is not found")
+	}
+	if locks(1, st) {
+		t.Error("another process is taken for the holder")
+	}
+	f.Close()
+	if locks(os.Getpid(), st) {
+		t.Error("it holds the lock still")
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,10 +117,12 @@ func Carry(ctx context.Context, cfg Config, o Order) (port.Result, error) {
 	if err := sandbox.Remove(cfg.Tmp); err != nil {
 		fmt.Fprintln(os.Stderr, "remove temporary folder:", err)
 	}
-	if r.Cause == "" {
-		if err := sandbox.Remove(cfg.Dir); err != nil {
-			fmt.Fprintln(os.Stderr, "remove work directory:", err)
+	if r.Cause != "" { // it is kept for people, who may do with it as they like
+		if err := artifact.Disown(cfg.Dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintln(os.Stderr, "take out of the work directory what the store has:", err)
 		}
+	} else if err := sandbox.Remove(cfg.Dir); err != nil {
+		fmt.Fprintln(os.Stderr, "remove work directory:", err)
 	}
 	return r, nil
 }

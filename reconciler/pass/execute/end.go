@@ -129,14 +129,14 @@ func (a *execution) denial(ctx context.Context, s plan.Step, found []ledger.Find
 	}
 	no := refusal{found}
 	o.Error = fault.New(no.kind(), "%s: %w", s.Ref, no)
-	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.PlainFindings(), found) {
-		o.Seq = last.Seq
-		return
-	}
 	e := a.base(ledger.Deny, &job{Step: s})
 	e.Verdict, e.Findings = "deny", found
 	e.ApprovedBy(nil)
 	e = a.Stamp(e)
+	if last := a.Facts.Denied[s.Ref]; last != nil && last.Key == s.Key && last.Policy == a.Common.Policy && slices.Equal(last.PlainFindings(), e.PlainFindings()) {
+		o.Seq = last.Seq
+		return
+	}
 	seq, known, _ := a.Repeats.Again(e, a.Facts, a.Now())
 	if known { // the branch and a pull request that are refused in turns
 		o.Seq = seq
