@@ -247,6 +247,9 @@ bench-tables: ## the tables of docs/benchmarks.md, written anew from the results
 bench-guard: ## what commands cost, counted, against cmd/vishwa/testdata/costs.json (UPDATE=-update writes it)
 	VISHWA_BENCH_GUARD=1 CGO_ENABLED=0 $(GO) test -trimpath $(LEAN) -vet=off -count=1 -run '^TestGuarded' -timeout 10m ./cmd/vishwa $(UPDATE)
 
+bench-growth: ## what is counted as work grows up to a thousand times, in an hour and in much room (RUN=candidates is one of them; TMPDIR= is best in memory)
+	VISHWA_BENCH_GUARD=1 VISHWA_BENCH_GROWTH=1 CGO_ENABLED=0 $(GO) test -trimpath $(LEAN) -vet=off -count=1 -v -run '^TestGuardedGrowth$$/$(RUN)' -timeout 3h ./cmd/vishwa
+
 bench-data: build $(addprefix $(TOOLS)/bin/,dvc model_signing minio s5cmd frames) ## data's tables, beside DVC, s5cmd, sums, model_signing, pandas and polars (ROWS=, SCALE=, PAIRS=; BENCH_DIR= is best in memory)
 	$(BENCH) $(or $(ROWS),data)
 

@@ -24,7 +24,7 @@ func BenchmarkBeside(b *testing.B) {
 	}{
 		{"version", versionRow}, {"candidates", candidatesRow}, {"plan", planRow}, {"policy", policyRow}, {"ledger-verify", ledgerRow}, {"fold", foldRow}, {"folder", folderRow},
 		{"small-files", smallRow}, {"transfer", transferRow}, {"large-file", largeRow}, {"profile", profileRow}, {"model-apply", applyRow}, {"model-verify", verifyRow},
-		{"controller", controllerRow}, {"stages", stagesRow}, {"binary", binaryRow},
+		{"controller", controllerRow}, {"stages", stagesRow}, {"binary", binaryRow}, {"trivial", trivialRow}, {"entry", entryRow},
 	} {
 		b.Run(row.name, func(b *testing.B) {
 			program := filepath.Join(os.Getenv("VISHWA_BENCH_BIN"), "vishwa")

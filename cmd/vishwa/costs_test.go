@@ -21,10 +21,11 @@ import (
 )
 
 const (
-	guardVariable = "VISHWA_BENCH_GUARD" // set by make bench-guard
-	costsVariable = "VISHWA_TEST_COSTS"  // the file that a program under test adds its costs to
-	costsFile     = "testdata/costs.json"
-	tolerance     = 0.05
+	guardVariable  = "VISHWA_BENCH_GUARD"  // set by make bench-guard
+	growthVariable = "VISHWA_BENCH_GROWTH" // set by make bench-growth: more of everything than CI takes
+	costsVariable  = "VISHWA_TEST_COSTS"   // the file that a program under test adds its costs to
+	costsFile      = "testdata/costs.json"
+	tolerance      = 0.05
 )
 
 var update = flag.Bool("update", false, "write "+costsFile+" anew")
@@ -226,57 +227,90 @@ func TestGuardedCosts(t *testing.T) {
 	}
 }
 
-// Four times the work costs four times: exponents of at most 1.05, in what is counted beyond what any command costs. Bytes are not: room for what
-// grows is doubled, in steps.
+// growing is work of which there can be more.
+type growing struct {
+	files  func(n int) map[string]string
+	before []string // what is done first, once
+	args   []string
+	least  int // in CI, and four and sixteen times that
+	large  int // by make bench-growth, and ten, a hundred and a thousand times that
+}
+
+// Four times the work costs four times, and ten times it ten times: exponents of at most 1.05, in what is counted beyond what any command
+// costs. Bytes are not: room for what grows is doubled, in steps.
 func TestGuardedGrowth(t *testing.T) {
 	guarded(t)
-	for name, c := range map[string]struct {
-		files func(n int) map[string]string
-		least int
-		args  []string
-	}{
-		"validate datasets":   {datasets, 25, []string{"validate"}},
-		"plan datasets":       {datasets, 25, []string{"plan"}},
-		"validate candidates": {candidates, 200, []string{"validate"}},
-		"plan candidates":     {candidates, 200, []string{"plan"}},
-		"judge datasets":      {datasets, 25, []string{"policy", "check"}},
+	factor, steps := 4, 3
+	if os.Getenv(growthVariable) != "" {
+		factor, steps = 10, 4
+	}
+	for name, c := range map[string]growing{
+		"validate datasets":   {files: datasets, args: []string{"validate"}, least: 25, large: 100},
+		"plan datasets":       {files: datasets, args: []string{"plan"}, least: 25, large: 100},
+		"judge datasets":      {files: datasets, args: []string{"policy", "check"}, least: 25, large: 100},
+		"validate candidates": {files: candidates, args: []string{"validate"}, least: 200, large: 10},
+		"plan candidates":     {files: candidates, args: []string{"plan"}, least: 200, large: 10},
+		"verify entries":      {files: datasets, before: []string{"apply", "--yes"}, args: []string{"ledger", "verify"}, least: 10, large: 100},
+		"plan a folder":       {files: folder, args: []string{"plan"}, least: 50, large: 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var took [3]map[string]uint64
-			for i := range took {
-				p := newGuardedPlace(t, c.files(c.least<<(2*i)))
+			first := c.least
+			if steps > 3 {
+				first = c.large
+			}
+			var took []map[string]uint64
+			for i, n := 0, first; i < steps; i, n = i+1, n*factor {
+				p := newGuardedPlace(t, c.files(n))
+				if c.before != nil {
+					p.run("vishwa", c.before...)
+				}
 				p.cost(c.args...) // what is remembered of files is there then
-				took[i] = p.cost(c.args...).named()
+				took = append(took, p.cost(c.args...).named())
 				delete(took[i], "bytes")
+				t.Logf("%d: %v", n, took[i])
 			}
 			for what := range took[0] {
-				first, second := float64(took[1][what])-float64(took[0][what]), float64(took[2][what])-float64(took[1][what])
-				if first < float64(c.least) { // less than one for every three
-					if second > float64(5*c.least) {
-						t.Errorf("%s: %.0f more, and then %.0f more", what, first, second)
-					}
-					continue
-				}
-				exponent := math.Log2(second/first) / 2
-				t.Logf("%s: exponent %.3f (%v, %v, %v)", what, exponent, took[0][what], took[1][what], took[2][what])
-				if exponent > 1.05 {
-					t.Errorf("%s grow with the exponent %.3f", what, exponent)
+				for i := range steps - 2 {
+					least := uint64(first) * uint64(math.Pow(float64(factor), float64(i)))
+					grows(t, what, factor, least, took[i][what], took[i+1][what], took[i+2][what])
 				}
 			}
 		})
 	}
 }
 
+// grows holds what was counted of three sizes, each of which is factor times the one before, against the exponent.
+func grows(t *testing.T, what string, factor int, least, a, b, c uint64) {
+	t.Helper()
+	first, second := float64(b)-float64(a), float64(c)-float64(b)
+	if first < float64(least) { // less than one for every three or nine
+		if second > float64(5*least) {
+			t.Errorf("%s: %.0f more, and then %.0f more", what, first, second)
+		}
+		return
+	}
+	exponent := math.Log(second/first) / math.Log(float64(factor))
+	t.Logf("%s: exponent %.3f (%v, %v, %v)", what, exponent, a, b, c)
+	if exponent > 1.05 {
+		t.Errorf("%s grow with the exponent %.3f", what, exponent)
+	}
+}
+
+// folder are the files of a project of one dataset, a folder of n files.
+func folder(n int) map[string]string {
+	files := map[string]string{"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: guarded}\nspec: {}\n",
+		"vishwa/images.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: images}\nspec: {source: {path: data}}\n"}
+	for i := range n {
+		files[fmt.Sprintf("data/%d/%d.txt", i%max(10, n/1000), i)] = fmt.Sprintln(i)
+	}
+	return files
+}
+
 // A folder of which nothing has changed is looked at, and not read: how much is read is the same for ten times the files.
 func TestGuardedFolderIsNotReadAgain(t *testing.T) {
 	guarded(t)
 	reads := func(n int) uint64 {
-		files := map[string]string{"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: guarded}\nspec: {}\n",
-			"vishwa/images.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: images}\nspec: {source: {path: data}}\n"}
-		for i := range n {
-			files[fmt.Sprintf("data/%d/%d.txt", i%10, i)] = fmt.Sprintln(i)
-		}
-		p := newGuardedPlace(t, files)
+		p := newGuardedPlace(t, folder(n))
 		p.run("vishwa", "apply", "--yes")
 		p.cost("plan")
 		return p.cost("plan").Reads

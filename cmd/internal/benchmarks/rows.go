@@ -33,6 +33,8 @@ var rows = []row{
 	beside("fold", "", "the first command in a clone of a long ledger"),
 	beside("binary", "", "how large the program is, and by what"),
 	beside("controller", "", "a controller's first passes of a hundred local repositories"),
+	beside("trivial", "", "apply of a training that takes no time"),
+	beside("entry", "", "from a push to a local repository to its entry"),
 	beside("folder", "", "a folder of many files in Git next to git status"),
 	beside("small-files", "data", "add, status and checkout of many small files next to DVC"),
 	beside("stages", "data", "a plan that finds nothing to do next to dvc status"),
