@@ -95,7 +95,7 @@ func (t Wait) watch(ctx context.Context, path string, end func(error)) {
 				"let it go on: kill -CONT %d; or end it: kill -KILL %[1]d; then run the command again", h.pid))
 			return
 		case t.Most > 0 && waited >= t.Most && h.pid == 0: // one that is known and goes on may have a release that takes a day to be ready
-			end(fault.WithHint(fault.New(fault.Transient, "wait for lock %s: after %s %s", filepath.Base(path), t.Most, h), "%s", h.way(path)))
+			end(fault.WithHint(fault.New(fault.Transient, "wait for lock %s: after %s %s", filepath.Base(path), t.Most, h), "see which process holds %s (fuser tells), and end it; then run the command again", path))
 			return
 		case waited >= sayAfter && !told && t.Tell != nil:
 			t.Tell(fmt.Sprintf("Waiting for lock %s: %s.", filepath.Base(path), h))
@@ -185,14 +185,6 @@ func (h process) String() string {
 		text += ", and is stopped"
 	}
 	return text
-}
-
-// way is what to do about a holder that goes on.
-func (h process) way(path string) string {
-	if h.pid == 0 {
-		return fmt.Sprintf("see which process holds %s (fuser tells), and end it; then run the command again", path)
-	}
-	return fmt.Sprintf("wait until it has ended, and run the command again; if it hangs, end it: kill %d", h.pid)
 }
 
 // Stopped tells whether somebody stopped a process, as SIGSTOP and debuggers do. Only Linux tells.

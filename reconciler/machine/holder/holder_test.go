@@ -72,15 +72,15 @@ func TestWhoWaitsHearsWhoHoldsTheLock(t *testing.T) {
 	}
 }
 
-// TestALockIsWaitedForAsLongAsItsHolderGoesOn: up to the bound; and whoever has it next is who is told of.
+// TestALockIsWaitedForAsLongAsItsHolderGoesOn: one that is not known up to the bound; and whoever has it next is who is told of.
 func TestALockIsWaitedForAsLongAsItsHolderGoesOn(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "name.lock")
 	cmd := holds(t, path)
-	_, err := Wait{Most: 1500 * time.Millisecond}.Lock(t.Context(), path)
-	if fault.Of(err) != fault.Transient || !strings.Contains(err.Error(), fmt.Sprintf("after 1.5s process %d has held it since ", cmd.Process.Pid)) || strings.Contains(err.Error(), "stopped") ||
-		!strings.Contains(fault.HintOf(err), fmt.Sprintf("kill %d", cmd.Process.Pid)) {
-		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	within, over := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer over()
+	if _, err := (Wait{Most: time.Second}).Lock(within, path); fault.Of(err) != fault.Cancelled { // it is known, and may take a day
+		t.Errorf("of one that goes on: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
