@@ -161,7 +161,6 @@ func foldRow(b *testing.B, program string) {
 	status.Run()
 	warm, cold := status.Side("vishwa"), status.Side("vishwa")
 	cold.Before = func() { s.forget(b) }
-	cold.Goals = map[string]float64{"wall-s": 3}
 	beside.Compare(b, beside.Case{Work: fmt.Sprintf("status with a ledger of %s entries", strings.TrimSpace(entries)), Ours: warm})
 	beside.Compare(b, beside.Case{Work: fmt.Sprintf("status with a ledger of %s entries, every entry verified anew", strings.TrimSpace(entries)), Ours: cold})
 }
