@@ -136,8 +136,13 @@ func (p *guardedPlace) cost(args ...string) (c costs) {
 func datasets(n int) map[string]string {
 	files := map[string]string{"vishwa.yaml": "apiVersion: vishwa.dev/v1alpha1\nkind: Project\nmetadata: {name: guarded}\nspec: {policy: {paths: [policy]}}\n",
 		"policy/team.rego": "package team\n\nwarn contains \"no team\" if input.metadata.name == \"nobody\"\n"}
+	each := (n + 9_999) / 10_000 // that many files are read at most
 	for i := range n {
-		files[fmt.Sprintf("vishwa/d%04d.yaml", i)] = fmt.Sprintf("apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d%d}\nspec: {source: {path: data/%d.csv}}\n", i, i)
+		name := fmt.Sprintf("vishwa/d%04d.yaml", i/each)
+		if files[name] != "" {
+			files[name] += "---\n"
+		}
+		files[name] += fmt.Sprintf("apiVersion: vishwa.dev/v1alpha1\nkind: Dataset\nmetadata: {name: d%d}\nspec: {source: {path: data/%d.csv}}\n", i, i)
 		files[fmt.Sprintf("data/%d.csv", i)] = fmt.Sprintf("a,b\n%d,2\n", i)
 	}
 	return files
@@ -245,12 +250,12 @@ func TestGuardedGrowth(t *testing.T) {
 		factor, steps = 10, 4
 	}
 	for name, c := range map[string]growing{
-		"validate datasets":   {files: datasets, args: []string{"validate"}, least: 25, large: 100},
-		"plan datasets":       {files: datasets, args: []string{"plan"}, least: 25, large: 100},
-		"judge datasets":      {files: datasets, args: []string{"policy", "check"}, least: 25, large: 100},
+		"validate datasets":   {files: datasets, args: []string{"validate"}, least: 25, large: 19},
+		"plan datasets":       {files: datasets, args: []string{"plan"}, least: 25, large: 19},
+		"judge datasets":      {files: datasets, args: []string{"policy", "check"}, least: 25, large: 19},
 		"validate candidates": {files: candidates, args: []string{"validate"}, least: 200, large: 10},
 		"plan candidates":     {files: candidates, args: []string{"plan"}, least: 200, large: 10},
-		"verify entries":      {files: datasets, before: []string{"apply", "--yes"}, args: []string{"ledger", "verify"}, least: 10, large: 100},
+		"verify entries":      {files: datasets, before: []string{"apply", "--yes"}, args: []string{"ledger", "verify"}, least: 10, large: 19},
 		"plan a folder":       {files: folder, args: []string{"plan"}, least: 50, large: 1000},
 	} {
 		t.Run(name, func(t *testing.T) {
