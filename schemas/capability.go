@@ -74,6 +74,9 @@ type Serves interface {
 	Serves() Service
 }
 
+// ReadyPath is where what is served is asked whether it is ready, as the Open Inference Protocol has it, where nothing else is declared.
+const ReadyPath = "/v2/health/ready"
+
 // Checked is asked again and again whether it is well.
 type Checked interface {
 	// ReadyAt is the path that it is asked at.
@@ -165,7 +168,7 @@ func (s *Deployment) Times() string { return s.Schedule }
 func (s *Deployment) ReadyAt() string {
 	_, ready, _ := s.Target.Served()
 	if ready == nil || ready.Ready == "" {
-		return "/v2/health/ready"
+		return ReadyPath
 	}
 	return ready.Ready
 }

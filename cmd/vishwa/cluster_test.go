@@ -4,15 +4,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -22,23 +19,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
-	"github.com/vishwaops/vishwa/reconciler/machine/served"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 )
-
-// pod is what a pod of the double runs: pod fetch SHA DIR, and pod runtime, a server of the model at MODEL_DIR.
-func pod() {
-	if len(os.Args) == 4 && os.Args[1] == "fetch" {
-		os.Exit(served.FetchMain(context.Background(), filepath.Join(os.Getenv("MOUNT_VISHWA_TICKET"), served.TicketName), os.Args[2], os.Args[3]))
-	}
-	raw, err := os.ReadFile(filepath.Join(os.Getenv("MODEL_DIR"), "model.json"))
-	if err != nil || strings.Contains(string(raw), "unreadable") {
-		fmt.Fprintln(os.Stderr, "cannot load the model:", err)
-		os.Exit(3)
-	}
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(raw) })))
-	os.Exit(1)
-}
 
 const (
 	podImage  = "registry.example.com/runtime@sha256:0000000000000000000000000000000000000000000000000000000000000001"
@@ -47,11 +30,10 @@ const (
 
 func TestClusters(t *testing.T) {
 	t.Parallel()
-	keys := quickKeys(t)
+	keys, tiny := quickKeys(t), built.Program(t, "internal/tinyserver", t.TempDir())
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/cluster",
 		Setup: func(env *testscript.Env) error {
-			bin, _, _ := strings.Cut(env.Getenv("PATH"), string(os.PathListSeparator)) // of the programs that TestMain gives scripts
 			store := httptest.NewServer(peers.S3())
 			t.Cleanup(store.Close)
 			c := kubetest.New(t, kubetest.Options{
@@ -62,7 +44,7 @@ func TestClusters(t *testing.T) {
 					return "ModelAvailable", ""
 				},
 				Images: []string{podImage, podWorker}, Canaries: true, Runtimes: map[string]kubetest.Runtime{"tests": {Formats: []string{"json"}, Image: podImage, Command: []string{"runtime"}}},
-				Programs: map[string][]string{"/vishwa-worker": {filepath.Join(bin, "pod")}, "runtime": {filepath.Join(bin, "pod"), "runtime"}},
+				Programs: map[string][]string{"/vishwa-worker": {tiny}, "runtime": {tiny, "echo"}},
 			})
 			gateway := httptest.NewServer(gateway(c, store.URL))
 			t.Cleanup(gateway.Close)

@@ -38,7 +38,7 @@ func (a *cli) servedLog(ctx context.Context, s *station, ref schemas.Ref, show s
 
 // readyPaths are the paths at which ref is asked whether it is ready, as it is declared at the tracked revision and in the work tree.
 func (s *station) readyPaths(ctx context.Context, ref schemas.Ref) []string {
-	paths := []string{"/v2/health/live", "/v2/health/ready"}
+	paths := []string{"/v2/health/live", schemas.ReadyPath}
 	add := func(decls []schemas.Declaration) {
 		for _, d := range decls {
 			if spec, is := d.Spec.(schemas.Checked); is && d.Ref() == ref {

@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 		code := run(unlockQuick)
 		tellCosts()
 		os.Exit(code)
-	}, "pod": pod})
+	}})
 }
 
 const password = "correct horse"

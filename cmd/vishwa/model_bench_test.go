@@ -44,7 +44,7 @@ func modelPlace(b *testing.B, program string, files int) (c *comparison, s estat
 	return c, s, size
 }
 
-// applyRow makes the model anew each time, which is written by the training, copied into the store and hashed; the others write the file,
+// applyRow makes the model anew each time, which is written by the training, linked into the store and hashed there; the others write the file,
 // copy it and hash the copy, once.
 func applyRow(b *testing.B, program string) {
 	openssl, cp := beside.Program(b, "openssl"), beside.Program(b, "cp")

@@ -21,7 +21,8 @@ import (
 // finds them, and one that has nothing to do.
 func TestDockerIsDeclaredAndApplied(t *testing.T) {
 	engine, image := enginetest.Docker(t), enginetest.Python(t)
-	bin := built.Program(t, "vishwa", builtWorker(t))
+	bin := built.Once(t, "vishwa")
+	builtWorker(t) // next to it, where it is looked for
 	home := t.TempDir()
 	dir := filepath.Join(home, "homes")
 	env := append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+home+"/state", "XDG_DATA_HOME="+home+"/data", "XDG_CONFIG_HOME="+home+"/config", "XDG_CACHE_HOME="+home+"/cache",

@@ -35,11 +35,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "thousand" { // the URL of a Ray cluster or a kubeconfig, DIR
 		os.Exit(thousand(os.Args[2], os.Args[3]))
 	}
-	if code, is := inPod(os.Args); is {
-		os.Exit(code)
-	}
 	code := enginetest.Main(m)
-	os.RemoveAll(workerDir)
+	built.Forget()
 	os.Exit(code)
 }
 
@@ -129,14 +126,8 @@ func suites(t *testing.T, open func(t *testing.T) *elsewhereBench) {
 // builtWorker is the folder of a worker that was built for this test process.
 func builtWorker(t testing.TB) string {
 	t.Helper()
-	if _, err := os.Stat(workerDir); err == nil {
-		return workerDir
-	}
-	built.Program(t, "vishwa-worker", workerDir)
-	return workerDir
+	return filepath.Dir(built.Once(t, "vishwa-worker"))
 }
-
-var workerDir = filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.Getpid()))
 
 // clusterBench is a runner of Jobs in a namespace that takes restricted pods alone, with no more
 // rights than its file gives, and a store in S3 that pods reach.

@@ -28,6 +28,9 @@ type trials struct {
 // tryWithin is how long a round waits for one of them: what does not answer then holds up no other deployment.
 const tryWithin = time.Second
 
+// longestTry bounds one of them where its round has no bound.
+const longestTry = time.Minute
+
 // aside has look done about ref, unless one is under way, within the time that ctx has, and waits for it a moment.
 func (s *ManagedRepository) aside(ctx context.Context, ref schemas.Ref, look func(context.Context)) {
 	t := &s.trials
@@ -36,10 +39,11 @@ func (s *ManagedRepository) aside(ctx context.Context, ref schemas.Ref, look fun
 		t.mu.Unlock()
 		return
 	}
-	own, end := context.WithCancel(context.WithoutCancel(ctx))
-	if until, ends := ctx.Deadline(); ends {
-		own, end = context.WithDeadline(context.WithoutCancel(ctx), until)
+	until, ends := ctx.Deadline()
+	if !ends {
+		until = time.Now().Add(longestTry)
 	}
+	own, end := context.WithDeadline(context.WithoutCancel(ctx), until)
 	if t.under == nil {
 		t.under = map[schemas.Ref]context.CancelFunc{}
 	}

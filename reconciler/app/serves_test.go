@@ -5,8 +5,6 @@ package app
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -31,23 +29,11 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/gitstore/gittest"
 	"github.com/vishwaops/vishwa/reconciler/machine/kube/kubetest"
 	"github.com/vishwaops/vishwa/reconciler/machine/seal"
-	brought "github.com/vishwaops/vishwa/reconciler/machine/served"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/reconciler/port/porttest/built"
 	"github.com/vishwaops/vishwa/reconciler/port/porttest/peers"
 	"github.com/vishwaops/vishwa/schemas"
 )
-
-// inPod is what a pod of the double runs, where the test binary is asked to.
-func inPod(args []string) (code int, is bool) {
-	switch {
-	case len(args) == 4 && args[1] == "fetch":
-		return brought.FetchMain(context.Background(), filepath.Join(os.Getenv("MOUNT_VISHWA_TICKET"), brought.TicketName), args[2], args[3]), true
-	case len(args) == 2 && args[1] == "serve":
-		fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.FileServer(http.Dir(os.Getenv("VISHWA_MODEL_DIR")))))
-		return 1, true
-	}
-	return 0, false
-}
 
 // clusterProject is a project with a cluster, and a release of its model.
 type clusterProject struct {
@@ -65,7 +51,8 @@ func newClusterProject(t *testing.T) clusterProject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Programs: map[string][]string{"/vishwa-worker": {self}, "serve": {self, "serve"}}})
+	tiny := built.Once(t, "internal/tinyserver")
+	c := kubetest.New(t, kubetest.Options{Images: []string{image}, Programs: map[string][]string{"/vishwa-worker": {tiny}, "serve": {tiny, "files"}}})
 	web := httptest.NewServer(peers.S3())
 	t.Cleanup(web.Close)
 	state := t.TempDir()

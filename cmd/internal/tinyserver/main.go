@@ -3,6 +3,8 @@
 //	tinyserver tiny VERSION HOW...    a server of the Open Inference Protocol that behaves as asked
 //	tinyserver serve VERSION HOW...   answers VERSION to everything
 //	tinyserver runtime                serve, as the model in MODEL_DIR says
+//	tinyserver echo                   answers what the model in MODEL_DIR holds; one that says unreadable cannot be loaded
+//	tinyserver files                  the files of the model in VISHWA_MODEL_DIR
 //	tinyserver fetch WANT DIR         what the worker does in a pod, with the ticket where a double of a cluster has mounted it
 package main
 
@@ -45,10 +47,22 @@ func main() {
 			os.Exit(4)
 		}
 		err = serve(words[2], words[3:])
+	case len(os.Args) == 2 && os.Args[1] == "echo":
+		raw, none := os.ReadFile(filepath.Join(os.Getenv("MODEL_DIR"), "model.json"))
+		if none != nil || strings.Contains(string(raw), "unreadable") {
+			fmt.Fprintln(os.Stderr, "cannot load the model:", none)
+			os.Exit(3)
+		}
+		err = serve(string(raw), nil)
+	case len(os.Args) == 2 && os.Args[1] == "files":
+		err = http.ListenAndServe(address(), http.FileServer(http.Dir(os.Getenv("VISHWA_MODEL_DIR"))))
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
+
+// address is where who began it says.
+func address() string { return "127.0.0.1:" + os.Getenv("VISHWA_PORT") }
 
 // serve is what pods run.
 func serve(version string, how []string) error {
@@ -57,7 +71,7 @@ func serve(version string, how []string) error {
 		os.Exit(3)
 	}
 	var asked atomic.Int64
-	return http.ListenAndServe("127.0.0.1:"+os.Getenv("VISHWA_PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.ListenAndServe(address(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Join(how, " ") == "never" || strings.Join(how, " ") == "flaps" && asked.Add(1)%3 == 0 {
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
 			return
@@ -105,7 +119,7 @@ func tiny(version string, how []string) error {
 		}
 	}
 	routes := b.routes()
-	s := &http.Server{Addr: "127.0.0.1:" + os.Getenv("VISHWA_PORT"), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{Addr: address(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ahead != 0 {
 			w.Header().Set("Date", time.Now().Add(ahead).UTC().Format(http.TimeFormat))
 		}

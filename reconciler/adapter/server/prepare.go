@@ -22,6 +22,7 @@ import (
 	"github.com/vishwaops/vishwa/reconciler/machine/sandbox"
 	"github.com/vishwaops/vishwa/reconciler/machine/wall"
 	"github.com/vishwaops/vishwa/reconciler/port"
+	"github.com/vishwaops/vishwa/schemas"
 )
 
 // Folders of a laid out release, as sandbox.Layout names them.
@@ -51,7 +52,7 @@ func (s *local) order(r port.Release) (order, error) {
 		o.Pace.Probation = h.MinReady
 	}
 	if !strings.HasPrefix(o.Ready, "/") {
-		o.Ready = "/v2/health/ready"
+		o.Ready = schemas.ReadyPath
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = time.Minute

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -69,12 +70,7 @@ func (d dir) TakeFile(ctx context.Context, f *os.File) (name digest.Digest, n in
 
 // link gives the very file that is open a name in tmp, whatever stands at its path by now.
 func (d dir) link(f *os.File) (string, error) {
-	at, err := os.MkdirTemp(d.tmp(), "put-")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(at)
-	tmp := at + ".taken"
+	tmp := filepath.Join(d.tmp(), "put-"+rand.Text())
 	return tmp, unix.Linkat(unix.AT_FDCWD, filepath.Join("/proc/self/fd", strconv.Itoa(int(f.Fd()))), unix.AT_FDCWD, tmp, unix.AT_SYMLINK_FOLLOW)
 }
 

@@ -209,6 +209,7 @@ func copySmall(from, to Spot, size int64, mode fs.FileMode) (k FileState, err er
 	k.Sum = sumOf((*buf)[:n])
 	return k, err
 }
+
 func copyLarge(from, to Spot, mode fs.FileMode) (k FileState, err error) {
 	src, err := from.Open()
 	if err != nil {

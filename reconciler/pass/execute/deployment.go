@@ -61,7 +61,7 @@ func (a *execution) release(ctx context.Context, j *job, spec *schemas.Deploymen
 	}
 	r := port.Release{
 		Name: j.Ref.Name, Key: j.Key, Model: selected.Model.Artifact, Signature: selected.Model.Signature, Params: how.Params,
-		Ready: cmp.Or(how.Ready, "/v2/health/ready"), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
+		Ready: cmp.Or(how.Ready, schemas.ReadyPath), Timeout: how.ReadyTimeout.Or(time.Minute), Inputs: map[string][]byte{},
 	}
 	servedBy(&r, j, &spec.Target)
 	if ref := spec.Target.Packaged(); ref != (schemas.Ref{}) {

@@ -72,16 +72,6 @@ func account(t *testing.T, k *enginetest.Kubernetes, namespace string) string {
 	return file
 }
 
-// program is the worker, built once for this process.
-func program(t *testing.T) string {
-	t.Helper()
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("vishwa-worker-%d", os.Getpid()))
-	if _, err := os.Stat(dir); err == nil {
-		return filepath.Join(dir, "vishwa-worker")
-	}
-	return built.Program(t, "vishwa-worker", dir)
-}
-
 func onCluster(t *testing.T) *realStage {
 	t.Helper()
 	k := enginetest.Cluster(t)
@@ -109,12 +99,12 @@ func onCluster(t *testing.T) *realStage {
 		if arch != "amd64" {
 			return "", fault.New(fault.Missing, "no worker for %s", arch)
 		}
-		return program(t), nil
+		return built.Once(t, "vishwa-worker"), nil
 	}
 	s.o.Patience = status.Patience{Image: 5 * time.Second, Room: 5 * time.Second, Start: 5 * time.Second}
 	s.server = New(s.o)
 	s.image = enginetest.Python(t)
-	s.worker = enginetest.Push(t, "vishwa/worker", enginetest.Image{Programs: map[string]string{"/vishwa-worker": program(t)}})
+	s.worker = enginetest.Push(t, "vishwa/worker", enginetest.Image{Programs: map[string]string{"/vishwa-worker": built.Once(t, "vishwa-worker")}})
 	s.words = func(version, how string) []string {
 		return append([]string{"python3", "src/serve.py", version}, strings.Fields(how)...)
 	}
